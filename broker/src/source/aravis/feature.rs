@@ -1,0 +1,185 @@
+//! `Feature=Value`: texts into the camera's settings, with answers that say what is allowed.
+
+use std::ffi::CString;
+use std::fmt::Display;
+
+use super::ffi::{Access, Camera, Failure, FailureKind, Kind};
+use crate::source::SourceError;
+
+/// Sets a feature from a text, by the type its GenICam node has.
+///
+/// Integers may be written in hexadecimal (`0x…`), booleans as `true`/`false`, `on`/`off`, `yes`/`no` or `1`/`0`; enumerations
+/// take the name of an entry; a command runs with an empty value, `1`, `true` or `execute`.
+pub(super) fn set(camera: &Camera, feature: &str, value: &str) -> Result<(), SourceError> {
+    let value = value.trim();
+    let Some((name, kind)) = find(camera, feature) else { return Err(unknown(feature)) };
+    check_access(feature, camera.access(&name))?;
+    let named = Feature { camera, name, text: feature, value };
+    match kind {
+        Kind::Integer => named.set_integer(),
+        Kind::Float => named.set_float(),
+        Kind::Boolean => named.set_boolean(),
+        Kind::Enumeration => named.set_enumeration(),
+        Kind::String => named.outcome(named.camera.set_string(&named.name, value)),
+        Kind::Command => named.execute(),
+        Kind::Other => Err(named.invalid("it is a group or a register, which cannot be set from a text")),
+    }
+}
+
+/// The value of an enumeration or string feature; `None` where the camera has none of this name.
+pub(super) fn text(camera: &Camera, feature: &str) -> Option<String> {
+    let (name, kind) = find(camera, feature)?;
+    let readable = matches!(kind, Kind::Enumeration | Kind::String) && camera.access(&name) != Access::Unavailable;
+    readable.then(|| camera.string(&name).ok()).flatten()
+}
+
+/// The value of an integer feature; `None` where the camera has none of this name.
+pub(super) fn integer(camera: &Camera, feature: &str) -> Option<i64> {
+    let (name, kind) = find(camera, feature)?;
+    let readable = kind == Kind::Integer && camera.access(&name) != Access::Unavailable;
+    readable.then(|| camera.integer(&name).ok()).flatten()
+}
+
+fn find(camera: &Camera, feature: &str) -> Option<(CString, Kind)> {
+    let name = CString::new(feature).ok()?;
+    let kind = camera.kind(&name)?;
+    Some((name, kind))
+}
+
+fn unknown(feature: &str) -> SourceError {
+    SourceError::Invalid(format!(
+        "this camera has no feature {feature:?}. Names are those of the GenICam SFNC, as in ExposureTime=5000; \
+         `arv-tool-0.8 features` (Debian: aravis-tools-cli) lists the camera's"
+    ))
+}
+
+fn check_access(feature: &str, access: Access) -> Result<(), SourceError> {
+    let reason = match access {
+        Access::Writable => return Ok(()),
+        Access::ReadOnly => "it is read-only",
+        Access::Locked => "it is locked by the present value of another feature",
+        Access::Unavailable => "it is not available, or not with the present values of other features",
+    };
+    Err(SourceError::Invalid(format!("{feature} cannot be set: {reason}")))
+}
+
+/// A feature that exists, and the value it is to get.
+struct Feature<'a> {
+    camera: &'a Camera,
+    name: CString,
+    text: &'a str,
+    value: &'a str,
+}
+
+impl Feature<'_> {
+    fn set_integer(&self) -> Result<(), SourceError> {
+        let bounds = self.camera.integer_bounds(&self.name).ok();
+        let allowed = bounds.map_or_else(|| "a whole number".to_owned(), integer_range);
+        let value = parse_integer(self.value).ok_or_else(|| self.not_allowed(&allowed))?;
+        if let Some((min, max, increment)) = bounds {
+            let on_grid = increment <= 1 || value.checked_sub(min).is_some_and(|steps| steps % increment == 0);
+            if value < min || value > max || !on_grid {
+                return Err(self.not_allowed(&allowed));
+            }
+        }
+        self.outcome(self.camera.set_integer(&self.name, value))
+    }
+
+    fn set_float(&self) -> Result<(), SourceError> {
+        let bounds = self.camera.float_bounds(&self.name).ok();
+        let allowed = bounds.map_or_else(|| "a number".to_owned(), |(min, max)| format!("{min} to {max}"));
+        let value = self.value.parse::<f64>().ok().filter(|value| value.is_finite());
+        let value = value.ok_or_else(|| self.not_allowed(&allowed))?;
+        if bounds.is_some_and(|(min, max)| value < min || value > max) {
+            return Err(self.not_allowed(&allowed));
+        }
+        self.outcome(self.camera.set_float(&self.name, value))
+    }
+
+    fn set_boolean(&self) -> Result<(), SourceError> {
+        let value = parse_boolean(self.value).ok_or_else(|| self.not_allowed(&"true or false"))?;
+        self.outcome(self.camera.set_boolean(&self.name, value))
+    }
+
+    fn set_enumeration(&self) -> Result<(), SourceError> {
+        let entries = self.camera.entries(&self.name).map_err(|failure| self.failed(failure))?;
+        if !entries.iter().any(|entry| entry == self.value) {
+            return Err(self.not_allowed(&format!("one of {}", entries.join(", "))));
+        }
+        self.outcome(self.camera.set_string(&self.name, self.value))
+    }
+
+    fn execute(&self) -> Result<(), SourceError> {
+        if !matches!(self.value, "" | "1" | "true" | "execute") {
+            return Err(self.not_allowed(&format!("nothing, as in \"{}=\": it is a command", self.text)));
+        }
+        self.outcome(self.camera.execute(&self.name))
+    }
+
+    fn outcome(&self, result: Result<(), Failure>) -> Result<(), SourceError> {
+        result.map_err(|failure| self.failed(failure))
+    }
+
+    fn not_allowed(&self, allowed: &impl Display) -> SourceError {
+        SourceError::Invalid(format!("{}={:?} is not possible; allowed: {allowed}", self.text, self.value))
+    }
+
+    fn invalid(&self, reason: &str) -> SourceError {
+        SourceError::Invalid(format!("{}={:?} is not possible: {reason}", self.text, self.value))
+    }
+
+    /// The camera refused the value, or did not answer.
+    fn failed(&self, failure: Failure) -> SourceError {
+        match failure.kind {
+            FailureKind::Timeout | FailureKind::NotFound => {
+                SourceError::Driver(format!("setting {}={:?}: {}", self.text, self.value, failure.text))
+            }
+            FailureKind::Busy | FailureKind::Other => self.invalid(&format!("the camera answers: {}", failure.text)),
+        }
+    }
+}
+
+fn integer_range((min, max, increment): (i64, i64, i64)) -> String {
+    let lowest = if min == i64::MIN { "any number".to_owned() } else { min.to_string() };
+    match (max, increment) {
+        (i64::MAX, ..=1) => format!("{lowest} or more"),
+        (i64::MAX, _) => format!("{lowest} or more in steps of {increment}"),
+        (_, ..=1) => format!("{lowest} to {max}"),
+        _ => format!("{lowest} to {max} in steps of {increment}"),
+    }
+}
+
+fn parse_integer(text: &str) -> Option<i64> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => i64::from_str_radix(digits, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn parse_boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "on" | "yes" | "1" => Some(true),
+        "false" | "off" | "no" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_people_write_them() {
+        assert_eq!(parse_integer("-12"), Some(-12));
+        assert_eq!(parse_integer("0x1F"), Some(31));
+        assert_eq!(parse_integer("1.5"), None);
+        assert_eq!(parse_boolean("On"), Some(true));
+        assert_eq!(parse_boolean("2"), None);
+    }
+
+    #[test]
+    fn ranges_read_well() {
+        assert_eq!(integer_range((1, 2048, 4)), "1 to 2048 in steps of 4");
+        assert_eq!(integer_range((0, i64::MAX, 1)), "0 or more");
+    }
+}

@@ -1,0 +1,135 @@
+//! Sources: what fills segments with frames.
+//!
+//! The grab thread owns a [`Source`] and is the only one that calls it. A [`WritableSegment`] is the exclusive right to
+//! write one segment: it is moved into the source by [`Source::queue`] and comes back in [`Event::Filled`] or from
+//! [`Source::stop`], so that the type system shows that no segment is filled while its frame is published.
+
+use std::time::Duration;
+
+use framebroker_protocol::{PixelFormat, SegmentIndex};
+
+/// The exclusive right to write one segment's payload.
+#[derive(Debug)]
+pub struct WritableSegment {
+    index: SegmentIndex,
+    memory: std::ptr::NonNull<u8>,
+    len: usize,
+}
+
+/// What a source needs from the ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Requirements {
+    /// Segments the driver must have queued at all times so that it loses nothing.
+    pub min_queued: usize,
+    /// The driver takes buffers only while it is stopped, so the ring cannot grow while it runs.
+    pub fixed_pool: bool,
+    /// Frames can be delayed (replayed or generated) rather than dropped when no segment is queued.
+    pub can_pause: bool,
+    /// Bytes a segment must offer: image and chunk data.
+    pub payload_bytes: usize,
+}
+
+/// What a source is and delivers, for `Streams`, the ready line and the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// Vendor and model, or the kind of source.
+    pub model: String,
+    /// Serial number; empty where there is none.
+    pub serial: String,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// PFNC pixel format.
+    pub pixel_format: PixelFormat,
+    /// Nominal frames per second; 0 where it is not known (a hardware trigger).
+    pub fps: f64,
+}
+
+/// The metadata of one filled segment (GenICam SFNC meanings).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameInfo {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Bytes from one row to the next; 0 where rows do not begin on a byte.
+    pub stride: u32,
+    /// Offset of the region of interest, in pixels.
+    pub offset_x: u32,
+    /// Offset of the region of interest, in pixels.
+    pub offset_y: u32,
+    /// PFNC pixel format.
+    pub pixel_format: PixelFormat,
+    /// Bytes of image data from the start of the segment's payload.
+    pub image_bytes: usize,
+    /// Bytes of chunk data directly behind the image.
+    pub chunk_bytes: usize,
+    /// The camera's own clock in ns; 0 where it has none.
+    pub camera_timestamp_ns: u64,
+    /// The camera's block (frame) id; 0 where it has none.
+    pub block_id: u64,
+    /// False where part of the frame was lost on the way.
+    pub complete: bool,
+    /// Frames known to be lost between the camera and the segment since the last one reported.
+    pub lost_at_camera: u32,
+}
+
+/// What [`Source::wait`] saw.
+#[derive(Debug)]
+pub enum Event {
+    /// A frame is in this segment.
+    Filled(WritableSegment, FrameInfo),
+    /// A frame arrived and was dropped because no segment was queued.
+    Starved,
+    /// Nothing within the time; a camera that waits for its trigger is only silent.
+    Timeout,
+    /// The camera is gone; the text says how that was noticed. The broker stops this source and opens it again.
+    Gone(String),
+}
+
+/// Transport figures of a source since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransportCounters {
+    /// Packets asked for again.
+    pub resent_packets: u64,
+    /// Packets that never came.
+    pub missing_packets: u64,
+    /// Frames the driver gave up or had no buffer for.
+    pub failed_frames: u64,
+}
+
+/// What fills segments with frames. Opening one (finding the camera, setting features) is the constructor's work.
+pub trait Source: Send {
+    /// What it delivers.
+    fn describe(&self) -> Description;
+    /// What it needs from the ring.
+    fn requirements(&self) -> Requirements;
+    /// Begins to deliver frames into the segments queued before and after this call.
+    fn start(&mut self) -> Result<(), SourceError>;
+    /// Hands over a segment to be filled; in the order given where the driver keeps one.
+    fn queue(&mut self, segment: WritableSegment);
+    /// Waits for one event, at most `timeout`.
+    fn wait(&mut self, timeout: Duration) -> Event;
+    /// Stops; returns every segment it still has, when the driver can write nothing any more.
+    fn stop(&mut self) -> Vec<WritableSegment>;
+    /// Transport figures since it was opened.
+    fn counters(&self) -> TransportCounters;
+}
+
+/// Why a source cannot be opened or started.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The camera is not there; the text lists those that are.
+    #[error("{0}")]
+    Absent(String),
+    /// Another program has it.
+    #[error("{0}")]
+    Busy(String),
+    /// An option that this source does not take or a value the camera refuses.
+    #[error("{0}")]
+    Invalid(String),
+    /// The driver failed.
+    #[error("{0}")]
+    Driver(String),
+}

@@ -1,0 +1,150 @@
+//! The roster: which consumer pages the writer looks through.
+//!
+//! The control thread replaces the roster as a whole; the writer notices by a version number and takes the new one. The
+//! lock is held for the exchange of one pointer, and only broker threads take it.
+
+use crate::layout::ConsumerPage;
+use crate::shm::Mapped;
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, fence};
+use crate::{ContextId, HOLD_LIMIT, Sequence};
+
+/// Wakes a reader that waits in a poll of its own. Must not block.
+pub trait Notify: Send + Sync + std::fmt::Debug {
+    /// There is news on the stream.
+    fn notify(&self);
+}
+
+/// One subscription as the writer sees it.
+#[derive(Debug)]
+pub struct Member {
+    page: Arc<Mapped<ConsumerPage>>,
+    granted: usize,
+    lossless: AtomicBool,
+    notify: Box<dyn Notify>,
+}
+
+impl Member {
+    /// A subscription that may hold `granted` frames, at most [`HOLD_LIMIT`].
+    pub fn new(page: Arc<Mapped<ConsumerPage>>, granted: usize, notify: Box<dyn Notify>) -> Self {
+        Self { page, granted: granted.min(HOLD_LIMIT), lossless: AtomicBool::new(false), notify }
+    }
+
+    /// The subscription's page.
+    pub fn page(&self) -> &ConsumerPage {
+        &self.page
+    }
+
+    /// Frames it may hold.
+    pub fn granted(&self) -> usize {
+        self.granted
+    }
+
+    /// Whether the ring waits for it.
+    pub fn is_lossless(&self) -> bool {
+        self.lossless.load(Ordering::Relaxed)
+    }
+
+    /// Makes the ring wait for it, or not. Only for the grab thread, which alone may gate the ring.
+    pub fn set_lossless(&self, lossless: bool) {
+        self.lossless.store(lossless, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_cursor(&self, cursor: Sequence) {
+        self.page.progress.cursor.store(cursor.0, Ordering::Release);
+    }
+
+    /// The last sequence it says it took; it may say anything.
+    pub fn cursor(&self) -> Sequence {
+        Sequence(self.page.progress.cursor.load(Ordering::Acquire))
+    }
+
+    pub(super) fn waiting(&self) -> u32 {
+        self.page.call.waiting.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn notify(&self) {
+        self.notify.notify();
+    }
+
+    /// Rule R: ends the subscription and returns what it holds, to be quarantined if its process may still read it.
+    /// What the reader acquires from here on fails.
+    #[must_use]
+    pub fn revoke(&self) -> Vec<ContextId> {
+        self.page.revoked.0.store(1, Ordering::Relaxed);
+        // Pairs with the reader's fence in `Reader::claim`: it sees `revoked`, or this thread sees its hold.
+        fence(Ordering::SeqCst);
+        self.page.holds(self.granted).filter_map(ContextId::from_u64).collect()
+    }
+}
+
+/// Who reads the stream, and which frames nobody may refill.
+#[derive(Debug, Default, Clone)]
+pub struct Roster {
+    /// The subscriptions.
+    pub members: Vec<Arc<Member>>,
+    /// Frames that a revoked subscription held: their segments are given up when the ring is done with them.
+    pub quarantined: Vec<ContextId>,
+}
+
+impl Roster {
+    /// Frames that all subscriptions together may hold.
+    #[must_use]
+    pub fn granted(&self) -> usize {
+        self.members.iter().map(|member| member.granted).sum()
+    }
+}
+
+/// The roster as control thread and writer share it.
+#[derive(Debug)]
+pub struct SharedRoster {
+    version: AtomicU64,
+    current: Mutex<Arc<Roster>>,
+}
+
+impl Default for SharedRoster {
+    fn default() -> Self {
+        Self { version: AtomicU64::new(0), current: Mutex::new(Arc::new(Roster::default())) }
+    }
+}
+
+impl SharedRoster {
+    /// Replaces the roster by what `change` makes of it. Returns the old one: the caller keeps it until nobody else
+    /// does, so that the writer never frees memory.
+    #[must_use = "keep it until the writer no longer uses it"]
+    pub fn change(&self, change: impl FnOnce(&mut Roster)) -> Arc<Roster> {
+        let mut roster = Roster::clone(&self.lock());
+        change(&mut roster);
+        let old = std::mem::replace(&mut *self.lock(), Arc::new(roster));
+        // Publishes the new roster to `refresh`. A reader learns of its subscription only after this.
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version + 1, Ordering::Release);
+        old
+    }
+
+    /// The roster as it is.
+    pub fn current(&self) -> Arc<Roster> {
+        Arc::clone(&self.lock())
+    }
+
+    /// Takes the newest roster if it is not the one that `seen` and `roster` stand for.
+    pub(super) fn refresh(&self, seen: &mut u64, roster: &mut Arc<Roster>) -> bool {
+        let version = self.version.load(Ordering::Acquire);
+        let changed = version != *seen;
+        if changed {
+            *roster = self.current();
+            *seen = version;
+        }
+        changed
+    }
+
+    #[cfg(not(loom))]
+    fn lock(&self) -> std::sync::MutexGuard<'_, Arc<Roster>> {
+        // A panic while it was held cannot have left the pointer half exchanged.
+        self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    #[cfg(loom)]
+    fn lock(&self) -> loom::sync::MutexGuard<'_, Arc<Roster>> {
+        self.current.lock().expect("no model panics with the roster locked")
+    }
+}

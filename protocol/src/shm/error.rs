@@ -1,0 +1,73 @@
+//! What can go wrong with shared memory.
+
+use nix::errno::Errno;
+
+/// A shared-memory object could not be made, sealed, mapped or filled with pages.
+#[derive(Debug, thiserror::Error)]
+pub enum ShmError {
+    /// No object.
+    #[error("cannot create a shared-memory object of {bytes} bytes: {source}{}", hint(*.source))]
+    Create {
+        /// Its size.
+        bytes: usize,
+        /// The kernel's word.
+        source: Errno,
+    },
+    /// Not sealed.
+    #[error("cannot seal shared memory: {source}; memfd seals need Linux 5.14 or newer")]
+    Seal {
+        /// The kernel's word.
+        source: Errno,
+    },
+    /// Some route to write the object is still open.
+    #[error("shared memory is not sealed as it must be (seals {found:#x}, needed {needed:#x})")]
+    Unsealed {
+        /// Seals found.
+        found: i32,
+        /// Seals needed.
+        needed: i32,
+    },
+    /// Not mapped.
+    #[error("cannot map {bytes} bytes of shared memory: {source}")]
+    Map {
+        /// Its size.
+        bytes: usize,
+        /// The kernel's word.
+        source: std::io::Error,
+    },
+    /// The object is smaller than the mapping asked for.
+    #[error("a shared-memory object has {found} bytes, {needed} are needed; broker and client disagree")]
+    Short {
+        /// Its size.
+        found: u64,
+        /// The size needed.
+        needed: usize,
+    },
+    /// No memory behind the mapping.
+    #[error("cannot fill {bytes} bytes of shared memory with pages: {source}{}", populate_hint(.source))]
+    Populate {
+        /// Bytes of the mapping.
+        bytes: usize,
+        /// The kernel's word.
+        source: std::io::Error,
+    },
+    /// The page is of another layout.
+    #[error(transparent)]
+    Layout(#[from] crate::LayoutError),
+}
+
+fn hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EMFILE | Errno::ENFILE => "; raise the limit on open files (ulimit -n)",
+        Errno::ENOMEM | Errno::ENOSPC => "; use fewer or smaller segments, or free memory",
+        _ => "",
+    }
+}
+
+fn populate_hint(error: &std::io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::EINVAL) => "; MADV_POPULATE needs Linux 5.14 or newer",
+        Some(libc::ENOMEM | libc::EFAULT) => "; use fewer or smaller segments, or free memory",
+        _ => "",
+    }
+}

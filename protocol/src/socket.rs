@@ -1,0 +1,175 @@
+//! A SEQPACKET socket that carries messages and descriptors.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect, recvmsg,
+    sendmsg, socket, socketpair,
+};
+
+use crate::limits::{MESSAGE_BYTES, MESSAGE_FDS};
+
+/// One end of a connection.
+#[derive(Debug)]
+pub struct Channel(OwnedFd);
+
+/// A message as it came.
+#[derive(Debug)]
+pub struct Received<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// Its descriptors.
+    pub fds: Vec<OwnedFd>,
+}
+
+/// A message cannot be sent or received.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The other end is gone.
+    #[error("the connection is closed")]
+    Closed,
+    /// Nothing to read, or no room to write, at the moment.
+    #[error("the connection is not ready")]
+    WouldBlock,
+    /// Longer than allowed.
+    #[error("a message is longer than {MESSAGE_BYTES} bytes")]
+    TooLong,
+    /// More descriptors than allowed, or than this process may open.
+    #[error("a message carries more than {MESSAGE_FDS} descriptors, or more than this process may open (ulimit -n)")]
+    TooManyFds,
+    /// The kernel refused.
+    #[error("the connection failed: {0}")]
+    Failed(#[source] Errno),
+}
+
+impl Channel {
+    /// Connects to a listening socket.
+    ///
+    /// # Errors
+    /// The kernel's word: no such file, nobody listens, no permission.
+    pub fn connect(path: &Path) -> Result<Self, Errno> {
+        let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
+        connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+        Ok(Self(fd))
+    }
+
+    /// Two connected ends.
+    ///
+    /// # Errors
+    /// The kernel's word, above all too many open files.
+    pub fn pair() -> Result<(Self, Self), Errno> {
+        let (a, b) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+        Ok((Self(a), Self(b)))
+    }
+
+    /// Sends one message without waiting.
+    ///
+    /// # Errors
+    /// [`ChannelError`]; after [`ChannelError::WouldBlock`] nothing was sent.
+    pub fn try_send(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
+        self.send_with(bytes, fds, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
+    }
+
+    /// Sends one message, waiting for room.
+    ///
+    /// # Errors
+    /// [`ChannelError`].
+    pub fn send(&self, bytes: &[u8]) -> Result<(), ChannelError> {
+        self.send_with(bytes, &[], MsgFlags::MSG_NOSIGNAL)
+    }
+
+    fn send_with(&self, bytes: &[u8], fds: &[BorrowedFd<'_>], flags: MsgFlags) -> Result<(), ChannelError> {
+        let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&raw)];
+        let control = if raw.is_empty() { &[][..] } else { &rights[..] };
+        loop {
+            match sendmsg::<UnixAddr>(self.0.as_raw_fd(), &[IoSlice::new(bytes)], control, flags, None) {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Err(ChannelError::WouldBlock),
+                Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(ChannelError::Closed),
+                Err(Errno::EMSGSIZE) => return Err(ChannelError::TooLong),
+                Err(errno) => return Err(ChannelError::Failed(errno)),
+            }
+        }
+    }
+
+    /// Receives one message into `buffer` without waiting.
+    ///
+    /// # Errors
+    /// [`ChannelError`].
+    pub fn try_receive<'a>(&self, buffer: &'a mut Buffer) -> Result<Received<'a>, ChannelError> {
+        let mut control = nix::cmsg_space!([RawFd; MESSAGE_FDS]);
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+        let mut slices = [IoSliceMut::new(&mut buffer.0)];
+        let (len, flags, fds) = loop {
+            match recvmsg::<UnixAddr>(self.0.as_raw_fd(), &mut slices, Some(&mut control), flags) {
+                Ok(message) => {
+                    // A control buffer that was cut still lists what fits: those descriptors are ours to close.
+                    let fds = message.cmsgs().map(own).unwrap_or_default();
+                    break (message.bytes, message.flags, fds);
+                }
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Err(ChannelError::WouldBlock),
+                Err(Errno::ECONNRESET) => return Err(ChannelError::Closed),
+                Err(errno) => return Err(ChannelError::Failed(errno)),
+            }
+        };
+        if flags.contains(MsgFlags::MSG_TRUNC) {
+            return Err(ChannelError::TooLong);
+        }
+        if flags.contains(MsgFlags::MSG_CTRUNC) {
+            return Err(ChannelError::TooManyFds);
+        }
+        // No message of ours is empty, so an empty one is the end.
+        if len == 0 {
+            return Err(ChannelError::Closed);
+        }
+        Ok(Received { bytes: buffer.0.get(..len).unwrap_or_default(), fds })
+    }
+}
+
+#[expect(unsafe_code, reason = "received descriptors come as bare numbers")]
+fn own<'a>(messages: impl Iterator<Item = ControlMessageOwned> + 'a) -> Vec<OwnedFd> {
+    let mut fds = Vec::new();
+    for message in messages {
+        if let ControlMessageOwned::ScmRights(raw) = message {
+            for fd in raw {
+                // SAFETY: the kernel has just installed this descriptor for us, and nobody else knows its number.
+                fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
+            }
+        }
+    }
+    fds
+}
+
+/// Room for one message, to be used again and again.
+#[derive(Debug)]
+pub struct Buffer(Box<[u8]>);
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self(vec![0; MESSAGE_BYTES].into_boxed_slice())
+    }
+}
+
+impl From<OwnedFd> for Channel {
+    fn from(fd: OwnedFd) -> Self {
+        Self(fd)
+    }
+}
+
+impl From<Channel> for OwnedFd {
+    fn from(channel: Channel) -> Self {
+        channel.0
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,44 @@
+//! The machine's own atomics, and futexes on words that processes share.
+
+pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+pub use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A 32-bit word that threads of several processes can sleep on until it changes and they are woken.
+#[derive(Debug, Default)]
+#[repr(transparent)]
+pub struct FutexWord(AtomicU32);
+
+impl FutexWord {
+    /// The word itself.
+    #[inline]
+    pub fn word(&self) -> &AtomicU32 {
+        &self.0
+    }
+
+    /// Sleeps while the word is `expected`, until woken or `timeout` has passed. It may also return for no reason.
+    pub fn wait(&self, expected: u32, timeout: Duration) {
+        let timeout = libc::timespec {
+            tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: libc::c_long::from(timeout.subsec_nanos()),
+        };
+        futex(&self.0, libc::FUTEX_WAIT, expected, Some(&timeout));
+    }
+
+    /// Wakes every thread that sleeps on the word. Works on memory mapped read-only.
+    pub fn wake_all(&self) {
+        futex(&self.0, libc::FUTEX_WAKE, i32::MAX.unsigned_abs(), None);
+    }
+}
+
+/// One futex call. Its result is of no use to either caller: a waiter looks again whatever the reason it returned for,
+/// and a wake of no sleepers is as good as one of many.
+#[expect(unsafe_code, reason = "futexes have no safe interface in libc")]
+fn futex(word: &AtomicU32, operation: libc::c_int, value: u32, timeout: Option<&libc::timespec>) {
+    let timeout = timeout.map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: `word` is a live, aligned 32-bit word for the whole call (it is borrowed); the kernel only reads it for
+    // FUTEX_WAIT and FUTEX_WAKE; `timeout` is null or points to a timespec that outlives the call.
+    unsafe {
+        libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, timeout, std::ptr::null::<u32>(), 0u32);
+    }
+}

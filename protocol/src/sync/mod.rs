@@ -1,0 +1,33 @@
+//! The one place that chooses between the machine's atomics and loom's model of them.
+//!
+//! Everything lock-free in this crate takes its atomics from here, so that the model checker sees every access. Two things
+//! go beyond `std`: [`load_acquire`] works on memory mapped read-only (only relaxed loads are certain to, so it is a
+//! relaxed load and a fence), and [`FutexWord`] is an atomic that threads of other processes can sleep on.
+
+#[cfg(not(loom))]
+mod machine;
+#[cfg(loom)]
+mod model;
+
+#[cfg(not(loom))]
+pub use machine::{Arc, AtomicBool, AtomicU32, AtomicU64, FutexWord, Mutex, Ordering, fence};
+#[cfg(loom)]
+pub use model::{Arc, AtomicBool, AtomicU32, AtomicU64, FutexWord, Mutex, Ordering, fence, mutants};
+
+/// An acquire load that is sound on memory this process cannot write.
+#[cfg_attr(loom, track_caller)]
+#[inline]
+pub fn load_acquire(word: &AtomicU64) -> u64 {
+    let value = word.load(Ordering::Relaxed);
+    fence(Ordering::Acquire);
+    value
+}
+
+/// [`load_acquire`] for 32-bit words.
+#[cfg_attr(loom, track_caller)]
+#[inline]
+pub fn load_acquire_u32(word: &AtomicU32) -> u32 {
+    let value = word.load(Ordering::Relaxed);
+    fence(Ordering::Acquire);
+    value
+}
