@@ -89,6 +89,11 @@ impl HeaderCell {
 #[derive(Debug)]
 struct HeaderCell(loom::cell::UnsafeCell<FrameHeader>);
 
+// SAFETY: loom panics where two threads touch the cell at the same time and one of them writes.
+#[cfg(loom)]
+#[expect(unsafe_code, reason = "see the line above")]
+unsafe impl Sync for HeaderCell {}
+
 #[cfg(loom)]
 impl Default for HeaderCell {
     fn default() -> Self {
@@ -155,14 +160,12 @@ impl StreamPage {
     }
 
     /// The newest sequence; 0 before the first.
-    #[cfg_attr(loom, track_caller)]
     #[must_use]
     pub fn head(&self) -> Sequence {
         Sequence(load_acquire(&self.news.head))
     }
 
     /// Whether frames are coming.
-    #[cfg_attr(loom, track_caller)]
     #[must_use]
     pub fn state(&self) -> StreamState {
         StreamState::from_bits(load_acquire_u32(&self.news.state))
@@ -197,11 +200,13 @@ impl StreamPage {
         &self.window[(sequence.0 % WINDOW_LEN as u64) as usize]
     }
 
-    /// The context ID of a sequence, or `None` where the window has moved past it or is not there yet.
-    #[cfg_attr(loom, track_caller)]
+    /// The context ID of a sequence, or `None` where the window has moved past it or is not there yet. Sees the entries of
+    /// all sequences up to the [`Self::head`] read before it.
     #[must_use]
     pub fn context_of(&self, sequence: Sequence) -> Option<ContextId> {
-        ContextId::from_u64(load_acquire(self.window(sequence))).filter(|context| context.sequence() == sequence)
+        // Relaxed: the head publishes the entry, and what it names is only believed after `Reader::claim`.
+        ContextId::from_u64(self.window(sequence).load(Ordering::Relaxed))
+            .filter(|context| context.sequence() == sequence)
     }
 
     /// Describes the frame in a segment: for the writer before it publishes the frame.

@@ -1,20 +1,17 @@
 //! Sources: what fills segments with frames.
 //!
 //! The grab thread owns a [`Source`] and is the only one that calls it. A [`WritableSegment`] is the exclusive right to
-//! write one segment: it is moved into the source by [`Source::queue`] and comes back in [`Event::Filled`] or from
+//! write one segment. It is moved into the source by [`Source::queue`] and comes back in [`Event::Filled`] or from
 //! [`Source::stop`], so that the type system shows that no segment is filled while its frame is published.
+
+mod pattern;
 
 use std::time::Duration;
 
-use framebroker_protocol::{PixelFormat, SegmentIndex};
+use framebroker_protocol::PixelFormat;
 
-/// The exclusive right to write one segment's payload.
-#[derive(Debug)]
-pub struct WritableSegment {
-    index: SegmentIndex,
-    memory: std::ptr::NonNull<u8>,
-    len: usize,
-}
+pub use crate::factory::WritableSegment;
+pub use pattern::{Fill, PatternOptions, PatternSource};
 
 /// What a source needs from the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 //! Who may touch what, and when. The letters stand beside the code that keeps each rule; ARCHITECTURE.md argues why
 //! together they keep the promises.
 //!
-//! * **P, publish** ([`Writer::publish`]): header, then slot, then window, then head, then bell, each visible before the
-//!   next; a fence; then the writer looks who sleeps.
+//! * **P, publish** ([`Writer::publish`]): the header is visible before the slot, slot and window before the head, the head
+//!   before the bell; a fence; then the writer looks who sleeps.
 //! * **A, acquire** ([`Reader::try_take`]): the reader writes down what it is about to read (its *hold*), a fence, then
 //!   looks whether the slot still says so. Only then is the frame its own.
 //! * **T, retire** ([`Writer::retire`]): the writer clears the slot, a fence, then loads the roster and looks through the

@@ -95,7 +95,7 @@ impl Reader {
     pub fn new(pages: Arc<Pages>, granted: usize, policy: Policy, first: Sequence) -> Self {
         let cursor = Sequence(first.0.saturating_sub(1));
         let seen_state = pages.stream.state();
-        pages.consumer.progress.cursor.store(cursor.0, Ordering::Release);
+        pages.consumer.progress.cursor.store(cursor.0, Ordering::Relaxed);
         Self { pages, granted: granted.min(HOLD_LIMIT), policy, cursor, seen_state }
     }
 
@@ -267,8 +267,8 @@ impl Reader {
 
     fn advance(&mut self, cursor: Sequence) {
         self.cursor = cursor;
-        // Publishes the hold on the frame at the cursor to a writer that the cursor lets pass.
-        self.pages.consumer.progress.cursor.store(cursor.0, Ordering::Release);
+        // Relaxed: a cursor only lets the writer try to retire; whether the frame is held it then asks the holds (rule T).
+        self.pages.consumer.progress.cursor.store(cursor.0, Ordering::Relaxed);
         if self.policy == Policy::Lossless {
             self.pages.let_writer_look();
         }

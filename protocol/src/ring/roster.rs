@@ -50,12 +50,12 @@ impl Member {
     }
 
     pub(super) fn set_cursor(&self, cursor: Sequence) {
-        self.page.progress.cursor.store(cursor.0, Ordering::Release);
+        self.page.progress.cursor.store(cursor.0, Ordering::Relaxed);
     }
 
     /// The last sequence it says it took; it may say anything.
     pub fn cursor(&self) -> Sequence {
-        Sequence(self.page.progress.cursor.load(Ordering::Acquire))
+        Sequence(self.page.progress.cursor.load(Ordering::Relaxed))
     }
 
     pub(super) fn waiting(&self) -> u32 {
@@ -112,12 +112,13 @@ impl SharedRoster {
     /// does, so that the writer never frees memory.
     #[must_use = "keep it until the writer no longer uses it"]
     pub fn change(&self, change: impl FnOnce(&mut Roster)) -> Arc<Roster> {
-        let mut roster = Roster::clone(&self.lock());
+        let mut roster = Roster::clone(&self.current());
         change(&mut roster);
         let old = std::mem::replace(&mut *self.lock(), Arc::new(roster));
-        // Publishes the new roster to `refresh`. A reader learns of its subscription only after this.
+        // Relaxed: whoever sees the version takes the lock after it was let go above. A reader learns of its subscription
+        // only after this, so its fence in `Reader::claim` or `Reader::wait` shows the version to the writer's.
         let version = self.version.load(Ordering::Relaxed);
-        self.version.store(version + 1, Ordering::Release);
+        self.version.store(version + 1, Ordering::Relaxed);
         old
     }
 
@@ -128,7 +129,7 @@ impl SharedRoster {
 
     /// Takes the newest roster if it is not the one that `seen` and `roster` stand for.
     pub(super) fn refresh(&self, seen: &mut u64, roster: &mut Arc<Roster>) -> bool {
-        let version = self.version.load(Ordering::Acquire);
+        let version = self.version.load(Ordering::Relaxed);
         let changed = version != *seen;
         if changed {
             *roster = self.current();

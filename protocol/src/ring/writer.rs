@@ -108,10 +108,9 @@ impl Writer {
         self.page.write_header(segment, &header);
         // Publishes header and payload to the acquire load of the slot in `Reader::claim`.
         self.page.slot(segment).store(context.as_u64(), Ordering::Release);
-        // Publishes the slot to whoever finds the context ID in the window.
-        self.page.window(self.next).store(context.as_u64(), Ordering::Release);
+        self.page.window(self.next).store(context.as_u64(), Ordering::Relaxed);
         self.keep_rhythm(now_ns);
-        // Publishes the window entry to whoever reads the head.
+        // Publishes the window entry and the slot to the acquire load in `StreamPage::head`.
         self.page.news.head.store(self.next.0, Ordering::Release);
         self.published.push_back(context);
         self.next = self.next.next();
@@ -120,7 +119,9 @@ impl Writer {
 
     /// Changes the stream's state and says who wants to know.
     pub fn set_state(&mut self, state: StreamState) -> Calls {
-        self.page.news.state.store(state.to_bits(), Ordering::Release);
+        // Relaxed: the fence in the last publish's `ring_bell` already publishes every frame before it to the acquire load
+        // in `StreamPage::state`.
+        self.page.news.state.store(state.to_bits(), Ordering::Relaxed);
         self.ring_bell()
     }
 
@@ -168,8 +169,10 @@ impl Writer {
         starved.word().store(0, Ordering::Relaxed);
     }
 
-    /// Begins to wait for a lossless subscription: it gets every frame from the returned sequence on.
+    /// Begins to wait for a lossless subscription that is in the roster: it gets every frame from the returned sequence on.
     pub fn adopt_lossless(&mut self, member: &Member, start: Start) -> Sequence {
+        // The next retire chooses among frames before it looks for a new roster.
+        self.refresh_roster();
         let first = match (start, self.published.front()) {
             (Start::Oldest, Some(context)) => context.sequence(),
             _ => self.next,
@@ -225,7 +228,9 @@ impl Writer {
     /// reader that races from frame to frame vetoes no more than it was granted.
     fn retire_batch(&mut self, wanted: usize, freed: &mut Vec<Retired>) {
         self.refresh_roster();
-        let batch = self.eligible().take(wanted + self.granted).count();
+        // Quarantined frames come out as well, but they are not what is wanted.
+        let enough = wanted + self.granted + self.roster.quarantined.len();
+        let batch = self.eligible().take(enough).count();
         for context in self.published.iter().take(batch) {
             self.page.slot(context.segment()).store(0, Ordering::Relaxed);
         }
@@ -247,8 +252,8 @@ impl Writer {
     }
 
     fn put_back(&self, context: ContextId) {
-        // Publishes header and payload again, as the first store did, to readers that only see this one.
-        self.page.slot(context.segment()).store(context.as_u64(), Ordering::Release);
+        // Relaxed: the fence since the slot was cleared publishes header and payload to readers that only see this store.
+        self.page.slot(context.segment()).store(context.as_u64(), Ordering::Relaxed);
     }
 
     /// Takes a retired frame out of the books. True if the source may have its segment.

@@ -1,47 +1,62 @@
 //! loom's model of the atomics, with a switch that breaks one of them at a time.
 //!
 //! Every ordering stronger than relaxed is a *site*, named by file and line of the call. `RING_MUTANT=file:line` weakens
-//! that site to relaxed (a fence there does nothing); `RING_SITES=FILE` appends the sites a model passes to a file.
+//! that site to relaxed (a fence there does nothing); `RING_SITES=FILE` appends the sites that are passed to a file.
 //! `scripts/loom-mutants.sh` breaks each site in turn and expects some model to fail.
 
 use std::time::Duration;
 
+pub use loom::sync::Mutex;
 pub use loom::sync::atomic::Ordering;
-pub use loom::sync::{Arc, Mutex};
+// Not loom's own: its counting would order threads where the ring must do so by itself.
+pub use std::sync::Arc;
 
-/// Which site is broken, and which were seen.
+use crate::limits::STARVED_SLICE;
+
+/// Which site is broken, and which were passed.
 pub mod mutants {
     use std::collections::BTreeSet;
+    use std::fs::File;
     use std::io::Write;
     use std::panic::Location;
     use std::sync::{LazyLock, Mutex};
 
     use super::Ordering;
 
-    static BROKEN: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("RING_MUTANT").ok());
-    static SEEN: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);
+    static BROKEN: LazyLock<Option<(String, u32)>> = LazyLock::new(|| {
+        let site = std::env::var("RING_MUTANT").ok()?;
+        let (file, line) = site.rsplit_once(':').expect("RING_MUTANT is file:line");
+        Some((file.to_owned(), line.parse().expect("RING_MUTANT ends with a line number")))
+    });
+    static PASSED: LazyLock<Option<Mutex<Passed>>> = LazyLock::new(|| {
+        let path = std::env::var_os("RING_SITES")?;
+        let file = File::options().create(true).append(true).open(path).expect("RING_SITES opens");
+        Some(Mutex::new(Passed { file, sites: BTreeSet::new() }))
+    });
 
-    fn site(location: &Location<'_>) -> String {
-        let file = location.file();
-        let from = file.find("src/").map_or(0, |at| at);
-        format!("{}:{}", file.get(from..).unwrap_or(file), location.line())
+    struct Passed {
+        file: File,
+        sites: BTreeSet<(&'static str, u32)>,
     }
 
-    fn note(site: &str) {
-        let Ok(path) = std::env::var("RING_SITES") else { return };
-        let mut seen = SEEN.lock().expect("no model panics while it notes a site");
-        if seen.insert(site.to_owned()) {
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).expect("RING_SITES opens");
-            writeln!(file, "{site}").expect("RING_SITES takes a line");
+    impl Passed {
+        fn note(&mut self, at: &Location<'static>) {
+            if self.sites.insert((at.file(), at.line())) {
+                let from = at.file().find("src/").unwrap_or(0);
+                let file = at.file().get(from..).unwrap_or(at.file());
+                writeln!(self.file, "{file}:{}", at.line()).expect("RING_SITES takes a line");
+            }
         }
     }
 
     /// Whether the caller's site is broken.
     #[track_caller]
     pub fn is_broken() -> bool {
-        let site = site(Location::caller());
-        note(&site);
-        BROKEN.as_deref() == Some(site.as_str())
+        let at = Location::caller();
+        if let Some(passed) = &*PASSED {
+            passed.lock().expect("no model panics while it notes a site").note(at);
+        }
+        BROKEN.as_ref().is_some_and(|(file, line)| *line == at.line() && at.file().ends_with(file.as_str()))
     }
 
     /// The ordering to use for the caller's site.
@@ -51,10 +66,21 @@ pub mod mutants {
     }
 }
 
+loom::lazy_static! {
+    static ref TURN: loom::sync::atomic::AtomicU32 = loom::sync::atomic::AtomicU32::new(0);
+}
+
 /// A fence, unless this one is broken.
+///
+/// loom itself switches threads only at accesses, and only for the sake of accesses to one word: it would always run a
+/// store and the fence after it as one. So a sequentially consistent fence stores into a word that all such fences share;
+/// nobody reads it, so it orders nothing.
 #[track_caller]
 pub fn fence(ordering: Ordering) {
     if !mutants::is_broken() {
+        if matches!(ordering, Ordering::SeqCst) {
+            TURN.store(0, Ordering::Relaxed);
+        }
         loom::sync::atomic::fence(ordering);
     }
 }
@@ -94,8 +120,15 @@ atomic!(AtomicU64, u64);
 #[derive(Debug, Default)]
 pub struct FutexWord {
     word: AtomicU32,
-    bucket: Mutex<u32>,
+    wakes: Mutex<Wakes>,
     sleepers: loom::sync::Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Wakes {
+    sent: u32,
+    /// Of these, how many a wait of [`STARVED_SLICE`] has met.
+    met: u32,
 }
 
 impl FutexWord {
@@ -105,21 +138,24 @@ impl FutexWord {
     }
 
     /// Sleeps for ever where nobody wakes it: a lost wake-up is a deadlock, which loom reports.
-    pub fn wait(&self, expected: u32, _timeout: Duration) {
-        let bucket = self.bucket.lock().expect("no model panics in a futex");
-        if self.word.load(Ordering::Relaxed) == expected {
-            drop(self.sleepers.wait(bucket).expect("no model panics in a futex"));
+    ///
+    /// A wait of [`STARVED_SLICE`] also ends for a wake-up that came before it. On the machine such a one is missed, since
+    /// wakers cannot change the word, and the end of the slice makes up for it; that none was sent at all is an error.
+    pub fn wait(&self, expected: u32, timeout: Duration) {
+        let mut wakes = self.wakes.lock().expect("no model panics in a futex");
+        if timeout == STARVED_SLICE {
+            while wakes.sent == wakes.met {
+                wakes = self.sleepers.wait(wakes).expect("no model panics in a futex");
+            }
+            wakes.met = wakes.sent;
+        } else if self.word.load(Ordering::Relaxed) == expected {
+            drop(self.sleepers.wait(wakes).expect("no model panics in a futex"));
         }
     }
 
     /// Wakes every sleeper.
     pub fn wake_all(&self) {
-        *self.bucket.lock().expect("no model panics in a futex") += 1;
+        self.wakes.lock().expect("no model panics in a futex").sent += 1;
         self.sleepers.notify_all();
-    }
-
-    /// How many times sleepers were woken.
-    pub fn wakes(&self) -> u32 {
-        *self.bucket.lock().expect("no model panics in a futex")
     }
 }

@@ -26,6 +26,13 @@ pub(super) fn set(camera: &Camera, feature: &str, value: &str) -> Result<(), Sou
     }
 }
 
+/// Whether an integer feature would take this value, where the camera has it and tells its range.
+pub(super) fn check_integer(camera: &Camera, feature: &str, value: u32) -> Result<(), SourceError> {
+    let Some((name, Kind::Integer)) = find(camera, feature) else { return Ok(()) };
+    let text = value.to_string();
+    Feature { camera, name, text: feature, value: &text }.parsed_integer().map(drop)
+}
+
 /// The value of an enumeration or string feature; `None` where the camera has none of this name.
 pub(super) fn text(camera: &Camera, feature: &str) -> Option<String> {
     let (name, kind) = find(camera, feature)?;
@@ -73,6 +80,10 @@ struct Feature<'a> {
 
 impl Feature<'_> {
     fn set_integer(&self) -> Result<(), SourceError> {
+        self.outcome(self.camera.set_integer(&self.name, self.parsed_integer()?))
+    }
+
+    fn parsed_integer(&self) -> Result<i64, SourceError> {
         let bounds = self.camera.integer_bounds(&self.name).ok();
         let allowed = bounds.map_or_else(|| "a whole number".to_owned(), integer_range);
         let value = parse_integer(self.value).ok_or_else(|| self.not_allowed(&allowed))?;
@@ -82,7 +93,7 @@ impl Feature<'_> {
                 return Err(self.not_allowed(&allowed));
             }
         }
-        self.outcome(self.camera.set_integer(&self.name, value))
+        Ok(value)
     }
 
     fn set_float(&self) -> Result<(), SourceError> {

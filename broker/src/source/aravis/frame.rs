@@ -2,17 +2,15 @@
 
 use framebroker_protocol::PixelFormat;
 
-use super::ffi::{Report, Statistics, Status};
+use super::ffi::{Region, Report, Statistics, Status};
 use crate::source::FrameInfo;
 
-/// What holds for all frames between one start and the stop.
+/// What holds for all frames between one start and the stop: cameras lock these settings while they send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     /// Bytes of image and chunk data that the camera announces.
     pub(super) payload_bytes: usize,
-    /// Width and pixel format that `line_pitch` belongs to.
-    pub(super) width: u32,
-    /// See `width`.
+    pub(super) region: Region,
     pub(super) pixel_format: PixelFormat,
     /// Bytes from one row to the next where the camera tells and they are more than the pixels take.
     pub(super) line_pitch: Option<u32>,
@@ -20,41 +18,52 @@ pub(super) struct Layout {
 
 /// Reads the metadata of a frame. `None` where what the packets say cannot be a frame in a segment of `segment_bytes`.
 pub(super) fn frame_info(report: &Report, layout: &Layout, segment_bytes: usize) -> Option<FrameInfo> {
-    if !report.is_image || report.width == 0 || report.height == 0 {
+    let complete = report.status == Status::Complete;
+    let (region, pixel_format) = match report.status {
+        Status::Complete if report.is_image => (report.region, PixelFormat::from_code(report.pixel_format)),
+        // The packet that tells the geometry may be missing; the camera's settings tell it too.
+        Status::Incomplete => (layout.region, layout.pixel_format),
+        Status::Complete | Status::NoFrame => return None,
+    };
+    if region.width == 0 || region.height == 0 {
         return None;
     }
-    let pixel_format = PixelFormat::from_code(report.pixel_format);
-    let received = report.data_bytes.min(layout.payload_bytes.max(1)).min(segment_bytes);
-    let (stride, image_bytes) = image_size(report, layout, pixel_format, received)?;
+    let received = report.data_bytes.min(layout.payload_bytes).min(segment_bytes);
+    let (stride, image_bytes) = image_size(region, pixel_format, layout, received)?;
     if image_bytes > segment_bytes {
         return None;
     }
-    let chunk_bytes = if report.has_chunks { received.saturating_sub(image_bytes) } else { 0 };
+    let has_chunks = complete && report.has_chunks;
     Some(FrameInfo {
-        width: report.width,
-        height: report.height,
+        width: region.width,
+        height: region.height,
         stride,
-        offset_x: report.offset_x,
-        offset_y: report.offset_y,
+        offset_x: region.offset_x,
+        offset_y: region.offset_y,
         pixel_format,
         image_bytes,
-        chunk_bytes,
+        chunk_bytes: if has_chunks { received.saturating_sub(image_bytes) } else { 0 },
         camera_timestamp_ns: report.timestamp_ns,
         block_id: report.frame_id,
-        complete: report.status == Status::Complete,
+        complete,
         lost_at_camera: 0,
     })
 }
 
-/// Stride and bytes of the image. A format that PFNC does not describe has no stride and is as long as what arrived.
-fn image_size(report: &Report, layout: &Layout, format: PixelFormat, received: usize) -> Option<(u32, usize)> {
-    let pitch = layout.line_pitch.filter(|_| report.width == layout.width && format == layout.pixel_format);
-    if let Some(pitch) = pitch {
-        let rows = usize::try_from(report.height).ok()?;
+/// Stride and bytes of the image. One in a format that PFNC does not describe has no stride and is as long as what arrived.
+fn image_size(region: Region, format: PixelFormat, layout: &Layout, received: usize) -> Option<(u32, usize)> {
+    let as_announced = region.width == layout.region.width && format == layout.pixel_format;
+    if let Some(pitch) = layout.line_pitch.filter(|_| as_announced) {
+        let rows = usize::try_from(region.height).ok()?;
         return Some((pitch, usize::try_from(pitch).ok()?.checked_mul(rows)?));
     }
-    let image_bytes = format.image_bytes(report.width, report.height).unwrap_or(received);
-    Some((format.stride(report.width).unwrap_or(0), image_bytes))
+    let tells_its_size = format.image_bytes(1, 1).is_some();
+    let image_bytes = match format.image_bytes(region.width, region.height) {
+        Some(image_bytes) => image_bytes,
+        None if tells_its_size => return None, // too large for memory
+        None => received,
+    };
+    Some((format.stride(region.width).unwrap_or(0), image_bytes))
 }
 
 /// Follows the block IDs of a stream and tells which are missing.

@@ -101,10 +101,7 @@ fn report(width: u32, height: u32) -> Report {
         has_chunks: false,
         frame_id: 5,
         timestamp_ns: 99,
-        width,
-        height,
-        offset_x: 4,
-        offset_y: 8,
+        region: Region { width, height, offset_x: 4, offset_y: 8 },
         pixel_format: MONO8,
         data_bytes: 1 << 20,
     }
@@ -114,7 +111,8 @@ fn report(width: u32, height: u32) -> Report {
 const MONO8: u32 = 0x0108_0001;
 
 fn layout(payload_bytes: usize) -> Layout {
-    Layout { payload_bytes, width: 64, pixel_format: PixelFormat::from_code(MONO8), line_pitch: None }
+    let region = Region { width: 64, height: 32, offset_x: 0, offset_y: 0 };
+    Layout { payload_bytes, region, pixel_format: PixelFormat::from_code(MONO8), line_pitch: None }
 }
 
 #[test]
@@ -124,6 +122,15 @@ fn a_frame_that_does_not_fit_its_segment_is_none() {
     assert_eq!(frame_info(&report(u32::MAX, u32::MAX), &layout(2048), 2048), None);
     assert_eq!(frame_info(&report(0, 32), &layout(2048), 2048), None);
     assert_eq!(frame_info(&Report { is_image: false, ..report(64, 32) }, &layout(2048), 2048), None);
+}
+
+#[test]
+fn an_incomplete_frame_has_the_geometry_the_camera_is_set_to() {
+    let no_leader = Report { status: Status::Incomplete, is_image: false, ..report(0, 0) };
+    let info = frame_info(&no_leader, &layout(2048), 2048).unwrap();
+    assert_eq!((info.width, info.height, info.image_bytes, info.complete), (64, 32, 2048, false));
+    assert_eq!(frame_info(&no_leader, &layout(2048), 2047), None);
+    assert_eq!(frame_info(&Report { status: Status::NoFrame, ..no_leader }, &layout(2048), 2048), None);
 }
 
 #[test]

@@ -21,7 +21,7 @@ const HEARTBEAT_TIMEOUT: u64 = 0x0938;
 /// How soon the camera of a crashed owner is free again. libaravis gives a sign of life every second; one or two may be late.
 const HEARTBEAT_MS: u32 = 3000;
 
-/// What fits through every loopback interface and every Ethernet link.
+/// What a simulated camera sends over loopback unless told otherwise: as a camera does over any Ethernet link.
 const SAFE_PACKET_BYTES: u32 = 1400;
 
 /// Lists the cameras that can be seen now. `device` is the ID the user gave, if any: one that begins with `Fake` adds the
@@ -57,6 +57,8 @@ pub(super) fn open(options: &Options) -> Result<Opened, SourceError> {
     if transport == Transport::GigE {
         set_up_gige(&camera, options)?;
     }
+    // One whose last owner crashed may still be sending, with the settings below locked. Most are idle and may say so.
+    let _ = camera.stop_acquisition();
     apply(&camera, options)?;
     let (description, layout) = describe(&camera).map_err(|failure| driver(&id, failure))?;
     Ok(Opened { camera, description, layout, transport })
@@ -96,19 +98,20 @@ fn transport(camera: &Camera) -> Transport {
 fn set_up_gige(camera: &Camera, options: &Options) -> Result<(), SourceError> {
     let over_loopback = camera.read_register(CURRENT_IP_ADDRESS).is_ok_and(|ip| Ipv4Addr::from_bits(ip).is_loopback());
     if over_loopback {
-        // A packet socket sees every packet of the loopback interface twice, and its test packets lie about jumbo frames.
+        // Only simulated cameras are there: they are received in the same way with and without CAP_NET_RAW.
         camera.disable_packet_socket();
     }
     let packet_bytes = options.packet_size.or(over_loopback.then_some(SAFE_PACKET_BYTES));
     if let Some(bytes) = packet_bytes {
+        feature::check_integer(camera, "GevSCPSPacketSize", bytes)?;
         camera.fix_packet_size(bytes).map_err(|failure| {
             SourceError::Invalid(format!("the camera does not take a packet size of {bytes} bytes: {}", failure.text))
         })?;
     }
-    if camera.read_register(HEARTBEAT_TIMEOUT) != Ok(HEARTBEAT_MS) {
-        if let Err(failure) = camera.write_register(HEARTBEAT_TIMEOUT, HEARTBEAT_MS) {
-            tracing::warn!(reason = failure.text, "the camera keeps its own heartbeat timeout");
-        }
+    if camera.read_register(HEARTBEAT_TIMEOUT) != Ok(HEARTBEAT_MS)
+        && let Err(failure) = camera.write_register(HEARTBEAT_TIMEOUT, HEARTBEAT_MS)
+    {
+        tracing::warn!(reason = failure.text, "the camera keeps its own heartbeat timeout");
     }
     Ok(())
 }
@@ -147,18 +150,22 @@ fn set_frame_rate(camera: &Camera, fps: f64) -> Result<(), SourceError> {
 }
 
 fn describe(camera: &Camera) -> Result<(Description, Layout), Failure> {
-    let Region { width, height } = camera.region()?;
+    let region = camera.region()?;
+    let Region { width, height, .. } = region;
     let pixel_format = PixelFormat::from_code(camera.pixel_format()?);
     let payload_bytes = usize::try_from(camera.payload()?).unwrap_or(usize::MAX);
     let row_bytes = pixel_format.stride(width).unwrap_or(u32::MAX);
     let line_pitch = feature::integer(camera, "LinePitch").and_then(|pitch| u32::try_from(pitch).ok());
     let line_pitch = line_pitch.filter(|pitch| *pitch > row_bytes);
-    let (vendor, model, serial) = camera.identity();
+    let (vendor, model) = camera.identity();
+    // SFNC before 2.0 calls it DeviceID.
+    let serial =
+        ["DeviceSerialNumber", "DeviceID"].iter().find_map(|name| feature::text(camera, name)).unwrap_or_default();
     let triggered = feature::text(camera, "TriggerMode").is_some_and(|mode| mode == "On");
     let fps = if triggered { 0.0 } else { camera.frame_rate().unwrap_or(0.0) };
     let model = [vendor, model].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     let description = Description { model, serial, width, height, pixel_format, fps };
-    Ok((description, Layout { payload_bytes, width, pixel_format, line_pitch }))
+    Ok((description, Layout { payload_bytes, region, pixel_format, line_pitch }))
 }
 
 fn cannot_open(id: &str, failure: Failure, seen: &[DeviceInfo]) -> SourceError {

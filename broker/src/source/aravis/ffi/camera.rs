@@ -9,13 +9,23 @@ use aravis_sys::{ArvCamera, ArvDevice};
 use glib_sys::gpointer;
 use gobject_sys::GClosure;
 
-use super::{Failure, SocketBuffer, Stream, c_string, call, string};
+use super::{Failure, Stream, c_string, call, string};
 
 /// The region of interest in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in super::super) struct Region {
     pub(in super::super) width: u32,
     pub(in super::super) height: u32,
+    pub(in super::super) offset_x: u32,
+    pub(in super::super) offset_y: u32,
+}
+
+impl Region {
+    /// A negative number is a camera or a packet that lies; it becomes 0, which for a size is refused later.
+    pub(super) fn from_c(x: c_int, y: c_int, width: c_int, height: c_int) -> Self {
+        let number = |value| u32::try_from(value).unwrap_or(0);
+        Self { width: number(width), height: number(height), offset_x: number(x), offset_y: number(y) }
+    }
 }
 
 /// An open camera, which this process controls unless [`Camera::is_controller`] says otherwise.
@@ -148,7 +158,7 @@ impl Camera {
         call(|error| unsafe { aravis_sys::arv_camera_get_frame_rate(self.camera.as_ptr(), error) })
     }
 
-    /// Width and height of the images it sends.
+    /// The part of the sensor that it sends.
     pub(in super::super) fn region(&self) -> Result<Region, Failure> {
         let (mut x, mut y, mut width, mut height): (c_int, c_int, c_int, c_int) = (0, 0, 0, 0);
         // SAFETY: the camera is alive, the four pointers are to live integers, `error` is a null-initialized place.
@@ -162,10 +172,7 @@ impl Camera {
                 error,
             );
         })?;
-        match (u32::try_from(width), u32::try_from(height)) {
-            (Ok(width), Ok(height)) if width > 0 && height > 0 => Ok(Region { width, height }),
-            _ => Err(Failure::other(format!("the camera says that its images have {width} x {height} pixels"))),
-        }
+        Ok(Region::from_c(x, y, width, height))
     }
 
     /// PFNC code of the images it sends.
@@ -180,32 +187,26 @@ impl Camera {
         call(|error| unsafe { aravis_sys::arv_camera_get_payload(self.camera.as_ptr(), error) })
     }
 
-    /// Its maker, model and serial number; empty where it does not tell.
-    pub(in super::super) fn identity(&self) -> (String, String, String) {
+    /// Its maker and model; empty where it does not tell.
+    pub(in super::super) fn identity(&self) -> (String, String) {
         let read = |getter: unsafe extern "C" fn(*mut ArvCamera, *mut *mut glib_sys::GError) -> *const _| {
-            // SAFETY: `getter` is one of the three below, `self.camera` alive, `error` a null-initialized place.
+            // SAFETY: `getter` is one of the two below, `self.camera` alive, `error` a null-initialized place.
             let text = call(|error| unsafe { getter(self.camera.as_ptr(), error) }).unwrap_or(std::ptr::null());
             // SAFETY: null, or a string that belongs to a GenICam node and lives until the next call to it.
             unsafe { string(text) }.unwrap_or_default()
         };
-        (
-            read(aravis_sys::arv_camera_get_vendor_name),
-            read(aravis_sys::arv_camera_get_model_name),
-            read(aravis_sys::arv_camera_get_device_serial_number),
-        )
+        (read(aravis_sys::arv_camera_get_vendor_name), read(aravis_sys::arv_camera_get_model_name))
     }
 
     /// Creates the stream; on a GigE Vision camera, test packets find out now whether the packet size gets through.
-    pub(in super::super) fn create_stream(&self, socket_buffer: SocketBuffer) -> Result<Stream, Failure> {
+    pub(super) fn create_stream(&self) -> Result<Stream, Failure> {
         // SAFETY: the camera is alive; without a callback nothing is done with the null user data; `error` is a
         // null-initialized place.
         let stream = call(|error| unsafe {
             aravis_sys::arv_camera_create_stream(self.camera.as_ptr(), None, std::ptr::null_mut(), error)
         })?;
         // SAFETY: the callee returned null or a live stream with its only reference.
-        let stream = unsafe { Stream::adopt(stream) }?;
-        stream.set_socket_buffer(socket_buffer);
-        Ok(stream)
+        unsafe { Stream::adopt(stream) }
     }
 
     /// Lets the camera send.

@@ -147,12 +147,7 @@ impl Camera {
         let value = c_string(value)?;
         // SAFETY: the device is alive, `feature` and `value` NUL-terminated, `error` a null-initialized place.
         call(|error| unsafe {
-            aravis_sys::arv_device_set_string_feature_value(
-                self.device(),
-                feature.as_ptr(),
-                value.as_ptr(),
-                error,
-            );
+            aravis_sys::arv_device_set_string_feature_value(self.device(), feature.as_ptr(), value.as_ptr(), error);
         })
     }
 

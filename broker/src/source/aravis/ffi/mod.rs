@@ -4,6 +4,7 @@
 //! * [`Camera`] owns one reference to an open camera and, with it, the device, its heartbeat thread and its handler.
 //! * [`Stream`] owns the receiving thread: when it has been dropped, libaravis writes to no buffer any more.
 //! * [`Buffer`] owns one reference to an `ArvBuffer`, which only *names* a segment's memory and never frees it.
+//! * [`Receiver`] owns a stream, its buffers and the segments they lie over.
 //!
 //! Rules that make this sound:
 //! 1. A buffer in a stream has a second reference, which the stream owns: where a buffer is never decides whether it lives.
@@ -12,6 +13,8 @@
 
 mod camera;
 mod feature;
+mod receiver;
+mod socket;
 mod stream;
 mod system;
 
@@ -19,10 +22,14 @@ use std::ffi::{CStr, CString, c_char};
 
 use glib_sys::GError;
 
+use stream::{Buffer, Stream};
+
 pub(super) use camera::{Camera, Region};
 pub(super) use feature::{Access, Kind};
-pub(super) use stream::{Buffer, Report, SocketBuffer, Statistics, Status, Stream};
-pub(super) use system::{DeviceInfo, devices, enable_fake_interface};
+pub(super) use receiver::Receiver;
+pub(super) use stream::{Report, Statistics, Status};
+pub use system::DeviceInfo;
+pub(super) use system::{devices, enable_fake_interface};
 
 /// What libaravis reported in a `GError`.
 #[derive(Debug, Clone, PartialEq, Eq)]

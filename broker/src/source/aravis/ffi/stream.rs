@@ -5,9 +5,8 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use aravis_sys::{ArvBuffer, ArvStream};
-use glib_sys::GTRUE;
 
-use super::Failure;
+use super::{Failure, Region};
 
 /// One reference to an `ArvBuffer` over memory that somebody else owns.
 #[derive(Debug)]
@@ -31,15 +30,14 @@ pub(in super::super) enum Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct Report {
     pub(in super::super) status: Status,
-    /// The payload is an image; the geometry below is valid.
+    /// The payload is an image; the geometry below is valid. Known only of complete frames: of others, the packet that
+    /// tells may be among those that are missing, and libaravis logs an assertion when it is asked.
     pub(in super::super) is_image: bool,
     pub(in super::super) has_chunks: bool,
     pub(in super::super) frame_id: u64,
     pub(in super::super) timestamp_ns: u64,
-    pub(in super::super) width: u32,
-    pub(in super::super) height: u32,
-    pub(in super::super) offset_x: u32,
-    pub(in super::super) offset_y: u32,
+    pub(in super::super) region: Region,
+    /// PFNC code.
     pub(in super::super) pixel_format: u32,
     /// Bytes received; releases of libaravis before 0.8.23 tell the size of the buffer instead.
     pub(in super::super) data_bytes: usize,
@@ -76,17 +74,14 @@ impl Buffer {
         let mut data_bytes = 0;
         // SAFETY: as above; `data_bytes` is a live size_t; the pointer returned is not used.
         let _ = unsafe { aravis_sys::arv_buffer_get_data(buffer, &raw mut data_bytes) };
-        let is_image = status != Status::NoFrame && is_image(payload);
+        let is_image = status == Status::Complete && is_image(payload);
         let mut report = Report {
             status,
             is_image,
             has_chunks,
             frame_id,
             timestamp_ns,
-            width: 0,
-            height: 0,
-            offset_x: 0,
-            offset_y: 0,
+            region: Region::default(),
             pixel_format: 0,
             data_bytes,
         };
@@ -111,11 +106,7 @@ impl Buffer {
         };
         // SAFETY: the buffer is alive and holds an image.
         report.pixel_format = unsafe { aravis_sys::arv_buffer_get_image_pixel_format(self.0.as_ptr()) };
-        // A negative number is a header that lies: no image is that large, and 0 by 0 is refused later.
-        report.offset_x = u32::try_from(x).unwrap_or(0);
-        report.offset_y = u32::try_from(y).unwrap_or(0);
-        report.width = u32::try_from(width).unwrap_or(0);
-        report.height = u32::try_from(height).unwrap_or(0);
+        report.region = Region::from_c(x, y, width, height);
     }
 }
 
@@ -144,15 +135,6 @@ fn is_image(payload: aravis_sys::ArvBufferPayloadType) -> bool {
             | aravis_sys::ARV_BUFFER_PAYLOAD_TYPE_CHUNK_DATA
             | aravis_sys::ARV_BUFFER_PAYLOAD_TYPE_EXTENDED_CHUNK_DATA
     )
-}
-
-/// How large the socket's receive buffer is to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum SocketBuffer {
-    /// As large as one frame.
-    Automatic,
-    /// So many bytes.
-    Bytes(u32),
 }
 
 /// The stream's own figures since it was created.
@@ -189,30 +171,10 @@ impl Stream {
         Ok(Self { stream, is_gige })
     }
 
-    /// Sets the receive buffer of a GigE Vision stream; others have none.
-    pub(in super::super) fn set_socket_buffer(&self, socket_buffer: SocketBuffer) {
-        if !self.is_gige {
-            return;
-        }
-        let (mode, bytes) = match socket_buffer {
-            SocketBuffer::Automatic => (aravis_sys::ARV_GV_STREAM_SOCKET_BUFFER_AUTO, -1),
-            SocketBuffer::Bytes(bytes) => {
-                (aravis_sys::ARV_GV_STREAM_SOCKET_BUFFER_FIXED, c_int::try_from(bytes).unwrap_or(c_int::MAX))
-            }
-        };
-        let object = self.stream.as_ptr().cast();
-        // SAFETY: a live ArvGvStream (`is_gige`), which has both properties: an enumeration and an int, both passed as
-        // an int; names are NUL-terminated literals; the list ends with a null pointer.
-        unsafe {
-            gobject_sys::g_object_set(
-                object,
-                c"socket-buffer".as_ptr(),
-                mode,
-                c"socket-buffer-size".as_ptr(),
-                bytes,
-                std::ptr::null::<c_void>(),
-            );
-        };
+    /// The UDP port of a GigE Vision stream; others have none.
+    pub(super) fn port(&self) -> Option<u16> {
+        // SAFETY: a live ArvGvStream (`is_gige`).
+        self.is_gige.then(|| unsafe { aravis_sys::arv_gv_stream_get_port(self.stream.as_ptr().cast()) })
     }
 
     /// Gives a buffer to the receiving thread, which writes to its memory until the buffer is popped or the stream dropped.
@@ -267,10 +229,9 @@ impl Stream {
 impl Drop for Stream {
     /// Ends the receiving thread and waits for it: after this nothing is written to any buffer.
     fn drop(&mut self) {
-        // SAFETY: the stream is alive; joins its thread, then drops the references of all buffers in its two queues, which
-        // stay alive through those their `Buffer`s have.
-        unsafe { aravis_sys::arv_stream_stop_thread(self.stream.as_ptr(), GTRUE) };
-        // SAFETY: gives back the only reference; finalizing joins the thread where that is still to be done.
+        // SAFETY: gives back the only reference (`adopt`). That finalizes the stream, which joins its thread and then drops the
+        // references of the buffers in its queues; those stay alive through the ones their `Buffer`s have.
+        // (No arv_stream_stop_thread before: finalizing calls it too, and a second call is a GLib assertion in 0.8.26.)
         unsafe { gobject_sys::g_object_unref(self.stream.as_ptr().cast()) };
     }
 }

@@ -1,0 +1,135 @@
+//! What other threads tell the control thread.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use framebroker_protocol::shm::ShmError;
+use framebroker_protocol::{ClientId, SegmentIndex, Sequence, StreamId, SubscriptionId};
+use nix::errno::Errno;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+
+use crate::factory::{Segment, WritableSegment};
+use crate::source::Description;
+
+/// Names a subscription among all sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubscriptionKey {
+    /// The session.
+    pub client: ClientId,
+    /// Its subscription.
+    pub subscription: SubscriptionId,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The worker has allocated a segment, or could not.
+    Allocated {
+        /// For which stream.
+        stream: StreamId,
+        /// At which index.
+        index: SegmentIndex,
+        /// The segment and the right to fill it.
+        result: Result<(Arc<Segment>, WritableSegment), ShmError>,
+    },
+    /// The ring waits for a lossless subscription.
+    Adopted {
+        /// Which one.
+        key: SubscriptionKey,
+        /// Its first frame.
+        first: Sequence,
+    },
+    /// The ring no longer waits for a lossless subscription.
+    Demoted {
+        /// Of which stream.
+        stream: StreamId,
+        /// Address of its page in this process.
+        page: usize,
+    },
+    /// The ring is done with a quarantined frame: its segment is given up and the index is free.
+    Vacated {
+        /// Of which stream.
+        stream: StreamId,
+        /// Which segment.
+        index: SegmentIndex,
+    },
+    /// The source delivers.
+    Online {
+        /// Which stream.
+        stream: StreamId,
+        /// What it delivers.
+        description: Description,
+    },
+    /// The source is gone.
+    Offline {
+        /// Which stream.
+        stream: StreamId,
+        /// How that was noticed.
+        reason: String,
+    },
+    /// The source was looked for in vain.
+    StillOffline {
+        /// Which stream.
+        stream: StreamId,
+        /// Why it cannot be opened.
+        reason: String,
+    },
+    /// The grab thread takes no more frames.
+    Finished {
+        /// Which stream.
+        stream: StreamId,
+    },
+}
+
+/// Sends events and wakes the control thread.
+#[derive(Debug, Clone)]
+pub struct EventSender {
+    events: Sender<Event>,
+    bell: Arc<EventFd>,
+}
+
+impl EventSender {
+    /// Sends an event; where the control thread has ended, nobody wants it.
+    pub fn send(&self, event: Event) {
+        if self.events.send(event).is_ok() {
+            // A full counter wakes as well as a raised one.
+            let _raised = self.bell.write(1);
+        }
+    }
+}
+
+/// The control thread's end.
+#[derive(Debug)]
+pub struct EventReceiver {
+    events: Receiver<Event>,
+    bell: Arc<EventFd>,
+}
+
+impl EventReceiver {
+    /// The next event that is there.
+    pub fn next(&self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    /// Hears the bell out: it rings again for events sent from now on. Before [`Self::next`].
+    pub fn quiet(&self) {
+        let _was_silent = self.bell.read();
+    }
+}
+
+impl AsFd for EventReceiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}
+
+/// A way to the control thread.
+///
+/// # Errors
+/// The kernel's word.
+pub fn event_channel() -> Result<(EventSender, EventReceiver), Errno> {
+    let (sender, receiver) = channel();
+    let bell = Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+    Ok((EventSender { events: sender, bell: Arc::clone(&bell) }, EventReceiver { events: receiver, bell }))
+}

@@ -1,0 +1,430 @@
+//! The grab thread: wait for a frame, publish it, retire an old one, queue its segment. It takes no lock a client can
+//! hold, and per frame it allocates nothing.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use framebroker_protocol::message::Start;
+use framebroker_protocol::ring::{Calls, Member, Retired, Writer};
+use framebroker_protocol::{FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns};
+
+use super::StreamCore;
+use crate::events::{Event, EventSender, SubscriptionKey};
+use crate::source::{self, Description, FrameInfo, Source, SourceError, WritableSegment};
+
+/// The grab thread looks for commands at least this often.
+const COMMAND_INTERVAL: Duration = Duration::from_millis(100);
+/// The first pause before a lost camera is looked for again; it doubles up to [`MAX_BACK_OFF`].
+const FIRST_BACK_OFF: Duration = Duration::from_millis(250);
+const MAX_BACK_OFF: Duration = Duration::from_secs(5);
+
+/// Opens the stream's source, again and again if need be.
+pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
+
+/// What the control thread asks of the grab thread.
+#[derive(Debug)]
+pub enum Command {
+    /// Uses a new segment.
+    Install(WritableSegment),
+    /// Waits for a lossless subscription from now on; answered by [`Event::Adopted`].
+    Adopt {
+        /// The subscription.
+        key: SubscriptionKey,
+        /// As the ring knows it.
+        member: Arc<Member>,
+        /// Where it begins.
+        start: Start,
+    },
+    /// Ends: no more frames are taken.
+    Stop,
+    /// Says in the page that the stream has ended. After [`Command::Stop`].
+    Close,
+}
+
+/// How the grab thread behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct GrabOptions {
+    /// Ends after so many frames.
+    pub frames: Option<u64>,
+    /// Publishes frames of which a part is missing.
+    pub publish_incomplete: bool,
+    /// How long the ring may wait for a lossless reader while it takes one ring of frames.
+    pub lossless_timeout: Duration,
+}
+
+/// Everything the grab thread owns.
+pub struct Grab {
+    core: Arc<StreamCore>,
+    options: GrabOptions,
+    writer: Writer,
+    commands: Receiver<Command>,
+    events: EventSender,
+    open: Opener,
+    source: Option<Box<dyn Source>>,
+    /// Segments the source has.
+    queued: usize,
+    /// Segments of published frames, by index.
+    parked: Vec<Option<WritableSegment>>,
+    /// Segments nobody has: the source is away.
+    idle: Vec<WritableSegment>,
+    freed: Vec<Retired>,
+    patience: Patience,
+    stopping: bool,
+}
+
+impl Grab {
+    /// A grab thread's state; `source` is opened and not started.
+    pub fn new(
+        core: Arc<StreamCore>,
+        options: GrabOptions,
+        commands: Receiver<Command>,
+        events: EventSender,
+        open: Opener,
+        source: Box<dyn Source>,
+    ) -> Self {
+        let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
+        Self {
+            core,
+            options,
+            writer,
+            commands,
+            events,
+            open,
+            source: Some(source),
+            queued: 0,
+            parked: std::iter::repeat_with(|| None).take(SEGMENT_LIMIT).collect(),
+            idle: Vec::with_capacity(SEGMENT_LIMIT),
+            freed: Vec::with_capacity(SEGMENT_LIMIT),
+            patience: Patience::default(),
+            stopping: false,
+        }
+    }
+
+    /// Grabs until told to stop; returns when the stream is closed and every segment is dropped.
+    pub fn run(mut self) {
+        self.handle_commands();
+        if let Some(source) = self.source.take() {
+            self.start(source);
+        }
+        while !self.stopping {
+            if self.source.is_some() {
+                self.grab_one();
+                self.handle_commands();
+            } else {
+                self.reopen();
+            }
+        }
+        self.stop_source();
+        self.events.send(Event::Finished { stream: self.core.id });
+        while let Ok(command) = self.commands.recv() {
+            match command {
+                Command::Close => break,
+                command => self.handle(command),
+            }
+        }
+        self.announce(StreamState::Closed);
+    }
+
+    fn grab_one(&mut self) {
+        let Some(source) = &mut self.source else { return };
+        match source.wait(COMMAND_INTERVAL) {
+            source::Event::Filled(segment, info) => {
+                self.queued -= 1;
+                self.take(segment, &info);
+            }
+            source::Event::Starved => {
+                self.core.counters.starved.add(1);
+                self.refill();
+            }
+            source::Event::Timeout => {}
+            source::Event::Gone(reason) => self.go_offline(reason),
+        }
+    }
+
+    /// Publishes a filled segment and gives the source another.
+    fn take(&mut self, segment: WritableSegment, info: &FrameInfo) {
+        let counters = &self.core.counters;
+        counters.grabbed.add(1);
+        counters.lost_at_camera.add(u64::from(info.lost_at_camera));
+        counters.incomplete.add(u64::from(!info.complete));
+        if info.complete || self.options.publish_incomplete {
+            self.publish(segment, info);
+        } else {
+            self.queue(segment);
+        }
+        self.refill();
+        if let Some(source) = &self.source {
+            self.core.counters.set_transport(source.counters());
+        }
+    }
+
+    fn publish(&mut self, segment: WritableSegment, info: &FrameInfo) {
+        let index = segment.index();
+        if let Some(place) = self.parked.get_mut(index.as_usize()) {
+            *place = Some(segment);
+        }
+        let now_ns = monotonic_ns();
+        let (context, calls) = self.writer.publish(index, header(info, now_ns), now_ns);
+        let counters = &self.core.counters;
+        counters.publish.add(monotonic_ns() - now_ns);
+        counters.published.add(1);
+        self.writer.wake(calls);
+        if self.options.frames.is_some_and(|frames| context.sequence() >= Sequence(frames)) {
+            self.stopping = true;
+        }
+    }
+
+    /// Retires frames until the source has as many segments as it needs.
+    fn refill(&mut self) {
+        let Some(needs) = self.source.as_ref().map(|source| source.requirements()) else { return };
+        while self.queued < needs.min_queued && !self.stopping {
+            let wanted = needs.min_queued - self.queued;
+            let began_ns = monotonic_ns();
+            self.writer.retire(wanted, &mut self.freed);
+            self.core.counters.retire.add(monotonic_ns() - began_ns);
+            if self.take_freed() {
+                continue;
+            }
+            let Some(slowest) = self.writer.slowest_lossless() else { return };
+            if needs.can_pause && !self.patience.is_over(&slowest, self.parked_count(), self.options.lossless_timeout) {
+                self.wait_for(&slowest);
+            } else {
+                self.demote(&slowest);
+            }
+        }
+    }
+
+    /// Waits a moment for a lossless reader, and charges it for that.
+    fn wait_for(&mut self, member: &Arc<Member>) {
+        let began = Instant::now();
+        self.writer.retire_or_wait(1, &mut self.freed);
+        self.patience.charge(member, began.elapsed());
+        self.take_freed();
+        self.handle_commands();
+    }
+
+    fn demote(&mut self, member: &Member) {
+        member.set_lossless(false);
+        self.events.send(Event::Demoted { stream: self.core.id, page: std::ptr::from_ref(member.page()).addr() });
+    }
+
+    /// Gives the segments of retired frames to the source. True if it got any.
+    fn take_freed(&mut self) -> bool {
+        let mut got = false;
+        while let Some(retired) = self.freed.pop() {
+            match retired {
+                Retired::Reusable(index) => {
+                    if let Some(segment) = self.unpark(index) {
+                        self.queue(segment);
+                        got = true;
+                    }
+                }
+                Retired::Quarantined(index) => {
+                    drop(self.unpark(index));
+                    self.events.send(Event::Vacated { stream: self.core.id, index });
+                }
+            }
+        }
+        got
+    }
+
+    fn unpark(&mut self, index: SegmentIndex) -> Option<WritableSegment> {
+        self.parked.get_mut(index.as_usize())?.take()
+    }
+
+    fn parked_count(&self) -> u64 {
+        self.writer.published() as u64
+    }
+
+    fn queue(&mut self, segment: WritableSegment) {
+        match &mut self.source {
+            Some(source) => {
+                source.queue(segment);
+                self.queued += 1;
+            }
+            None => self.idle.push(segment),
+        }
+    }
+
+    fn handle_commands(&mut self) {
+        loop {
+            match self.commands.try_recv() {
+                Ok(command) => self.handle(command),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.stopping = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Install(segment) => {
+                self.writer.set_backing(segment.index(), segment.backing());
+                self.queue(segment);
+            }
+            Command::Adopt { key, member, start } => {
+                let first = self.writer.adopt_lossless(&member, start);
+                self.events.send(Event::Adopted { key, first });
+            }
+            Command::Stop | Command::Close => self.stopping = true,
+        }
+    }
+
+    /// Starts a source and says that the stream is live.
+    fn start(&mut self, mut source: Box<dyn Source>) {
+        self.queued = 0;
+        let description = source.describe();
+        self.source = Some(source);
+        while let Some(segment) = self.idle.pop() {
+            self.queue(segment);
+        }
+        self.refill();
+        let started = self.source.as_mut().map_or(Ok(()), |source| source.start());
+        match started {
+            Ok(()) => {
+                self.announce(StreamState::Live);
+                self.events.send(Event::Online { stream: self.core.id, description });
+            }
+            Err(error) => self.go_offline(error.to_string()),
+        }
+    }
+
+    fn go_offline(&mut self, reason: String) {
+        self.stop_source();
+        self.announce(StreamState::Offline);
+        self.events.send(Event::Offline { stream: self.core.id, reason });
+    }
+
+    fn stop_source(&mut self) {
+        if let Some(mut source) = self.source.take() {
+            self.idle.append(&mut source.stop());
+            self.core.counters.set_transport(source.counters());
+            self.core.counters.end_transport();
+            self.queued = 0;
+        }
+    }
+
+    fn announce(&mut self, state: StreamState) {
+        let calls: Calls = self.writer.set_state(state);
+        self.writer.wake(calls);
+    }
+
+    /// Opens the source again, on a thread of its own so that commands are handled meanwhile.
+    fn reopen(&mut self) {
+        let mut back_off = FIRST_BACK_OFF;
+        while !self.stopping && self.source.is_none() {
+            self.handle_commands_for(back_off);
+            back_off = (back_off * 2).min(MAX_BACK_OFF);
+            let open = Arc::clone(&self.open);
+            let opening = std::thread::spawn(move || open());
+            while !opening.is_finished() && !self.stopping {
+                self.handle_commands_for(Duration::from_millis(10));
+            }
+            if self.stopping {
+                return;
+            }
+            match opening.join() {
+                Ok(Ok(source)) => self.take_back(source),
+                Ok(Err(error)) => self.events.send(Event::StillOffline { stream: self.core.id, reason: error.to_string() }),
+                Err(_panic) => self.events.send(Event::StillOffline {
+                    stream: self.core.id,
+                    reason: "opening the source panicked; please report this".to_owned(),
+                }),
+            }
+        }
+    }
+
+    fn take_back(&mut self, mut source: Box<dyn Source>) {
+        let needed = source.requirements().payload_bytes;
+        let Some(smallest) = self.segments().map(WritableSegment::len).min() else { return self.start(source) };
+        if needed <= smallest {
+            return self.start(source);
+        }
+        drop(source.stop());
+        let reason = format!(
+            "the camera came back with frames of {needed} bytes, the segments have {smallest}; set it back or restart the broker"
+        );
+        self.events.send(Event::StillOffline { stream: self.core.id, reason });
+    }
+
+    fn segments(&self) -> impl Iterator<Item = &WritableSegment> {
+        self.idle.iter().chain(self.parked.iter().flatten())
+    }
+
+    fn handle_commands_for(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        while !self.stopping {
+            match self.commands.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(command) => self.handle(command),
+                Err(RecvTimeoutError::Timeout) => return,
+                Err(RecvTimeoutError::Disconnected) => self.stopping = true,
+            }
+        }
+    }
+}
+
+/// How long the ring has waited for its slowest lossless reader. The account is cleared when the reader has taken a ring
+/// of frames, or when another becomes the slowest.
+#[derive(Debug, Default)]
+struct Patience {
+    page: usize,
+    cursor: Sequence,
+    waited: Duration,
+}
+
+impl Patience {
+    fn charge(&mut self, member: &Member, waited: Duration) {
+        debug_assert_eq!(self.page, page_address(member), "`is_over` is asked first");
+        self.waited += waited;
+    }
+
+    fn is_over(&mut self, member: &Member, ring: u64, limit: Duration) -> bool {
+        let cursor = member.cursor();
+        if self.page != page_address(member) || cursor.since(self.cursor) >= ring {
+            *self = Self { page: page_address(member), cursor, waited: Duration::ZERO };
+        }
+        self.waited >= limit
+    }
+}
+
+fn page_address(member: &Member) -> usize {
+    std::ptr::from_ref(member.page()).addr()
+}
+
+fn header(info: &FrameInfo, monotonic_ns: u64) -> FrameHeader {
+    FrameHeader {
+        // Context, usage count and buffer context are the writer's to set.
+        context: 0,
+        usage_count: 0,
+        buffer_context: 0,
+        camera_timestamp_ns: info.camera_timestamp_ns,
+        monotonic_ns,
+        realtime_ns: realtime_ns(),
+        block_id: info.block_id,
+        payload_offset: 0,
+        payload_bytes: info.image_bytes as u64,
+        chunk_offset: info.image_bytes as u64,
+        chunk_bytes: info.chunk_bytes as u64,
+        width: info.width,
+        height: info.height,
+        stride: info.stride,
+        offset_x: info.offset_x,
+        offset_y: info.offset_y,
+        pixel_format: info.pixel_format,
+        status: u32::from(!info.complete),
+        lost_at_camera: info.lost_at_camera,
+        settings_version: 0,
+        reserved: 0,
+    }
+}
+
+/// What the ready line and `Streams` say of a source.
+#[must_use]
+pub fn summary(description: &Description) -> String {
+    let Description { width, height, pixel_format, fps, .. } = description;
+    format!("{width}x{height} {pixel_format} {fps} fps")
+}
