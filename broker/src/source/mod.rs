@@ -4,6 +4,8 @@
 //! write one segment. It is moved into the source by [`Source::queue`] and comes back in [`Event::Filled`] or from
 //! [`Source::stop`], so that the type system shows that no segment is filled while its frame is published.
 
+#[cfg(feature = "aravis")]
+pub mod aravis;
 mod pattern;
 
 use std::time::Duration;
@@ -94,6 +96,18 @@ pub struct TransportCounters {
     pub missing_packets: u64,
     /// Frames the driver gave up or had no buffer for.
     pub failed_frames: u64,
+}
+
+impl TransportCounters {
+    /// The sum of two spans of time.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            resent_packets: self.resent_packets + other.resent_packets,
+            missing_packets: self.missing_packets + other.missing_packets,
+            failed_frames: self.failed_frames + other.failed_frames,
+        }
+    }
 }
 
 /// What fills segments with frames. Opening one (finding the camera, setting features) is the constructor's work.

@@ -6,7 +6,6 @@ pub mod counters;
 pub mod grab;
 pub mod pool;
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use framebroker_protocol::ring::SharedRoster;
@@ -51,7 +50,3 @@ impl StreamCore {
         })
     }
 }
-
-/// A thread's end of an eventfd that wakes the control thread.
-#[derive(Debug)]
-pub struct Waker(pub Arc<OwnedFd>);

@@ -1,0 +1,104 @@
+//! Which segments a stream has: the control thread's books. Pure but for the segments themselves.
+
+use std::sync::Arc;
+
+use framebroker_protocol::{Backing, SEGMENT_LIMIT, SegmentIndex};
+
+use crate::factory::Segment;
+
+/// The segments of one stream by index.
+#[derive(Debug)]
+pub struct Pool {
+    places: Vec<Place>,
+}
+
+/// What is at one index.
+#[derive(Debug, Default)]
+struct Place {
+    /// Objects this index has had, the present one included.
+    backings: u32,
+    content: Content,
+}
+
+#[derive(Debug, Default)]
+enum Content {
+    #[default]
+    Vacant,
+    /// The worker is allocating it.
+    Ordered,
+    /// In use.
+    Installed(Arc<Segment>),
+    /// A revoked subscription may still read it; the ring gives it up when its frame is retired.
+    Quarantined(Arc<Segment>),
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { places: std::iter::repeat_with(Place::default).take(SEGMENT_LIMIT).collect() }
+    }
+}
+
+impl Pool {
+    /// Chooses the lowest vacant index for a new segment and gives it its next backing.
+    pub fn order(&mut self) -> Option<(SegmentIndex, Backing)> {
+        let at = self.places.iter().position(|place| matches!(place.content, Content::Vacant))?;
+        let (index, place) = (SegmentIndex::new(at)?, self.places.get_mut(at)?);
+        place.content = Content::Ordered;
+        place.backings = place.backings.wrapping_add(1);
+        Some((index, Backing(place.backings)))
+    }
+
+    /// An ordered segment has come.
+    pub fn install(&mut self, segment: &Arc<Segment>) {
+        self.set(segment.index(), Content::Installed(Arc::clone(segment)));
+    }
+
+    /// An ordered segment could not be had, or the ring is done with a quarantined one.
+    pub fn vacate(&mut self, index: SegmentIndex) {
+        self.set(index, Content::Vacant);
+    }
+
+    /// The segment no longer counts: its frame is never refilled.
+    pub fn quarantine(&mut self, index: SegmentIndex) {
+        let Some(place) = self.places.get_mut(index.as_usize()) else { return };
+        if let Content::Installed(segment) = std::mem::take(&mut place.content) {
+            place.content = Content::Quarantined(segment);
+        }
+    }
+
+    /// Segments in use and ordered.
+    #[must_use]
+    pub fn expected(&self) -> usize {
+        self.count(|content| matches!(content, Content::Installed(_) | Content::Ordered))
+    }
+
+    /// Segments in use.
+    #[must_use]
+    pub fn installed(&self) -> usize {
+        self.count(|content| matches!(content, Content::Installed(_)))
+    }
+
+    /// Segments that frames may lie in, by index; quarantined ones still may.
+    pub fn segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
+        self.places.iter().filter_map(|place| match &place.content {
+            Content::Installed(segment) | Content::Quarantined(segment) => Some(segment),
+            Content::Vacant | Content::Ordered => None,
+        })
+    }
+
+    /// Whether the segment at an index is quarantined.
+    #[must_use]
+    pub fn is_quarantined(&self, index: SegmentIndex) -> bool {
+        matches!(self.places.get(index.as_usize()), Some(Place { content: Content::Quarantined(_), .. }))
+    }
+
+    fn count(&self, counted: impl Fn(&Content) -> bool) -> usize {
+        self.places.iter().filter(|place| counted(&place.content)).count()
+    }
+
+    fn set(&mut self, index: SegmentIndex, content: Content) {
+        if let Some(place) = self.places.get_mut(index.as_usize()) {
+            place.content = content;
+        }
+    }
+}
