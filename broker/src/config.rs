@@ -1,0 +1,272 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Parser;
+use framebroker_protocol::message::Roles;
+use framebroker_protocol::{MAX_SEGMENTS, PixelFormat, StreamName};
+
+use crate::source::Fill;
+
+/// Grabs camera frames into a ring of shared memory that other processes read with no copy.
+///
+/// Consumers attach over the broker's Unix socket. Without --socket that is $FRAMEBROKER_SOCKET, else
+/// $XDG_RUNTIME_DIR/framebroker.sock, else /run/framebroker/broker.sock (root, or with --allow-uid or --allow-gid), else
+/// /tmp/framebroker-$UID/broker.sock.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "broker", version, max_term_width = 120)]
+pub struct Config {
+    /// Segments to begin with
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = segment_count)]
+    pub segments: usize,
+    /// Segments the ring may grow to when subscriptions need them
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = segment_count)]
+    pub max_segments: usize,
+    /// Frames to keep beyond all holds, so that a reader may lag
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub history: usize,
+    /// Name of the stream
+    #[arg(long, default_value = "cam0")]
+    pub name: StreamName,
+    /// What fills the segments: pattern, or aravis[=DEVICE]
+    #[arg(long, default_value = "pattern", value_name = "SOURCE")]
+    pub source: SourceChoice,
+    /// List the cameras that the source can open, and end
+    #[arg(long)]
+    pub list: bool,
+    /// Wait for a camera that is not there yet
+    #[arg(long)]
+    pub wait: bool,
+    /// Set a camera feature before grabbing; may be given more than once
+    #[arg(long, value_name = "FEATURE=VALUE")]
+    pub set: Vec<FeatureSetting>,
+    /// Width in pixels [default: 1920 for the pattern, else the camera's]
+    #[arg(long)]
+    pub width: Option<u32>,
+    /// Height in pixels [default: 1080 for the pattern, else the camera's]
+    #[arg(long)]
+    pub height: Option<u32>,
+    /// PFNC pixel format [default: Mono8 for the pattern, else the camera's]
+    #[arg(long, value_name = "FORMAT")]
+    pub pixel_format: Option<PixelFormat>,
+    /// Frames per second; the pattern takes 0 for as many as possible [default: 30 for the pattern, else the camera's]
+    #[arg(long, value_parser = frame_rate)]
+    pub fps: Option<f64>,
+    /// What the pattern writes
+    #[arg(long, value_enum, default_value_t)]
+    pub fill: Fill,
+    /// Bytes of a GigE Vision packet [default: what the network takes; 1400 over loopback]
+    #[arg(long, value_name = "BYTES")]
+    pub packet_size: Option<u32>,
+    /// Bytes of the receive buffer of a GigE Vision stream [default: by frame size]
+    #[arg(long, value_name = "BYTES")]
+    pub socket_buffer: Option<u32>,
+    /// Publish frames of which a part was lost on the way, marked incomplete, instead of only counting them
+    #[arg(long)]
+    pub publish_incomplete: bool,
+    /// Most memory for segments, in MB of 2^20 bytes [default: a quarter of the machine's]
+    #[arg(long, value_name = "MB")]
+    pub memory_limit: Option<u64>,
+    /// Socket to listen on
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// How long the ring may wait for a lossless reader while that takes one ring of frames, in ms; 0 refuses lossless
+    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    pub lossless_timeout: u64,
+    /// Sessions at once
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub max_clients: usize,
+    /// Sessions at once of one user other than the broker's
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub max_clients_per_user: usize,
+    /// Let this user connect, as consumer or with the roles given; may be given more than once
+    #[arg(long, value_name = "UID[:ROLE,ROLE]")]
+    pub allow_uid: Vec<AllowedUser>,
+    /// Let users of this group connect as consumers; may be given more than once
+    #[arg(long, value_name = "GID")]
+    pub allow_gid: Vec<u32>,
+    /// End after so many frames
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub frames: Option<u64>,
+}
+
+impl Config {
+    /// What is wrong with the options together, if anything.
+    ///
+    /// # Errors
+    /// Names the options and says what would do.
+    pub fn check(&self) -> Result<(), String> {
+        if self.segments > self.max_segments {
+            let Self { segments, max_segments, .. } = self;
+            return Err(format!("--segments {segments} is above --max-segments {max_segments}; raise the second"));
+        }
+        let camera_options = [
+            (self.packet_size.is_some(), "--packet-size"),
+            (self.socket_buffer.is_some(), "--socket-buffer"),
+            (!self.set.is_empty(), "--set"),
+            (self.wait, "--wait"),
+        ];
+        let misplaced = camera_options.iter().find(|(given, _)| *given);
+        match (&self.source, misplaced) {
+            (SourceChoice::Pattern, Some((_, option))) => {
+                Err(format!("{option} is for cameras; the pattern source has no use for it (--source aravis has)"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes that all segments together may take.
+    ///
+    /// # Errors
+    /// The machine does not tell its memory.
+    pub fn memory_limit_bytes(&self) -> Result<u64, String> {
+        match self.memory_limit {
+            Some(megabytes) => Ok(megabytes.saturating_mul(1 << 20)),
+            None => machine_memory().map(|bytes| bytes / 4).ok_or_else(|| {
+                "cannot read the machine's memory from /proc/meminfo; give --memory-limit".to_owned()
+            }),
+        }
+    }
+}
+
+fn machine_memory() -> Option<u64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Which source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceChoice {
+    /// The test pattern.
+    Pattern,
+    /// A GigE Vision or USB3 Vision camera, by device ID or the first one.
+    Aravis(Option<String>),
+}
+
+impl FromStr for SourceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, device) = text.split_once('=').map_or((text, None), |(kind, device)| (kind, Some(device)));
+        match (kind, device) {
+            ("pattern", None) => Ok(Self::Pattern),
+            ("pattern", Some(_)) => Err("pattern takes no device; its options are --width, --height, …".to_owned()),
+            ("aravis", Some("")) => Err("name a device after aravis=, or leave the = out for the first one".to_owned()),
+            ("aravis", device) => Ok(Self::Aravis(device.map(str::to_owned))),
+            _ => Err("this broker has the sources pattern and aravis[=DEVICE]".to_owned()),
+        }
+    }
+}
+
+/// A feature and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeatureSetting {
+    /// GenICam SFNC name.
+    pub feature: String,
+    /// As text.
+    pub value: String,
+}
+
+impl FromStr for FeatureSetting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((feature, value)) if !feature.is_empty() => {
+                Ok(Self { feature: feature.to_owned(), value: value.to_owned() })
+            }
+            _ => Err("write FEATURE=VALUE, as in ExposureTime=5000".to_owned()),
+        }
+    }
+}
+
+/// A user who may connect, and as what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllowedUser {
+    /// The user.
+    pub uid: u32,
+    /// What it may ask to be.
+    pub roles: Roles,
+}
+
+impl FromStr for AllowedUser {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (uid, roles) = text.split_once(':').map_or((text, None), |(uid, roles)| (uid, Some(roles)));
+        let uid = uid.parse().map_err(|_not_a_number| format!("{uid:?} is no user ID; `id -u NAME` tells it"))?;
+        let roles = roles.map_or(Ok(Roles::CONSUMER), |roles| {
+            roles.split(',').try_fold(Roles::CONSUMER, |all, role| Ok::<_, String>(all.with(self::role(role)?)))
+        })?;
+        Ok(Self { uid, roles })
+    }
+}
+
+fn role(name: &str) -> Result<Roles, String> {
+    match name {
+        "consumer" => Ok(Roles::CONSUMER),
+        "producer" => Ok(Roles::PRODUCER),
+        "control" => Ok(Roles::CONTROL),
+        _ => Err(format!("{name:?} is no role; consumer, producer and control are")),
+    }
+}
+
+fn segment_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=MAX_SEGMENTS).contains(&count) => Ok(count),
+        _ => Err(format!("1 to {MAX_SEGMENTS} will do")),
+    }
+}
+
+fn frame_rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(fps) if (0.0..=1e6).contains(&fps) => Ok(fps),
+        _ => Err("0 to 1000000 will do".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Config, String> {
+        let config = Config::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
+        config.check().map(|()| config)
+    }
+
+    #[test]
+    fn the_plain_command_is_complete() {
+        let config = parse("broker --segments 8").unwrap();
+        assert_eq!((config.segments, config.max_segments, config.history), (8, 64, 4));
+        assert_eq!(config.source, SourceChoice::Pattern);
+    }
+
+    #[test]
+    fn wrong_values_are_answered_with_what_would_do() {
+        for (line, advice) in [
+            ("broker --segments 0", "1 to 512"),
+            ("broker --segments 65", "--max-segments"),
+            ("broker --source webcam", "pattern and aravis"),
+            ("broker --source aravis=", "name a device"),
+            ("broker --pixel-format Mono9", "Mono8"),
+            ("broker --set Gain", "FEATURE=VALUE"),
+            ("broker --set Gain=1", "for cameras"),
+            ("broker --allow-uid joe", "id -u"),
+            ("broker --allow-uid 7:boss", "producer"),
+            ("broker --fps -1", "--fps"),
+            ("broker --name a/b", "no stream name"),
+            ("broker --frames 0", "--frames"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert!(error.contains(advice), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn roles_are_added_to_consumer() {
+        let user: AllowedUser = "7:control".parse().unwrap();
+        assert_eq!(user.roles, Roles::CONSUMER.with(Roles::CONTROL));
+    }
+}

@@ -1,0 +1,99 @@
+//! Who may connect, and as what.
+
+use framebroker_protocol::message::Roles;
+
+use crate::config::{AllowedUser, Config};
+
+/// Who is at the other end of a session, by the kernel's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Process.
+    pub pid: i32,
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// The rules.
+#[derive(Debug, Clone)]
+pub struct Access {
+    own_uid: u32,
+    overflow_uid: u32,
+    users: Vec<AllowedUser>,
+    groups: Vec<u32>,
+}
+
+impl Access {
+    /// The rules of a command line.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        Self {
+            own_uid: nix::unistd::geteuid().as_raw(),
+            overflow_uid: overflow_uid(),
+            users: config.allow_uid.clone(),
+            groups: config.allow_gid.clone(),
+        }
+    }
+
+    /// Whether the peer is the broker's own user, whom no rule and no share limits.
+    #[must_use]
+    pub fn is_own(&self, peer: Peer) -> bool {
+        peer.uid == self.own_uid
+    }
+
+    /// Whether others than the broker's user may connect at all.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        !self.users.is_empty() || !self.groups.is_empty()
+    }
+
+    /// What the peer may be; `None` if it may not even connect.
+    #[must_use]
+    pub fn roles(&self, peer: Peer) -> Option<Roles> {
+        if self.is_own(peer) {
+            return Some(Roles::ALL);
+        }
+        // Every user that this user namespace has no number for looks like the overflow user.
+        if peer.uid == self.overflow_uid {
+            return None;
+        }
+        let by_user = self.users.iter().filter(|user| user.uid == peer.uid).map(|user| user.roles);
+        let by_group = self.groups.contains(&peer.gid).then_some(Roles::CONSUMER);
+        by_user.chain(by_group).reduce(Roles::with)
+    }
+}
+
+fn overflow_uid() -> u32 {
+    const KERNEL_DEFAULT: u32 = 65534;
+    let text = std::fs::read_to_string("/proc/sys/kernel/overflowuid");
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(KERNEL_DEFAULT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access() -> Access {
+        let users = vec!["7:control".parse().unwrap(), "65534".parse().unwrap()];
+        Access { own_uid: 1000, overflow_uid: 65534, users, groups: vec![50] }
+    }
+
+    fn peer(uid: u32, gid: u32) -> Peer {
+        Peer { pid: 1, uid, gid }
+    }
+
+    #[test]
+    fn only_named_users_and_groups_connect() {
+        assert_eq!(access().roles(peer(1000, 1)), Some(Roles::ALL));
+        assert_eq!(access().roles(peer(7, 1)), Some(Roles::CONSUMER.with(Roles::CONTROL)));
+        assert_eq!(access().roles(peer(8, 50)), Some(Roles::CONSUMER));
+        assert_eq!(access().roles(peer(8, 51)), None);
+        assert_eq!(access().roles(peer(0, 0)), None, "root has no way in but the one of everyone");
+    }
+
+    #[test]
+    fn the_overflow_user_never_connects() {
+        assert_eq!(access().roles(peer(65534, 50)), None);
+    }
+}

@@ -1,0 +1,209 @@
+//! The listening socket: where it lies, who else may have it, and how a dead broker's is told from a living one's.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use framebroker_protocol::address::{SYSTEM_SOCKET, candidates, private_directory};
+use framebroker_protocol::socket::Channel;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, accept4, bind, getsockopt, listen, socket, sockopt,
+};
+
+use super::access::Peer;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 64;
+
+/// The broker cannot listen.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Another broker has the socket.
+    #[error("a broker is already running on {path}, pid {pid}; use --socket PATH for a second one")]
+    Taken {
+        /// Its socket.
+        path: PathBuf,
+        /// Its process.
+        pid: String,
+    },
+    /// The directory is not safe to put a socket into.
+    #[error("{path} must be a directory of this user's own with mode 0700, no link; remove it or use --socket PATH")]
+    Unsafe {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The file system refused.
+    #[error("cannot {what} {path}: {source}; use --socket PATH for another place")]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// The kernel's word.
+        source: std::io::Error,
+    },
+    /// The socket cannot be made.
+    #[error("cannot listen on {path}: {source}")]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// The kernel's word.
+        source: Errno,
+    },
+}
+
+/// A listening socket; its files go when it is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+    path: PathBuf,
+    /// Locked while the broker lives; the kernel lets go of it whatever way the broker ends.
+    _lock: Flock<File>,
+}
+
+impl Listener {
+    /// Listens on `given`, or on the first usable place of the documented list. With `shared`, users other than the
+    /// broker's may connect.
+    ///
+    /// # Errors
+    /// Says what is in the way.
+    pub fn open(given: Option<&Path>, shared: bool) -> Result<Self, ListenError> {
+        let path = place(given, shared)?;
+        let lock = lock(&path)?;
+        // Whoever had the socket is dead: the lock is ours.
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(ListenError::File { what: "remove the old", path, source });
+            }
+            _ => {}
+        }
+        let failed = |source| ListenError::Socket { path: path.clone(), source };
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).map_err(failed)?;
+        bind(socket.as_raw_fd(), &UnixAddr::new(&path).map_err(failed)?).map_err(failed)?;
+        // Who may talk to the broker is decided by `Access`; the mode only has to let them knock.
+        let mode = if shared { 0o666 } else { 0o600 };
+        std::fs::set_permissions(&path, Permissions::from_mode(mode))
+            .map_err(|source| ListenError::File { what: "set the mode of", path: path.clone(), source })?;
+        listen(&socket, Backlog::new(BACKLOG).map_err(failed)?).map_err(failed)?;
+        Ok(Self { socket, path, _lock: lock })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A connection that waits, and who made it.
+    ///
+    /// # Errors
+    /// `EAGAIN` when none waits; else the kernel's word.
+    pub fn accept(&self) -> Result<(Channel, Peer), Errno> {
+        let fd = accept4(self.socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
+        let fd = own(fd);
+        let credentials = getsockopt(&fd, sockopt::PeerCredentials)?;
+        let peer = Peer { pid: credentials.pid(), uid: credentials.uid(), gid: credentials.gid() };
+        Ok((Channel::from(fd), peer))
+    }
+}
+
+#[expect(unsafe_code, reason = "accepted descriptors come as bare numbers")]
+fn own(fd: i32) -> OwnedFd {
+    // SAFETY: accept4 has just installed this descriptor for us, and nobody else knows its number.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // The lock file stays: removing it would let two brokers lock two files of one name.
+        let _gone_already = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Chooses the path and makes its directory.
+fn place(given: Option<&Path>, shared: bool) -> Result<PathBuf, ListenError> {
+    let candidates = candidates(given);
+    if let [only] = candidates.as_slice() {
+        return Ok(only.clone());
+    }
+    let serves_machine = shared || nix::unistd::geteuid().is_root();
+    for path in candidates {
+        if path == Path::new(SYSTEM_SOCKET) {
+            if serves_machine && make_directory(&path, 0o711).is_ok() {
+                return Ok(path);
+            }
+        } else if path.starts_with(private_directory()) {
+            make_directory(&path, 0o700)?;
+            check_private(&private_directory())?;
+            return Ok(path);
+        } else if !shared {
+            return Ok(path);
+        }
+    }
+    Ok(private_directory().join("broker.sock"))
+}
+
+fn make_directory(socket: &Path, mode: u32) -> Result<(), ListenError> {
+    let Some(directory) = socket.parent() else { return Ok(()) };
+    let made = DirBuilder::new().mode(mode).create(directory);
+    match made {
+        Err(source) if source.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(ListenError::File { what: "make the directory", path: directory.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// In a directory that anyone may write to, someone else may have been there first.
+fn check_private(directory: &Path) -> Result<(), ListenError> {
+    let metadata = std::fs::symlink_metadata(directory);
+    let good = metadata.is_ok_and(|found| {
+        found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o077 == 0
+    });
+    if good { Ok(()) } else { Err(ListenError::Unsafe { path: directory.to_owned() }) }
+}
+
+fn lock(socket: &Path) -> Result<Flock<File>, ListenError> {
+    let mut path = socket.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let failed = |what: &'static str| {
+        let path = path.clone();
+        move |source| ListenError::File { what, path, source }
+    };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(&path)
+        .map_err(failed("open"))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut lock) => {
+            lock.set_len(0).map_err(failed("write"))?;
+            lock.rewind().map_err(failed("write"))?;
+            write!(lock, "{}", std::process::id()).map_err(failed("write"))?;
+            Ok(lock)
+        }
+        Err((mut file, Errno::EWOULDBLOCK)) => {
+            let mut pid = String::new();
+            let read = file.read_to_string(&mut pid);
+            let pid = if read.is_ok() && !pid.is_empty() { pid } else { "unknown".to_owned() };
+            Err(ListenError::Taken { path: socket.to_owned(), pid })
+        }
+        Err((_, errno)) => Err(failed("lock")(errno.into())),
+    }
+}
