@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use framebroker_protocol::shm::ShmError;
-use framebroker_protocol::{ClientId, SegmentIndex, Sequence, StreamId, SubscriptionId};
+use framebroker_protocol::{ClientId, ContextId, SegmentIndex, Sequence, StreamId, SubscriptionId};
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -46,6 +46,15 @@ pub enum Event {
         stream: StreamId,
         /// Address of its page in this process.
         page: usize,
+    },
+    /// Of the frames that a revoked subscription held, these are in the ring.
+    Quarantined {
+        /// Of which stream.
+        stream: StreamId,
+        /// In the ring: their segments will be given up.
+        kept: Vec<ContextId>,
+        /// Not in the ring.
+        stale: Vec<ContextId>,
     },
     /// The ring is done with a quarantined frame: its segment is given up and the index is free.
     Vacated {

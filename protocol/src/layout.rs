@@ -171,6 +171,13 @@ impl StreamPage {
         StreamState::from_bits(load_acquire_u32(&self.news.state))
     }
 
+    /// The oldest sequence that is readable now, if any is.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Sequence> {
+        let contexts = self.slot.iter().filter_map(|slot| ContextId::from_u64(slot.load(Ordering::Relaxed)));
+        contexts.map(ContextId::sequence).min()
+    }
+
     /// Smoothed time between frames in ns and when the newest was published (`CLOCK_MONOTONIC`, ns).
     #[must_use]
     pub fn rhythm(&self) -> (u64, u64) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::Start;
 use framebroker_protocol::ring::{Calls, Member, Retired, Writer};
-use framebroker_protocol::{FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns};
+use framebroker_protocol::{ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns};
 
 use super::StreamCore;
 use crate::events::{Event, EventSender, SubscriptionKey};
@@ -36,6 +36,8 @@ pub enum Command {
         /// Where it begins.
         start: Start,
     },
+    /// Says which of these frames are in the ring and so will be given up: answered by [`Event::Quarantined`].
+    Confirm(Vec<ContextId>),
     /// Ends: no more frames are taken.
     Stop,
     /// Says in the page that the stream has ended. After [`Command::Stop`].
@@ -269,6 +271,10 @@ impl Grab {
             Command::Adopt { key, member, start } => {
                 let first = self.writer.adopt_lossless(&member, start);
                 self.events.send(Event::Adopted { key, first });
+            }
+            Command::Confirm(contexts) => {
+                let (kept, stale) = contexts.into_iter().partition(|context| self.writer.is_published(*context));
+                self.events.send(Event::Quarantined { stream: self.core.id, kept, stale });
             }
             Command::Stop | Command::Close => self.stopping = true,
         }

@@ -285,7 +285,9 @@ impl Writer {
         held
     }
 
-    fn is_published(&self, context: ContextId) -> bool {
+    /// Whether readers may find this frame.
+    #[must_use]
+    pub fn is_published(&self, context: ContextId) -> bool {
         self.published.binary_search(&context).is_ok()
     }
 
