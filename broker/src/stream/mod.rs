@@ -4,6 +4,7 @@
 pub mod admission;
 pub mod counters;
 pub mod grab;
+pub mod live;
 pub mod pool;
 
 use std::sync::Arc;

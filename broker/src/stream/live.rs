@@ -1,0 +1,194 @@
+//! A stream as the control thread keeps it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+
+use framebroker_protocol::message::{Content, StreamInfo};
+use framebroker_protocol::ring::{Member, Roster};
+use framebroker_protocol::{ContextId, SegmentIndex, Text};
+
+use super::StreamCore;
+use super::admission::Capacity;
+use super::grab::Command;
+use super::pool::Pool;
+use crate::events::SubscriptionKey;
+use crate::factory::Factory;
+use crate::source::{Description, Requirements};
+use crate::worker::{Order, Worker};
+
+/// A stream, its segments, and who waits for it to grow.
+#[derive(Debug)]
+pub struct Stream {
+    /// Shared with the grab thread.
+    pub core: Arc<StreamCore>,
+    /// Allocates its segments.
+    pub factory: Arc<Factory>,
+    /// Its segments.
+    pub pool: Pool,
+    /// To the grab thread.
+    pub commands: Sender<Command>,
+    /// The grab thread.
+    pub thread: Option<JoinHandle<()>>,
+    /// What the source needs.
+    pub needs: Requirements,
+    /// What the source is.
+    pub description: Description,
+    /// Kind of source.
+    pub source: &'static str,
+    /// Whether consumers can verify it.
+    pub content: Content,
+    /// How large it may grow.
+    pub limits: Limits,
+    /// Holds granted, to subscriptions that wait for growth too.
+    pub granted: usize,
+    /// Subscriptions that wait for growth, in their order.
+    pub waiting: VecDeque<SubscriptionKey>,
+    /// The grab thread takes no more frames.
+    pub finished: bool,
+    /// Why the source is away, if it is.
+    pub offline: Option<String>,
+    /// Rosters that the grab thread may still use.
+    old_rosters: Vec<Arc<Roster>>,
+}
+
+/// How large a stream may grow.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Segments.
+    pub max_segments: usize,
+    /// Bytes of segments.
+    pub memory_bytes: u64,
+    /// Frames kept beyond all holds.
+    pub history: usize,
+    /// Whether lossless subscriptions are granted.
+    pub lossless: bool,
+}
+
+impl Stream {
+    /// A stream whose grab thread is about to start.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the stream, named once")]
+    pub fn new(
+        core: Arc<StreamCore>,
+        factory: Arc<Factory>,
+        pool: Pool,
+        commands: Sender<Command>,
+        needs: Requirements,
+        description: Description,
+        kind: (&'static str, Content),
+        limits: Limits,
+    ) -> Self {
+        Self {
+            core,
+            factory,
+            pool,
+            commands,
+            thread: None,
+            needs,
+            description,
+            source: kind.0,
+            content: kind.1,
+            limits,
+            granted: 0,
+            waiting: VecDeque::new(),
+            finished: false,
+            offline: None,
+            old_rosters: Vec::new(),
+        }
+    }
+
+    /// The numbers that decide about admission.
+    #[must_use]
+    pub fn capacity(&self) -> Capacity {
+        let segments = self.pool.expected();
+        let by_memory = self.limits.memory_bytes / (self.needs.payload_bytes.max(1) as u64);
+        let by_memory = usize::try_from(by_memory).unwrap_or(usize::MAX);
+        let growable_to = if self.needs.fixed_pool { segments } else { self.limits.max_segments.min(by_memory) };
+        Capacity {
+            segments,
+            growable_to,
+            // The newest frame is never retired.
+            reserve: self.needs.min_queued + 1,
+            history: self.limits.history,
+            granted: self.granted,
+        }
+    }
+
+    /// Orders segments until the ring will have `target`.
+    pub fn grow(&mut self, worker: &Worker, target: usize) {
+        while self.pool.expected() < target {
+            let Some((index, backing)) = self.pool.order() else { return };
+            let (stream, factory) = (self.core.id, Arc::clone(&self.factory));
+            worker.order(Order { stream, factory, index, backing, bytes: self.needs.payload_bytes });
+        }
+    }
+
+    /// Puts a subscription into the ring.
+    pub fn enter(&mut self, member: &Arc<Member>) {
+        let member = Arc::clone(member);
+        self.change_roster(move |roster| roster.members.push(member));
+    }
+
+    /// Takes a subscription out of the ring. What it held is given up if its process may still read it.
+    pub fn leave(&mut self, member: &Arc<Member>, may_still_read: bool) {
+        let held = if may_still_read { member.revoke() } else { Vec::new() };
+        self.change_roster(|roster| {
+            roster.members.retain(|other| !Arc::ptr_eq(other, member));
+            roster.quarantined.extend(&held);
+        });
+        if !held.is_empty() {
+            // Where the grab thread has ended, nothing is refilled any more.
+            let _ended = self.commands.send(Command::Confirm(held));
+        }
+    }
+
+    /// These frames were never in the ring when they were quarantined.
+    pub fn forget_quarantined(&mut self, stale: &[ContextId]) {
+        if !stale.is_empty() {
+            self.change_roster(|roster| roster.quarantined.retain(|context| !stale.contains(context)));
+        }
+    }
+
+    /// The ring is done with a quarantined segment.
+    pub fn vacate(&mut self, index: SegmentIndex) {
+        self.pool.vacate(index);
+        self.change_roster(|roster| roster.quarantined.retain(|context| context.segment() != index));
+    }
+
+    fn change_roster(&mut self, change: impl FnOnce(&mut Roster)) {
+        let old = self.core.roster.change(change);
+        self.old_rosters.push(old);
+        // Those that only this list still has are not in the grab thread's hands.
+        self.old_rosters.retain(|roster| Arc::strong_count(roster) > 1);
+    }
+
+    /// The stream as it is listed.
+    #[must_use]
+    pub fn info(&self) -> StreamInfo {
+        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        let Description { model, serial, width, height, pixel_format, fps } = &self.description;
+        StreamInfo {
+            name: self.core.name.clone(),
+            id: self.core.id,
+            state: self.core.page.state().to_bits(),
+            source: Text::cut(self.source),
+            model: Text::cut(model),
+            serial: Text::cut(serial),
+            width: *width,
+            height: *height,
+            pixel_format: *pixel_format,
+            millihertz: millihertz(*fps),
+            content: self.content,
+            segments: number(self.pool.installed()),
+            max_segments: number(self.limits.max_segments),
+            holds_left: number(self.capacity().holds_left()),
+            head: self.core.page.head(),
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float casts saturate; rates are positive")]
+fn millihertz(fps: f64) -> u64 {
+    (fps * 1000.0).round() as u64
+}
