@@ -1,0 +1,287 @@
+//! The control thread: connections, subscriptions, deaths, and socket deliveries. It never touches a frame's bytes, and
+//! nothing a client does makes it wait.
+
+pub mod access;
+mod delivery;
+pub mod listener;
+mod poll;
+mod report;
+mod requests;
+mod session;
+mod streams;
+mod subscription;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use framebroker_protocol::message::{ErrorCode, Tell};
+use framebroker_protocol::socket::Buffer;
+use framebroker_protocol::{BrokerId, ClientId, SubscriptionId, Text};
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use tracing::{info, warn};
+
+use self::access::{Access, Peer};
+use self::listener::Listener;
+use self::poll::{Poll, Token};
+use self::session::{Phase, Session};
+use crate::events::EventReceiver;
+use crate::stream::live::Stream;
+use crate::worker::Worker;
+
+pub use report::print_summary;
+
+/// Readers have this long to take the last frames of a stream that ended by itself.
+const DRAIN: Duration = Duration::from_secs(1);
+/// How often is looked whether they have.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+
+/// How many may come.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientLimits {
+    /// Sessions at once.
+    pub in_all: usize,
+    /// Sessions at once of one user other than the broker's.
+    pub per_user: usize,
+}
+
+/// The control thread's state.
+#[derive(Debug)]
+pub struct Control {
+    id: BrokerId,
+    poll: Poll,
+    listener: Listener,
+    signals: SignalFd,
+    events: EventReceiver,
+    worker: Worker,
+    access: Access,
+    limits: ClientLimits,
+    streams: Vec<Stream>,
+    sessions: BTreeMap<ClientId, Session>,
+    next_client: u64,
+    /// Descriptors in flight that all clients together may leave unmapped.
+    descriptor_budget: usize,
+    buffer: Buffer,
+    ending: Option<Ending>,
+}
+
+/// The broker ends.
+#[derive(Debug)]
+struct Ending {
+    /// Until when readers may still take frames.
+    deadline: Instant,
+    /// Told to the clients.
+    reason: String,
+}
+
+impl Control {
+    /// The control thread's state; signals must be blocked in every thread.
+    ///
+    /// # Errors
+    /// The kernel's word.
+    pub fn new(
+        id: BrokerId,
+        listener: Listener,
+        events: EventReceiver,
+        worker: Worker,
+        access: Access,
+        limits: ClientLimits,
+        streams: Vec<Stream>,
+    ) -> Result<Self, Errno> {
+        let signals = SignalFd::with_flags(&end_signals(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        let poll = Poll::new()?;
+        poll.add(&listener, Token::Listener)?;
+        poll.add(&signals, Token::Signals)?;
+        poll.add(&events, Token::Events)?;
+        let (open_files, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?;
+        Ok(Self {
+            id,
+            poll,
+            listener,
+            signals,
+            events,
+            worker,
+            access,
+            limits,
+            streams,
+            sessions: BTreeMap::new(),
+            next_client: 1,
+            // The kernel limits a user's descriptors in flight to its limit on open files; half is left to others.
+            descriptor_budget: usize::try_from(open_files / 2).unwrap_or(usize::MAX),
+            buffer: Buffer::default(),
+            ending: None,
+        })
+    }
+
+    /// Serves until a signal comes or every stream has ended; returns the streams for the summary.
+    ///
+    /// # Errors
+    /// The kernel's word.
+    pub fn run(mut self) -> Result<Vec<Stream>, Errno> {
+        while !self.is_done() {
+            for token in self.poll.wait(self.next_deadline())? {
+                self.handle(token);
+            }
+            self.handle_deadlines();
+        }
+        self.close();
+        Ok(std::mem::take(&mut self.streams))
+    }
+
+    fn handle(&mut self, token: Token) {
+        match token {
+            Token::Listener => self.accept(),
+            Token::Signals => self.take_signal(),
+            Token::Events => self.take_events(),
+            Token::Session(client) => self.serve(client),
+            Token::Process(client) => self.end_session(client, false),
+            Token::Bell(client, subscription) => self.deliver(client, subscription),
+        }
+    }
+
+    fn accept(&mut self) {
+        loop {
+            match self.listener.accept() {
+                Ok((channel, peer)) => self.welcome(channel, peer),
+                Err(Errno::EAGAIN) => return,
+                Err(Errno::ECONNABORTED | Errno::EINTR) => {}
+                Err(errno) => {
+                    // Too many open files, above all: those that wait stay in the backlog until some are closed.
+                    warn!(%errno, "cannot accept a connection; raise the limit on open files (ulimit -n)");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn welcome(&mut self, channel: framebroker_protocol::socket::Channel, peer: Peer) {
+        let id = ClientId(self.next_client);
+        self.next_client += 1;
+        let allowed = self.access.roles(peer);
+        let pidfd = poll::pidfd(peer.pid);
+        let of_user = self.sessions.values().filter(|session| session.peer.uid == peer.uid).count();
+        let mut session =
+            Session::new(id, channel, peer, pidfd, allowed.unwrap_or(framebroker_protocol::message::Roles::CONSUMER));
+        if let Err(errno) = self.poll.add_session(&session) {
+            warn!(%errno, "connection refused: it cannot be watched");
+            return;
+        }
+        if allowed.is_none() {
+            session.fail(
+                ErrorCode::Forbidden,
+                format_args!("user {} may not use this broker; start it with --allow-uid {}", peer.uid, peer.uid),
+            );
+        } else if self.sessions.len() >= self.limits.in_all {
+            let max = self.limits.in_all;
+            session.fail(
+                ErrorCode::TooManyClients,
+                format_args!("the broker has {max} clients, as many as it may; raise --max-clients or end some"),
+            );
+        } else if !self.access.is_own(peer) && of_user >= self.limits.per_user {
+            session.fail(
+                ErrorCode::TooManyClients,
+                format_args!("user {} has {of_user} clients, as many as it may; raise --max-clients-per-user", peer.uid),
+            );
+        }
+        if !session.is_over(Instant::now()) {
+            self.sessions.insert(id, session);
+        }
+    }
+
+    fn take_signal(&mut self) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            let name = i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
+            info!(signal = name.map_or("unknown", Signal::as_str), "ending");
+            self.begin_end(Duration::ZERO, "the broker was told to end");
+        }
+    }
+
+    fn begin_end(&mut self, drain: Duration, reason: &str) {
+        let deadline = Instant::now() + drain;
+        match &mut self.ending {
+            Some(ending) => ending.deadline = ending.deadline.min(deadline),
+            None => self.ending = Some(Ending { deadline, reason: reason.to_owned() }),
+        }
+        for stream in &self.streams {
+            // Where the grab thread has ended by itself, nothing is left to stop.
+            let _ended = stream.commands.send(crate::stream::grab::Command::Stop);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let Some(ending) = &self.ending else { return false };
+        let all_finished = self.streams.iter().all(|stream| stream.finished);
+        all_finished && (Instant::now() >= ending.deadline || self.streams.iter().all(Stream::is_drained))
+    }
+
+    /// Tells everyone that the streams have ended, and stops their threads.
+    fn close(&mut self) {
+        for stream in &mut self.streams {
+            stream.close();
+        }
+        let reason = self.ending.as_ref().map_or("the broker ends", |ending| ending.reason.as_str());
+        for session in self.sessions.values_mut() {
+            let subscriptions: Vec<SubscriptionId> = session.subscriptions.keys().copied().collect();
+            for subscription in subscriptions {
+                session.tell(0, Tell::Closed { subscription, reason: Text::cut(reason) });
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let sessions = self.sessions.values().filter_map(Session::deadline).min();
+        let drain = self.ending.as_ref().map(|ending| ending.deadline.min(Instant::now() + DRAIN_LOOK));
+        sessions.into_iter().chain(drain).min()
+    }
+
+    fn handle_deadlines(&mut self) {
+        let now = Instant::now();
+        let due: Vec<ClientId> = self
+            .sessions
+            .values()
+            .filter(|session| session.is_over(now) || session.deadline().is_some_and(|deadline| now >= deadline))
+            .map(|session| session.id)
+            .collect();
+        for client in due {
+            let Some(session) = self.sessions.get_mut(&client) else { continue };
+            if matches!(session.phase, Phase::Strange { .. }) {
+                session.fail(ErrorCode::NoHello, "Hello did not come in time; it must be the first message");
+            }
+            if session.is_over(now) {
+                // Its process is not known to be dead.
+                self.end_session(client, true);
+            }
+        }
+    }
+
+    /// Ends a session and all it reads.
+    fn end_session(&mut self, client: ClientId, may_still_read: bool) {
+        let Some(mut session) = self.sessions.remove(&client) else { return };
+        self.end_subscriptions(&mut session, may_still_read);
+        info!(client = %client, name = %session.name(), pid = session.peer.pid, "session ended");
+        self.admit_waiting();
+    }
+
+    /// After something has changed in a session: sends what can be sent, and ends what has failed.
+    fn settle(&mut self, client: ClientId) {
+        let Some(mut session) = self.sessions.remove(&client) else { return };
+        session.flush();
+        self.hand_over(&mut session);
+        self.deliver_all(&mut session);
+        if matches!(session.phase, Phase::Failed { .. }) {
+            self.end_subscriptions(&mut session, true);
+        }
+        if let Err(errno) = self.poll.watch(&session) {
+            warn!(%errno, client = %client, "session lost: it cannot be watched");
+            session.begin_dying();
+        }
+        self.sessions.insert(client, session);
+    }
+}
+
+/// The signals that end the broker in order.
+#[must_use]
+pub fn end_signals() -> SigSet {
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect()
+}

@@ -1,0 +1,203 @@
+//! What the other threads tell: segments, sources that come and go, and subscriptions that can begin.
+
+use framebroker_protocol::message::{ErrorCode, Tell};
+use framebroker_protocol::{ClientId, StreamId, SubscriptionId, Text};
+use tracing::{info, warn};
+
+use super::subscription::Phase;
+use super::{Control, DRAIN};
+use crate::events::{Event, SubscriptionKey};
+use crate::stream::grab::Command;
+
+impl Control {
+    pub(super) fn take_events(&mut self) {
+        self.events.quiet();
+        while let Some(event) = self.events.next() {
+            self.take_event(event);
+        }
+    }
+
+    fn take_event(&mut self, event: Event) {
+        match event {
+            Event::Allocated { stream, index, result } => {
+                let Some(stream) = self.stream_at(stream) else { return };
+                match result {
+                    Ok((segment, writable)) => {
+                        stream.pool.install(&segment);
+                        // Where the grab thread has ended, nothing is filled any more.
+                        let _ended = stream.commands.send(Command::Install(writable));
+                    }
+                    Err(error) => {
+                        warn!(stream = %stream.core.name, %error, "the ring cannot grow");
+                        stream.pool.vacate(index);
+                    }
+                }
+                self.admit_waiting();
+                self.settle_all();
+            }
+            Event::Adopted { key, first } => self.announce(key, first),
+            Event::Demoted { stream, page } => self.tell_demoted(stream, page),
+            Event::Quarantined { stream, kept, stale } => {
+                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+                stream.forget_quarantined(&stale);
+                let before = stream.pool.expected();
+                kept.iter().for_each(|context| stream.pool.quarantine(context.segment()));
+                stream.grow(&self.worker, before);
+            }
+            Event::Vacated { stream, index } => {
+                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+                let missing = usize::from(!stream.pool.is_quarantined(index));
+                let target = stream.pool.expected();
+                stream.vacate(index);
+                // Retired before it was known to be quarantined: the place still counted.
+                if missing > 0 {
+                    stream.grow(&self.worker, target);
+                }
+            }
+            Event::Online { stream, description } => self.tell_online(stream, description),
+            Event::Offline { stream, reason } => self.tell_offline(stream, &reason),
+            Event::StillOffline { stream, reason } => {
+                let Some(stream) = self.stream_at(stream) else { return };
+                if stream.offline.as_deref() != Some(&reason) {
+                    warn!(stream = %stream.core.name, reason, "still offline");
+                }
+                stream.offline = Some(reason);
+            }
+            Event::Finished { stream } => {
+                if let Some(stream) = self.stream_at(stream) {
+                    stream.finished = true;
+                }
+                if self.streams.iter().all(|stream| stream.finished) && self.ending.is_none() {
+                    self.begin_end(DRAIN, "the broker has grabbed the frames it was asked for");
+                }
+            }
+        }
+    }
+
+    fn stream_at(&mut self, id: StreamId) -> Option<&mut crate::stream::live::Stream> {
+        self.streams.iter_mut().find(|stream| stream.core.id == id)
+    }
+
+    /// Lets subscriptions begin that waited for the ring to grow; refuses those that wait in vain.
+    pub(super) fn admit_waiting(&mut self) {
+        for at in 0..self.streams.len() {
+            while let Some(key) = self.streams.get(at).and_then(|stream| stream.waiting.front().copied()) {
+                if !self.admit_or_refuse(at, key) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// True if the subscription no longer waits.
+    fn admit_or_refuse(&mut self, at: usize, key: SubscriptionKey) -> bool {
+        let Some(stream) = self.streams.get_mut(at) else { return true };
+        let session = self.sessions.get_mut(&key.client);
+        let waiting = session.and_then(|session| {
+            let subscription = session.subscriptions.get(&key.subscription)?;
+            let Phase::Waiting { request, needed } = subscription.phase else { return None };
+            Some((request, needed, subscription.terms.max_held))
+        });
+        let Some((request, needed, max_held)) = waiting else {
+            stream.waiting.pop_front();
+            return true;
+        };
+        // Others may have left since: what is granted now decides.
+        let needed = needed.min(stream.needs.min_queued + 1 + stream.granted);
+        if stream.pool.installed() >= needed {
+            stream.waiting.pop_front();
+            self.begin(at, key);
+            return true;
+        }
+        if stream.pool.expected() >= needed {
+            return false;
+        }
+        stream.waiting.pop_front();
+        stream.granted -= max_held;
+        if let Some(session) = self.sessions.get_mut(&key.client) {
+            session.subscriptions.remove(&key.subscription);
+            session.refuse(
+                request,
+                ErrorCode::Unavailable,
+                "the broker's machine has no memory for the segments this subscription needs; ask for fewer holds",
+            );
+        }
+        true
+    }
+
+    fn tell_demoted(&mut self, stream: StreamId, page: usize) {
+        let reason = Text::cut(
+            "the ring could not wait any longer; frames may be lost from here on. Read faster, or start the broker with more --segments or a longer --lossless-timeout",
+        );
+        self.tell_where(stream, |subscription, place| {
+            (std::ptr::from_ref(place.member.page()).addr() == page)
+                .then(|| Tell::Demoted { subscription, reason: reason.clone() })
+        });
+    }
+
+    fn tell_online(&mut self, id: StreamId, description: crate::source::Description) {
+        let Some(stream) = self.stream_at(id) else { return };
+        stream.description = description;
+        if stream.offline.take().is_some() {
+            info!(stream = %stream.core.name, "online");
+            self.tell_where(id, |subscription, _| Some(Tell::Online { subscription }));
+        }
+    }
+
+    fn tell_offline(&mut self, id: StreamId, reason: &str) {
+        let Some(stream) = self.stream_at(id) else { return };
+        warn!(stream = %stream.core.name, reason, "offline");
+        stream.offline = Some(reason.to_owned());
+        self.tell_where(id, |subscription, _| Some(Tell::Offline { subscription, reason: Text::cut(reason) }));
+    }
+
+    /// Tells the subscriptions of a stream that have begun.
+    fn tell_where(
+        &mut self,
+        stream: StreamId,
+        tell: impl Fn(SubscriptionId, &super::subscription::Place) -> Option<Tell>,
+    ) {
+        let Some(at) = self.streams.iter().position(|known| known.core.id == stream) else { return };
+        for session in self.sessions.values_mut() {
+            let of_stream = session.subscriptions.iter().filter(|(_, s)| s.stream == at && s.phase == Phase::Active);
+            let news: Vec<Tell> =
+                of_stream.filter_map(|(id, s)| s.place.as_ref().and_then(|place| tell(*id, place))).collect();
+            for body in news {
+                session.tell(0, body);
+            }
+        }
+    }
+
+    fn settle_all(&mut self) {
+        let clients: Vec<ClientId> = self.sessions.keys().copied().collect();
+        for client in clients {
+            self.settle(client);
+        }
+    }
+}
+
+impl crate::stream::live::Stream {
+    /// Whether every reader has taken the newest frame and released all.
+    pub(super) fn is_drained(&self) -> bool {
+        let head = self.core.page.head();
+        let roster = self.core.roster.current();
+        roster
+            .members
+            .iter()
+            .all(|member| member.cursor() >= head && member.page().holds(member.granted()).next().is_none())
+    }
+
+    /// Says in the page that the stream has ended, and waits for the grab thread.
+    pub(super) fn close(&mut self) {
+        // Where it has ended already, there is nothing to be told.
+        let _ended = self.commands.send(Command::Close);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            warn!(stream = %self.core.name, "the grab thread panicked; please report this");
+        }
+        // Readers that wait have been woken; they see the state before their sockets close.
+        std::thread::yield_now();
+    }
+}
+
