@@ -1,0 +1,312 @@
+//! What clients ask.
+
+use framebroker_protocol::codec::{decode, hello_version};
+use framebroker_protocol::limits::{PAGE_ENTRIES, PROTOCOL_VERSION, SEGMENTS_PER_MESSAGE, SUBSCRIPTIONS_PER_SESSION};
+use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Request, Start, Tell};
+use framebroker_protocol::socket::ChannelError;
+use framebroker_protocol::{ClientId, ConsumerId, Sequence, StreamName, StreamState, SubscriptionId};
+use tracing::{debug, info, warn};
+
+use super::Control;
+use super::poll::Token;
+use super::session::{Phase as SessionPhase, Session};
+use super::subscription::{Phase, Place, Subscription, Terms};
+use crate::events::SubscriptionKey;
+use crate::stream::admission::Verdict;
+use crate::stream::grab::Command;
+
+/// Messages taken from one client before another's turn.
+const TURN: usize = 32;
+
+impl Control {
+    /// Takes what a client says, and sends what waits for it.
+    pub(super) fn serve(&mut self, client: ClientId) {
+        let Some(mut session) = self.sessions.remove(&client) else { return };
+        for _ in 0..TURN {
+            // A client that does not read is not listened to.
+            if session.is_blocked() || !matches!(session.phase, SessionPhase::Strange { .. } | SessionPhase::Open { .. }) {
+                break;
+            }
+            if !self.take_message(&mut session) {
+                break;
+            }
+        }
+        self.sessions.insert(client, session);
+        self.settle(client);
+    }
+
+    /// False if there was none.
+    fn take_message(&mut self, session: &mut Session) -> bool {
+        let (version, request) = match session.channel().try_receive(&mut self.buffer) {
+            Ok(received) if !received.fds.is_empty() => {
+                session.fail(ErrorCode::Malformed, "no message of a consumer carries descriptors");
+                return false;
+            }
+            Ok(received) => (hello_version(received.bytes), decode::<Request>(received.bytes)),
+            Err(ChannelError::WouldBlock) => return false,
+            Err(ChannelError::TooLong | ChannelError::TooManyFds) => {
+                session.fail(ErrorCode::Malformed, "a message is longer or carries more descriptors than allowed");
+                return false;
+            }
+            Err(_gone) => {
+                session.begin_dying();
+                session.subscriptions.values().filter_map(|s| s.place.as_ref()).for_each(|place| {
+                    // Nothing more is acquired; what is held stays held until the process is seen dead or alive.
+                    drop(place.member.revoke());
+                });
+                return false;
+            }
+        };
+        let strange = matches!(session.phase, SessionPhase::Strange { .. });
+        if strange && version.is_some_and(|version| version != PROTOCOL_VERSION) {
+            let theirs = version.unwrap_or_default();
+            session.fail(
+                ErrorCode::WrongVersion,
+                format_args!("this broker speaks version {PROTOCOL_VERSION} of the protocol, you speak {theirs}; use matching releases"),
+            );
+            return false;
+        }
+        match request {
+            Err(error) => session.fail(ErrorCode::Malformed, error),
+            Ok(Request { id, body }) => match body.fault() {
+                Some(fault) => session.refuse(id, ErrorCode::Invalid, fault),
+                None => self.answer(session, id, body),
+            },
+        }
+        true
+    }
+
+    fn answer(&mut self, session: &mut Session, request: u32, ask: Ask) {
+        if let Ask::Hello { name, roles, .. } = ask {
+            return self.greet(session, request, name, roles);
+        }
+        if matches!(session.phase, SessionPhase::Strange { .. }) {
+            return session.fail(ErrorCode::NoHello, "the first message must be Hello");
+        }
+        match ask {
+            Ask::Hello { .. } => {}
+            Ask::Ping => session.tell(request, Tell::Pong),
+            Ask::ListStreams { from } => self.list_streams(session, request, from),
+            Ask::Stats { of, from } => self.report(session, request, of, from),
+            Ask::Subscribe { stream, policy, delivery, max_held, start } => {
+                let max_held = usize::try_from(max_held).unwrap_or(usize::MAX);
+                self.subscribe(session, request, &stream, Terms { policy, delivery, max_held, start });
+            }
+            Ask::Mapped => self.mapped(session),
+            Ask::Release { subscription, context } => self.release(session, request, subscription, context),
+            Ask::Acquire { subscription, context } => self.acquire(session, request, subscription, context),
+            Ask::Unsubscribe { subscription } => match session.subscriptions.remove(&subscription) {
+                Some(ended) => {
+                    self.end_subscription(&ended, true);
+                    session.tell(request, Tell::Unsubscribed { subscription });
+                    self.admit_waiting();
+                }
+                None => unknown_subscription(session, request, subscription),
+            },
+        }
+    }
+
+    fn greet(
+        &mut self,
+        session: &mut Session,
+        request: u32,
+        name: framebroker_protocol::ClientName,
+        roles: framebroker_protocol::message::Roles,
+    ) {
+        if matches!(session.phase, SessionPhase::Open { .. }) {
+            return session.fail(ErrorCode::Malformed, "Hello comes only once");
+        }
+        if !session.allowed.contains(roles) {
+            let (uid, allowed) = (session.peer.uid, session.allowed);
+            return session.fail(
+                ErrorCode::Forbidden,
+                format_args!("user {uid} may be {allowed}, not {roles}; see --allow-uid of the broker"),
+            );
+        }
+        info!(client = %session.id, %name, pid = session.peer.pid, uid = session.peer.uid, %roles, "session began");
+        session.phase = SessionPhase::Open { name, roles };
+        let welcome = Tell::Welcome { version: PROTOCOL_VERSION, broker: self.id, client: session.id };
+        session.tell(request, welcome);
+    }
+
+    fn list_streams(&self, session: &mut Session, request: u32, from: u32) {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let streams: Vec<_> = self.streams.iter().skip(from).take(PAGE_ENTRIES).map(|stream| stream.info()).collect();
+        let more = from.saturating_add(streams.len()) < self.streams.len();
+        session.tell(request, Tell::Streams { streams, more });
+    }
+
+    fn subscribe(&mut self, session: &mut Session, request: u32, name: &StreamName, terms: Terms) {
+        let Some(at) = self.streams.iter().position(|stream| stream.core.name == *name) else {
+            let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
+            let known = known.join(", ");
+            return session.refuse(request, ErrorCode::UnknownStream, format_args!("no stream {name}; there is {known}"));
+        };
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        if session.subscriptions.len() >= SUBSCRIPTIONS_PER_SESSION {
+            return session.refuse(request, ErrorCode::Invalid, "a session has 16 subscriptions at most; open another");
+        }
+        if stream.finished || stream.core.page.state() == StreamState::Closed {
+            return session.refuse(request, ErrorCode::StreamClosed, format_args!("stream {name} has ended"));
+        }
+        if terms.policy == Policy::Lossless && !stream.limits.lossless {
+            let text = "this broker waits for nobody (--lossless-timeout 0); use policy sequential";
+            return session.refuse(request, ErrorCode::NotAdmitted, text);
+        }
+        match stream.capacity().admit(terms.max_held) {
+            Verdict::Refuse { needed } => {
+                let max_held = terms.max_held;
+                let capacity = stream.capacity();
+                session.refuse(request, ErrorCode::NotAdmitted, format_args!(
+                    "stream {name} cannot grant {max_held} more holds: it may have {} segments, of which the source and the newest frame need {} and other subscriptions {}; start the broker with --segments {needed} (and --max-segments and --memory-limit to match), or ask for fewer holds",
+                    capacity.growable_to.max(capacity.segments), capacity.reserve, capacity.granted,
+                ));
+            }
+            Verdict::Admit { needed, target } => {
+                stream.granted += terms.max_held;
+                stream.grow(&self.worker, target);
+                let id = session.number_subscription();
+                let key = SubscriptionKey { client: session.id, subscription: id };
+                session.subscriptions.insert(id, Subscription::waiting(at, terms, request, needed));
+                stream.waiting.push_back(key);
+                self.with_session(session, Self::admit_waiting);
+            }
+        }
+    }
+
+    /// Runs something that looks a session up while that is being served.
+    fn with_session(&mut self, session: &mut Session, run: impl FnOnce(&mut Self)) {
+        // A stand-in keeps the borrow apart; it is never seen by anyone else.
+        let id = session.id;
+        let Ok((placeholder, _)) = framebroker_protocol::socket::Channel::pair() else {
+            return session.refuse(0, ErrorCode::Unavailable, "the broker has too many open files (ulimit -n)");
+        };
+        let stand_in = Session::new(id, placeholder, session.peer, None, session.allowed);
+        self.sessions.insert(id, std::mem::replace(session, stand_in));
+        run(self);
+        if let Some(served) = self.sessions.remove(&id) {
+            *session = served;
+        }
+    }
+
+    /// Puts a subscription into the ring.
+    pub(super) fn begin(&mut self, at: usize, key: SubscriptionKey) {
+        let Some(stream) = self.streams.get_mut(at) else { return };
+        let Some(session) = self.sessions.get_mut(&key.client) else { return };
+        let Some(subscription) = session.subscriptions.get_mut(&key.subscription) else { return };
+        let Phase::Waiting { request, .. } = subscription.phase else { return };
+        let terms = subscription.terms;
+        let place = Place::create(ConsumerId::new(key.client, key.subscription), terms);
+        let mut place = match place {
+            Ok(place) => place,
+            Err(error) => {
+                stream.granted -= terms.max_held;
+                session.subscriptions.remove(&key.subscription);
+                return session.refuse(request, ErrorCode::Unavailable, error);
+            }
+        };
+        if let Some(delivering) = place.delivering()
+            && let Err(errno) = self.poll.add(&*delivering.bell, Token::Bell(key.client, key.subscription))
+        {
+            warn!(%errno, "a socket delivery cannot be watched");
+        }
+        stream.enter(&place.member);
+        let member = std::sync::Arc::clone(&place.member);
+        subscription.place = Some(place);
+        if terms.policy == Policy::Lossless {
+            subscription.phase = Phase::Adopting { request };
+            // Where the grab thread has ended, the stream is closed next and says so.
+            let _ended = stream.commands.send(Command::Adopt { key, member, start: terms.start });
+            return;
+        }
+        let page = &stream.core.page;
+        let next = page.head().next();
+        let first = if terms.start == Start::Oldest { page.oldest().unwrap_or(next) } else { next };
+        self.announce(key, first);
+    }
+
+    /// The first frame of a subscription is known: the client can be told.
+    pub(super) fn announce(&mut self, key: SubscriptionKey, first: Sequence) {
+        let Some(session) = self.sessions.get_mut(&key.client) else { return };
+        let Some(subscription) = session.subscriptions.get_mut(&key.subscription) else { return };
+        let (Phase::Waiting { request, .. } | Phase::Adopting { request }) = subscription.phase else { return };
+        let Some(stream) = self.streams.get(subscription.stream) else { return };
+        let terms = subscription.terms;
+        if let Some(place) = &mut subscription.place {
+            place.begin(&stream.core, terms, first);
+        }
+        subscription.phase = Phase::Announcing { request, first };
+        self.settle(key.client);
+    }
+
+    /// Sends the next message with descriptors, if the client has mapped the last.
+    pub(super) fn hand_over(&mut self, session: &mut Session) {
+        if session.unacknowledged > 0 || session.is_blocked() || session.subscriptions.is_empty() {
+            return;
+        }
+        let in_flight: usize = self.sessions.values().map(|session| session.unacknowledged).sum();
+        let mut subscriptions = std::mem::take(&mut session.subscriptions);
+        for (id, subscription) in &mut subscriptions {
+            let Some(stream) = self.streams.get(subscription.stream) else { continue };
+            let segments = subscription.untold(stream.pool.segments(), SEGMENTS_PER_MESSAGE);
+            if in_flight + segments.len() + 3 > self.descriptor_budget {
+                debug!(client = %session.id, "descriptors wait for other clients to map theirs");
+                break;
+            }
+            let sent = match subscription.phase {
+                Phase::Announcing { request, first } => {
+                    let (message, fds) = subscription.announcement(*id, &stream.core, first, &segments);
+                    session.try_hand_over(request, Tell::Subscribed(message), &fds)
+                }
+                Phase::Active if !segments.is_empty() => {
+                    let infos = segments.iter().map(|segment| segment.info()).collect();
+                    let fds: Vec<_> = segments.iter().map(|segment| std::os::fd::AsFd::as_fd(&**segment)).collect();
+                    session.try_hand_over(0, Tell::SegmentsAdded { subscription: *id, segments: infos }, &fds)
+                }
+                _ => continue,
+            };
+            if sent {
+                subscription.tell_of(&segments);
+                subscription.phase = Phase::Active;
+            }
+            break;
+        }
+        session.subscriptions = subscriptions;
+    }
+
+    fn mapped(&mut self, session: &mut Session) {
+        if session.unacknowledged == 0 {
+            return session.fail(ErrorCode::Malformed, "Mapped answers a message with descriptors; none is unanswered");
+        }
+        session.unacknowledged = 0;
+        let active = session.subscriptions.values().filter(|s| s.phase == Phase::Active);
+        let failed = active.filter_map(|s| s.place.as_ref()).find_map(|place| place.seal().err());
+        if let Some(error) = failed {
+            session.fail(ErrorCode::Unavailable, error);
+        }
+    }
+
+    /// Ends a session's subscriptions.
+    pub(super) fn end_subscriptions(&mut self, session: &mut Session, may_still_read: bool) {
+        for subscription in std::mem::take(&mut session.subscriptions).into_values() {
+            self.end_subscription(&subscription, may_still_read);
+        }
+    }
+
+    fn end_subscription(&mut self, subscription: &Subscription, may_still_read: bool) {
+        let Some(stream) = self.streams.get_mut(subscription.stream) else { return };
+        stream.granted -= subscription.terms.max_held;
+        if let Some(place) = &subscription.place {
+            stream.leave(&place.member, may_still_read);
+        }
+    }
+}
+
+pub(super) fn unknown_subscription(session: &mut Session, request: u32, id: SubscriptionId) {
+    session.refuse(request, ErrorCode::UnknownSubscription, format_args!("this session has no subscription {id}"));
+}
+
+/// Only a delivery by socket has frames that are released or acquired by message.
+pub(super) fn is_by_socket(subscription: &Subscription) -> bool {
+    subscription.terms.delivery == Delivery::Socket
+}
