@@ -123,9 +123,9 @@ impl Config {
     pub fn memory_limit_bytes(&self) -> Result<u64, String> {
         match self.memory_limit {
             Some(megabytes) => Ok(megabytes.saturating_mul(1 << 20)),
-            None => machine_memory().map(|bytes| bytes / 4).ok_or_else(|| {
-                "cannot read the machine's memory from /proc/meminfo; give --memory-limit".to_owned()
-            }),
+            None => machine_memory()
+                .map(|bytes| bytes / 4)
+                .ok_or_else(|| "cannot read the machine's memory from /proc/meminfo; give --memory-limit".to_owned()),
         }
     }
 }

@@ -178,6 +178,12 @@ impl StreamPage {
         contexts.map(ContextId::sequence).min()
     }
 
+    /// The frame that is readable in a segment now, if any is.
+    #[must_use]
+    pub fn readable_in(&self, segment: SegmentIndex) -> Option<ContextId> {
+        ContextId::from_u64(self.slot(segment).load(Ordering::Relaxed))
+    }
+
     /// Smoothed time between frames in ns and when the newest was published (`CLOCK_MONOTONIC`, ns).
     #[must_use]
     pub fn rhythm(&self) -> (u64, u64) {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect, recvmsg,
-    sendmsg, socket, socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, connect,
+    recvmsg, sendmsg, shutdown, socket, socketpair,
 };
 
 use crate::limits::{MESSAGE_BYTES, MESSAGE_FDS};
@@ -79,6 +79,12 @@ impl Channel {
     /// [`ChannelError`].
     pub fn send(&self, bytes: &[u8]) -> Result<(), ChannelError> {
         self.send_with(bytes, &[], MsgFlags::MSG_NOSIGNAL)
+    }
+
+    /// Sends nothing more: the peer reads what was sent, then the end.
+    pub fn end_output(&self) {
+        // A peer that is gone needs no end.
+        let _gone = shutdown(self.0.as_raw_fd(), Shutdown::Write);
     }
 
     fn send_with(&self, bytes: &[u8], fds: &[BorrowedFd<'_>], flags: MsgFlags) -> Result<(), ChannelError> {

@@ -87,8 +87,11 @@ impl Listener {
         bind(socket.as_raw_fd(), &UnixAddr::new(&path).map_err(failed)?).map_err(failed)?;
         // Who may talk to the broker is decided by `Access`; the mode only has to let them knock.
         let mode = if shared { 0o666 } else { 0o600 };
-        std::fs::set_permissions(&path, Permissions::from_mode(mode))
-            .map_err(|source| ListenError::File { what: "set the mode of", path: path.clone(), source })?;
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(|source| ListenError::File {
+            what: "set the mode of",
+            path: path.clone(),
+            source,
+        })?;
         listen(&socket, Backlog::new(BACKLOG).map_err(failed)?).map_err(failed)?;
         Ok(Self { socket, path, _lock: lock })
     }

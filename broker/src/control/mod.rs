@@ -30,12 +30,17 @@ use crate::events::EventReceiver;
 use crate::stream::live::Stream;
 use crate::worker::Worker;
 
-pub use report::print_summary;
+pub use report::Summary;
 
 /// Readers have this long to take the last frames of a stream that ended by itself.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How often is looked whether they have.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
+
+/// How long no connection is accepted after one could not be.
+const DEAF: Duration = Duration::from_millis(200);
+/// Refused connections that are kept at once until they have read why.
+const REFUSED_AT_ONCE: usize = 64;
 
 /// How many may come.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +67,10 @@ pub struct Control {
     next_client: u64,
     /// Descriptors in flight that all clients together may leave unmapped.
     descriptor_budget: usize,
+    /// Some session waits for its share of them.
+    budget_awaited: bool,
+    /// Until when no connection is accepted, for want of descriptors.
+    deaf_until: Option<Instant>,
     buffer: Buffer,
     ending: Option<Ending>,
 }
@@ -109,6 +118,8 @@ impl Control {
             next_client: 1,
             // The kernel limits a user's descriptors in flight to its limit on open files; half is left to others.
             descriptor_budget: usize::try_from(open_files / 2).unwrap_or(usize::MAX),
+            budget_awaited: false,
+            deaf_until: None,
             buffer: Buffer::default(),
             ending: None,
         })
@@ -149,9 +160,27 @@ impl Control {
                 Err(errno) => {
                     // Too many open files, above all: those that wait stay in the backlog until some are closed.
                     warn!(%errno, "cannot accept a connection; raise the limit on open files (ulimit -n)");
+                    self.stop_listening();
                     return;
                 }
             }
+        }
+    }
+
+    /// A connection that waits and cannot be accepted would wake the control thread without end.
+    fn stop_listening(&mut self) {
+        match self.poll.remove(&self.listener) {
+            Ok(()) => self.deaf_until = Some(Instant::now() + DEAF),
+            Err(errno) => warn!(%errno, "cannot stop listening"),
+        }
+    }
+
+    fn listen_again(&mut self, now: Instant) {
+        if self.deaf_until.is_some_and(|until| now >= until) {
+            self.deaf_until = match self.poll.add(&self.listener, Token::Listener) {
+                Ok(()) => None,
+                Err(_no_memory) => Some(now + DEAF),
+            };
         }
     }
 
@@ -160,7 +189,13 @@ impl Control {
         self.next_client += 1;
         let allowed = self.access.roles(peer);
         let pidfd = poll::pidfd(peer.pid);
-        let of_user = self.sessions.values().filter(|session| session.peer.uid == peer.uid).count();
+        let counted = || self.sessions.values().filter(|session| !matches!(session.phase, Phase::Failed { .. }));
+        let of_user = counted().filter(|session| session.peer.uid == peer.uid).count();
+        let in_all = counted().count();
+        if self.sessions.len() >= in_all + REFUSED_AT_ONCE {
+            // A flood: they see the connection closed.
+            return;
+        }
         let mut session =
             Session::new(id, channel, peer, pidfd, allowed.unwrap_or(framebroker_protocol::message::Roles::CONSUMER));
         if let Err(errno) = self.poll.add_session(&session) {
@@ -172,7 +207,7 @@ impl Control {
                 ErrorCode::Forbidden,
                 format_args!("user {} may not use this broker; start it with --allow-uid {}", peer.uid, peer.uid),
             );
-        } else if self.sessions.len() >= self.limits.in_all {
+        } else if in_all >= self.limits.in_all {
             let max = self.limits.in_all;
             session.fail(
                 ErrorCode::TooManyClients,
@@ -181,12 +216,14 @@ impl Control {
         } else if !self.access.is_own(peer) && of_user >= self.limits.per_user {
             session.fail(
                 ErrorCode::TooManyClients,
-                format_args!("user {} has {of_user} clients, as many as it may; raise --max-clients-per-user", peer.uid),
+                format_args!(
+                    "user {} has {of_user} clients, as many as it may; raise --max-clients-per-user",
+                    peer.uid
+                ),
             );
         }
-        if !session.is_over(Instant::now()) {
-            self.sessions.insert(id, session);
-        }
+        self.sessions.insert(id, session);
+        self.settle(id);
     }
 
     fn take_signal(&mut self) {
@@ -232,7 +269,7 @@ impl Control {
     fn next_deadline(&self) -> Option<Instant> {
         let sessions = self.sessions.values().filter_map(Session::deadline).min();
         let drain = self.ending.as_ref().map(|ending| ending.deadline.min(Instant::now() + DRAIN_LOOK));
-        sessions.into_iter().chain(drain).min()
+        sessions.into_iter().chain(drain).chain(self.deaf_until).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -240,18 +277,22 @@ impl Control {
         let due: Vec<ClientId> = self
             .sessions
             .values()
-            .filter(|session| session.is_over(now) || session.deadline().is_some_and(|deadline| now >= deadline))
+            .filter(|session| session.deadline().is_some_and(|deadline| now >= deadline))
             .map(|session| session.id)
             .collect();
         for client in due {
             let Some(session) = self.sessions.get_mut(&client) else { continue };
-            if matches!(session.phase, Phase::Strange { .. }) {
-                session.fail(ErrorCode::NoHello, "Hello did not come in time; it must be the first message");
-            }
             if session.is_over(now) {
                 // Its process is not known to be dead.
                 self.end_session(client, true);
+            } else {
+                session.check_time(now);
+                self.settle(client);
             }
+        }
+        self.listen_again(now);
+        if std::mem::take(&mut self.budget_awaited) {
+            self.settle_all();
         }
     }
 
@@ -259,7 +300,7 @@ impl Control {
     fn end_session(&mut self, client: ClientId, may_still_read: bool) {
         let Some(mut session) = self.sessions.remove(&client) else { return };
         self.end_subscriptions(&mut session, may_still_read);
-        info!(client = %client, name = %session.name(), pid = session.peer.pid, "session ended");
+        info!(client = %client, name = %session.name, pid = session.peer.pid, "session ended");
         self.admit_waiting();
     }
 

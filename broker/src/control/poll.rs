@@ -42,7 +42,6 @@ impl Token {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "16 bits were put in")]
     fn from_bits(bits: u64) -> Self {
         let client = ClientId((bits >> 16) & 0xff_ffff_ffff);
         match bits >> 56 {
@@ -77,6 +76,14 @@ impl Poll {
         self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token.to_bits()))
     }
 
+    /// Watches no longer.
+    ///
+    /// # Errors
+    /// The kernel's word.
+    pub fn remove(&self, fd: &impl AsFd) -> Result<(), Errno> {
+        self.0.delete(fd)
+    }
+
     /// Watches a session and its process.
     ///
     /// # Errors
@@ -92,7 +99,7 @@ impl Poll {
     /// The kernel's word.
     pub fn watch(&self, session: &Session) -> Result<(), Errno> {
         let mut wanted = EpollFlags::empty();
-        if matches!(session.phase, Phase::Strange { .. } | Phase::Open { .. }) {
+        if session.is_listened_to() {
             wanted |= EpollFlags::EPOLLIN;
         }
         if session.is_blocked() {

@@ -1,5 +1,8 @@
 //! Statistics, for clients and for the summary at the end.
 
+use std::fmt;
+use std::sync::Arc;
+
 use framebroker_protocol::limits::PAGE_ENTRIES;
 use framebroker_protocol::message::{Stats, StatsEntries, StatsOf, Tell};
 use framebroker_protocol::stats::{ClientStats, Holder, SegmentState, SegmentStats, StreamStats, SubscriptionStats};
@@ -9,6 +12,7 @@ use super::Control;
 use super::session::Session;
 use crate::factory::Segment;
 use crate::stream::live::Stream;
+use crate::stream::pool::Pool;
 
 impl Control {
     pub(super) fn report(&mut self, session: &mut Session, request: u32, of: StatsOf, from: u32) {
@@ -21,7 +25,7 @@ impl Control {
             StatsOf::Segments(id) => {
                 let stream = self.streams.iter().find(|stream| stream.core.id == id);
                 let (page, more) = page(stream.into_iter().flat_map(|stream| stream.pool.segments()), from);
-                let entry = |segment: &std::sync::Arc<Segment>| self.segment_stats(session, id, segment);
+                let entry = |segment: &Arc<Segment>| self.segment_stats(session, id, segment);
                 (StatsEntries::Segments(page.into_iter().map(entry).collect()), more)
             }
             StatsOf::Clients => {
@@ -45,7 +49,7 @@ impl Control {
             .take(MAX_HOLDERS)
             .map(|session| Holder {
                 client: session.id,
-                name: session.name(),
+                name: session.name.clone(),
                 pid: session.peer.pid.unsigned_abs(),
                 uid: session.peer.uid,
             })
@@ -84,7 +88,7 @@ impl Control {
         });
         ClientStats {
             id: session.id,
-            name: session.name(),
+            name: session.name.clone(),
             pid: session.peer.pid.unsigned_abs(),
             uid: session.peer.uid,
             subscriptions: subscriptions.collect(),
@@ -135,34 +139,51 @@ fn stream_stats(stream: &Stream) -> StreamStats {
     }
 }
 
-/// Prints the buffer statistics of streams that have ended, on standard output. Frees their segments first. False if some
-/// were not freed.
-#[must_use]
-pub fn print_summary(streams: Vec<Stream>) -> bool {
-    let mut all_freed = true;
-    for mut stream in streams {
-        let usage: Vec<String> = stream
-            .pool
-            .segments()
-            .map(|segment| format!("{} x{}", segment.index().buffer_context(), segment.usage_count()))
-            .collect();
-        let last = stream_stats(&stream);
-        stream.pool = crate::stream::pool::Pool::default();
-        let left = stream.factory.stats();
-        println!("stream {}: {} published, {} starved, {} incomplete, {} lost at the camera", last.name, last.published, last.starved, last.incomplete, last.lost_at_camera);
-        println!("  total allocated  {}", left.total_allocated);
-        println!("  total freed      {}", left.total_freed);
-        println!("  active buffers   {}", left.active_buffers());
-        println!("  current memory   {:.2} MB", megabytes(left.current_bytes));
-        println!("  peak memory      {:.2} MB", megabytes(left.peak_bytes));
-        println!("  max buffers      {}", last.max_buffers);
-        println!("  usage            {}", usage.join(", "));
-        if left.active_buffers() != 0 {
-            println!("  WARNING: {} buffers were not freed", left.active_buffers());
-            all_freed = false;
-        }
+/// The buffer statistics of a stream that has ended.
+#[derive(Debug)]
+pub struct Summary {
+    stats: StreamStats,
+    usage: Vec<String>,
+}
+
+impl Summary {
+    /// Frees the stream's segments and counts what is left.
+    #[must_use]
+    pub fn of(mut stream: Stream) -> Self {
+        let uses = |segment: &Arc<Segment>| format!("{} x{}", segment.index().buffer_context(), segment.usage_count());
+        let usage = stream.pool.segments().map(uses).collect();
+        stream.pool = Pool::default();
+        Self { stats: stream_stats(&stream), usage }
     }
-    all_freed
+
+    /// Whether every buffer was freed.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.stats.active_buffers == 0
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let StreamStats { name, published, starved, incomplete, lost_at_camera, .. } = &self.stats;
+        let StreamStats { total_allocated, total_freed, active_buffers, max_buffers, .. } = &self.stats;
+        writeln!(
+            f,
+            "stream {name}: {published} frames published, {incomplete} incomplete, {lost_at_camera} lost at the camera, \
+             {starved} starved"
+        )?;
+        writeln!(f, "  total allocated  {total_allocated} buffers")?;
+        writeln!(f, "  total freed      {total_freed} buffers")?;
+        writeln!(f, "  active           {active_buffers} buffers")?;
+        writeln!(f, "  maximum          {max_buffers} buffers")?;
+        writeln!(f, "  current memory   {:.2} MB", megabytes(self.stats.current_bytes))?;
+        writeln!(f, "  peak memory      {:.2} MB", megabytes(self.stats.peak_bytes))?;
+        writeln!(f, "  usage            {}", self.usage.join(", "))?;
+        if !self.is_clean() {
+            writeln!(f, "  WARNING: {active_buffers} buffers leaked: they were allocated and not freed")?;
+        }
+        Ok(())
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people to read")]

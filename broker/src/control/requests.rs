@@ -23,21 +23,19 @@ impl Control {
     pub(super) fn serve(&mut self, client: ClientId) {
         let Some(mut session) = self.sessions.remove(&client) else { return };
         for _ in 0..TURN {
-            // A client that does not read is not listened to.
-            if session.is_blocked() || !matches!(session.phase, SessionPhase::Strange { .. } | SessionPhase::Open { .. }) {
-                break;
-            }
-            if !self.take_message(&mut session) {
+            if !session.is_listened_to() || !self.take_message(&mut session) {
                 break;
             }
         }
         self.sessions.insert(client, session);
+        self.admit_waiting();
         self.settle(client);
     }
 
     /// False if there was none.
     fn take_message(&mut self, session: &mut Session) -> bool {
         let (version, request) = match session.channel().try_receive(&mut self.buffer) {
+            Ok(_) if matches!(session.phase, SessionPhase::Failed { .. }) => return true,
             Ok(received) if !received.fds.is_empty() => {
                 session.fail(ErrorCode::Malformed, "no message of a consumer carries descriptors");
                 return false;
@@ -99,7 +97,6 @@ impl Control {
                 Some(ended) => {
                     self.end_subscription(&ended, true);
                     session.tell(request, Tell::Unsubscribed { subscription });
-                    self.admit_waiting();
                 }
                 None => unknown_subscription(session, request, subscription),
             },
@@ -113,7 +110,7 @@ impl Control {
         name: framebroker_protocol::ClientName,
         roles: framebroker_protocol::message::Roles,
     ) {
-        if matches!(session.phase, SessionPhase::Open { .. }) {
+        if session.phase == SessionPhase::Open {
             return session.fail(ErrorCode::Malformed, "Hello comes only once");
         }
         if !session.allowed.contains(roles) {
@@ -124,7 +121,8 @@ impl Control {
             );
         }
         info!(client = %session.id, %name, pid = session.peer.pid, uid = session.peer.uid, %roles, "session began");
-        session.phase = SessionPhase::Open { name, roles };
+        session.phase = SessionPhase::Open;
+        session.name = name;
         let welcome = Tell::Welcome { version: PROTOCOL_VERSION, broker: self.id, client: session.id };
         session.tell(request, welcome);
     }
@@ -140,7 +138,11 @@ impl Control {
         let Some(at) = self.streams.iter().position(|stream| stream.core.name == *name) else {
             let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
             let known = known.join(", ");
-            return session.refuse(request, ErrorCode::UnknownStream, format_args!("no stream {name}; there is {known}"));
+            return session.refuse(
+                request,
+                ErrorCode::UnknownStream,
+                format_args!("no stream {name}; there is {known}"),
+            );
         };
         let Some(stream) = self.streams.get_mut(at) else { return };
         if session.subscriptions.len() >= SUBSCRIPTIONS_PER_SESSION {
@@ -169,23 +171,7 @@ impl Control {
                 let key = SubscriptionKey { client: session.id, subscription: id };
                 session.subscriptions.insert(id, Subscription::waiting(at, terms, request, needed));
                 stream.waiting.push_back(key);
-                self.with_session(session, Self::admit_waiting);
             }
-        }
-    }
-
-    /// Runs something that looks a session up while that is being served.
-    fn with_session(&mut self, session: &mut Session, run: impl FnOnce(&mut Self)) {
-        // A stand-in keeps the borrow apart; it is never seen by anyone else.
-        let id = session.id;
-        let Ok((placeholder, _)) = framebroker_protocol::socket::Channel::pair() else {
-            return session.refuse(0, ErrorCode::Unavailable, "the broker has too many open files (ulimit -n)");
-        };
-        let stand_in = Session::new(id, placeholder, session.peer, None, session.allowed);
-        self.sessions.insert(id, std::mem::replace(session, stand_in));
-        run(self);
-        if let Some(served) = self.sessions.remove(&id) {
-            *session = served;
         }
     }
 
@@ -241,16 +227,17 @@ impl Control {
 
     /// Sends the next message with descriptors, if the client has mapped the last.
     pub(super) fn hand_over(&mut self, session: &mut Session) {
-        if session.unacknowledged > 0 || session.is_blocked() || session.subscriptions.is_empty() {
+        if session.unmapped() > 0 || session.is_blocked() || session.subscriptions.is_empty() {
             return;
         }
-        let in_flight: usize = self.sessions.values().map(|session| session.unacknowledged).sum();
+        let in_flight: usize = self.sessions.values().map(Session::unmapped).sum();
         let mut subscriptions = std::mem::take(&mut session.subscriptions);
         for (id, subscription) in &mut subscriptions {
             let Some(stream) = self.streams.get(subscription.stream) else { continue };
             let segments = subscription.untold(stream.pool.segments(), SEGMENTS_PER_MESSAGE);
             if in_flight + segments.len() + 3 > self.descriptor_budget {
                 debug!(client = %session.id, "descriptors wait for other clients to map theirs");
+                self.budget_awaited = true;
                 break;
             }
             let sent = match subscription.phase {
@@ -268,6 +255,7 @@ impl Control {
             if sent {
                 subscription.tell_of(&segments);
                 subscription.phase = Phase::Active;
+                std::mem::take(&mut subscription.early_news).into_iter().for_each(|news| session.tell(0, news));
             }
             break;
         }
@@ -275,12 +263,11 @@ impl Control {
     }
 
     fn mapped(&mut self, session: &mut Session) {
-        if session.unacknowledged == 0 {
+        if !session.take_mapped() {
             return session.fail(ErrorCode::Malformed, "Mapped answers a message with descriptors; none is unanswered");
         }
-        session.unacknowledged = 0;
-        let active = session.subscriptions.values().filter(|s| s.phase == Phase::Active);
-        let failed = active.filter_map(|s| s.place.as_ref()).find_map(|place| place.seal().err());
+        let active = session.subscriptions.values_mut().filter(|s| s.phase == Phase::Active);
+        let failed = active.filter_map(|s| s.place.as_mut()).find_map(|place| place.seal().err());
         if let Some(error) = failed {
             session.fail(ErrorCode::Unavailable, error);
         }

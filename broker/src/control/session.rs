@@ -8,7 +8,7 @@ use framebroker_protocol::codec::{CodecError, encode};
 use framebroker_protocol::message::{ErrorCode, Reply, Roles, Tell};
 use framebroker_protocol::socket::{Channel, ChannelError};
 use framebroker_protocol::{ClientId, ClientName, SubscriptionId, Text};
-use tracing::error;
+use tracing::{error, warn};
 
 use super::access::Peer;
 use super::subscription::Subscription;
@@ -17,7 +17,10 @@ use super::subscription::Subscription;
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 /// Messages a client may leave unread beyond what its socket buffer holds.
 const UNREAD_LIMIT: usize = 64;
-/// A session that failed stays this long so that the client can read why.
+/// A client must answer descriptors with `Mapped` within this time: they are a share of what all may have in flight.
+const MAPPED_TIMEOUT: Duration = Duration::from_secs(5);
+/// A session that failed stays this long, unless the client closes it first: closed earlier, with messages of the client
+/// unread, the kernel would show the client an error in place of the reason.
 const LINGER: Duration = Duration::from_secs(2);
 /// How long a closed connection waits for its process to be seen dead. Later, it lives and may still read what it held.
 const DYING: Duration = Duration::from_millis(50);
@@ -33,15 +36,23 @@ pub struct Session {
     pub pidfd: Option<OwnedFd>,
     /// What it may ask to be.
     pub allowed: Roles,
+    /// What the client calls itself, once it has said so.
+    pub name: ClientName,
     /// How far it is.
     pub phase: Phase,
     /// What it reads.
     pub subscriptions: BTreeMap<SubscriptionId, Subscription>,
-    /// Descriptors sent and not yet mapped.
-    pub unacknowledged: usize,
+    unmapped: Option<Unmapped>,
     channel: Channel,
     output: VecDeque<Vec<u8>>,
     next_subscription: u32,
+}
+
+/// Descriptors sent and not yet answered with `Mapped`.
+#[derive(Debug, Clone, Copy)]
+struct Unmapped {
+    count: usize,
+    deadline: Instant,
 }
 
 /// How far a session is.
@@ -53,12 +64,7 @@ pub enum Phase {
         deadline: Instant,
     },
     /// It is open.
-    Open {
-        /// What the client calls itself.
-        name: ClientName,
-        /// What it is.
-        roles: Roles,
-    },
+    Open,
     /// The connection is closed and the process not yet seen dead.
     Dying {
         /// Until when that is waited for.
@@ -80,21 +86,13 @@ impl Session {
             peer,
             pidfd,
             allowed,
+            name: ClientName::cut("unnamed"),
             phase: Phase::Strange { deadline: Instant::now() + HELLO_TIMEOUT },
             subscriptions: BTreeMap::new(),
-            unacknowledged: 0,
+            unmapped: None,
             channel,
             output: VecDeque::new(),
             next_subscription: 1,
-        }
-    }
-
-    /// What the client calls itself.
-    #[must_use]
-    pub fn name(&self) -> ClientName {
-        match &self.phase {
-            Phase::Open { name, .. } => name.clone(),
-            _ => ClientName::cut("unnamed"),
         }
     }
 
@@ -109,8 +107,42 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Strange { deadline } | Phase::Dying { deadline } | Phase::Failed { deadline } => Some(deadline),
-            Phase::Open { .. } => None,
+            Phase::Open => self.unmapped.map(|unmapped| unmapped.deadline),
         }
+    }
+
+    /// Fails the session where the client has let a time pass.
+    pub fn check_time(&mut self, now: Instant) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match self.phase {
+            Phase::Strange { .. } => {
+                self.fail(ErrorCode::NoHello, "Hello did not come in time; it must be the first message");
+            }
+            Phase::Open => self.fail(
+                ErrorCode::TooSlow,
+                "the last message with descriptors was not answered with Mapped; read the socket as it becomes readable",
+            ),
+            Phase::Dying { .. } | Phase::Failed { .. } => {}
+        }
+    }
+
+    /// Whether the client's messages are read: one that does not read is not listened to.
+    #[must_use]
+    pub fn is_listened_to(&self) -> bool {
+        !self.is_blocked() && !matches!(self.phase, Phase::Dying { .. })
+    }
+
+    /// Descriptors sent and not yet mapped.
+    #[must_use]
+    pub fn unmapped(&self) -> usize {
+        self.unmapped.map_or(0, |unmapped| unmapped.count)
+    }
+
+    /// The client has mapped what it was sent. False if it was sent nothing.
+    pub fn take_mapped(&mut self) -> bool {
+        self.unmapped.take().is_some()
     }
 
     /// A number for a new subscription; none is ever used twice.
@@ -137,10 +169,8 @@ impl Session {
             return;
         }
         if self.output.len() >= UNREAD_LIMIT {
-            if !matches!(self.phase, Phase::Failed { .. }) {
-                self.fail(ErrorCode::TooSlow, "you do not read what you are sent; read the socket as it becomes readable");
-            }
-            return;
+            return self
+                .fail(ErrorCode::TooSlow, "you do not read what you are sent; read the socket as it becomes readable");
         }
         self.output.push_back(bytes);
         self.flush();
@@ -160,7 +190,10 @@ impl Session {
     }
 
     fn fail_request(&mut self, request: u32, code: ErrorCode, text: impl std::fmt::Display) {
-        tracing::warn!(client = %self.id, pid = self.peer.pid, uid = self.peer.uid, ?code, reason = %text, "session failed");
+        if matches!(self.phase, Phase::Dying { .. } | Phase::Failed { .. }) {
+            return;
+        }
+        warn!(client = %self.id, pid = self.peer.pid, uid = self.peer.uid, ?code, reason = %text, "session failed");
         self.output.clear();
         self.phase = Phase::Failed { deadline: Instant::now() + LINGER };
         self.tell(request, Tell::Error { code, text: Text::cut(text) });
@@ -168,17 +201,22 @@ impl Session {
 
     /// The connection is closed: waits a moment to learn whether the process ended.
     pub fn begin_dying(&mut self) {
+        let patience = match self.phase {
+            Phase::Dying { .. } => return,
+            // Its subscriptions were ended when it failed.
+            Phase::Failed { .. } => Duration::ZERO,
+            Phase::Strange { .. } | Phase::Open => DYING,
+        };
         self.output.clear();
-        self.phase = Phase::Dying { deadline: Instant::now() + DYING };
+        self.phase = Phase::Dying { deadline: Instant::now() + patience };
     }
 
     /// Whether nothing is left to be done for it.
     #[must_use]
     pub fn is_over(&self, now: Instant) -> bool {
         match self.phase {
-            Phase::Failed { deadline } => self.output.is_empty() || now >= deadline,
-            Phase::Dying { deadline } => now >= deadline,
-            Phase::Open { .. } | Phase::Strange { .. } => false,
+            Phase::Failed { deadline } | Phase::Dying { deadline } => now >= deadline,
+            Phase::Open | Phase::Strange { .. } => false,
         }
     }
 
@@ -191,11 +229,14 @@ impl Session {
                 Err(_closed) => return self.begin_dying(),
             }
         }
+        if matches!(self.phase, Phase::Failed { .. }) {
+            self.channel.end_output();
+        }
     }
 
     /// Sends a message with descriptors now, or not at all. The client must answer it with `Mapped`.
     pub fn try_hand_over(&mut self, request: u32, body: Tell, fds: &[BorrowedFd<'_>]) -> bool {
-        if self.is_blocked() || self.unacknowledged > 0 || !matches!(self.phase, Phase::Open { .. }) {
+        if self.is_blocked() || self.unmapped.is_some() || self.phase != Phase::Open {
             return false;
         }
         let bytes = match encode(&Reply { request, body }) {
@@ -207,7 +248,9 @@ impl Session {
         };
         match self.channel.try_send(&bytes, fds) {
             Ok(()) => {
-                self.unacknowledged = fds.len();
+                if !fds.is_empty() {
+                    self.unmapped = Some(Unmapped { count: fds.len(), deadline: Instant::now() + MAPPED_TIMEOUT });
+                }
                 true
             }
             Err(ChannelError::WouldBlock) => false,

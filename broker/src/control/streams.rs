@@ -4,7 +4,7 @@ use framebroker_protocol::message::{ErrorCode, Tell};
 use framebroker_protocol::{ClientId, StreamId, SubscriptionId, Text};
 use tracing::{info, warn};
 
-use super::subscription::Phase;
+use super::subscription::{Phase, Place};
 use super::{Control, DRAIN};
 use crate::events::{Event, SubscriptionKey};
 use crate::stream::grab::Command;
@@ -130,8 +130,13 @@ impl Control {
             "the ring could not wait any longer; frames may be lost from here on. Read faster, or start the broker with more --segments or a longer --lossless-timeout",
         );
         self.tell_where(stream, |subscription, place| {
-            (std::ptr::from_ref(place.member.page()).addr() == page)
-                .then(|| Tell::Demoted { subscription, reason: reason.clone() })
+            if std::ptr::from_ref(place.member.page()).addr() != page {
+                return None;
+            }
+            if let Some(reader) = place.delivering().and_then(|delivering| delivering.reader.as_mut()) {
+                reader.demote();
+            }
+            Some(Tell::Demoted { subscription, reason: reason.clone() })
         });
     }
 
@@ -152,23 +157,24 @@ impl Control {
     }
 
     /// Tells the subscriptions of a stream that have begun.
-    fn tell_where(
-        &mut self,
-        stream: StreamId,
-        tell: impl Fn(SubscriptionId, &super::subscription::Place) -> Option<Tell>,
-    ) {
+    fn tell_where(&mut self, stream: StreamId, tell: impl Fn(SubscriptionId, &mut Place) -> Option<Tell>) {
         let Some(at) = self.streams.iter().position(|known| known.core.id == stream) else { return };
         for session in self.sessions.values_mut() {
-            let of_stream = session.subscriptions.iter().filter(|(_, s)| s.stream == at && s.phase == Phase::Active);
-            let news: Vec<Tell> =
-                of_stream.filter_map(|(id, s)| s.place.as_ref().and_then(|place| tell(*id, place))).collect();
-            for body in news {
-                session.tell(0, body);
+            let mut subscriptions = std::mem::take(&mut session.subscriptions);
+            for (id, subscription) in subscriptions.iter_mut().filter(|(_, subscription)| subscription.stream == at) {
+                let Some(news) = subscription.place.as_mut().and_then(|place| tell(*id, place)) else { continue };
+                if subscription.phase == Phase::Active {
+                    session.tell(0, news);
+                } else {
+                    // It is told once it knows that it has begun.
+                    subscription.early_news.push(news);
+                }
             }
+            session.subscriptions = subscriptions;
         }
     }
 
-    fn settle_all(&mut self) {
+    pub(super) fn settle_all(&mut self) {
         let clients: Vec<ClientId> = self.sessions.keys().copied().collect();
         for client in clients {
             self.settle(client);
@@ -200,4 +206,3 @@ impl crate::stream::live::Stream {
         std::thread::yield_now();
     }
 }
-

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use framebroker_protocol::message::{Delivery, Policy, Start, Subscribed};
+use framebroker_protocol::message::{Delivery, Policy, Start, Subscribed, Tell};
 use framebroker_protocol::ring::{Hold, Member, Notify, Pages, Reader};
 use framebroker_protocol::shm::{Mapped, SharedObject, ShmError};
 use framebroker_protocol::socket::Channel;
@@ -39,6 +39,8 @@ pub struct Subscription {
     pub phase: Phase,
     /// In the ring, from when it is admitted.
     pub place: Option<Place>,
+    /// What happened before the client knew that it has begun.
+    pub early_news: Vec<Tell>,
     /// Segments whose descriptors the client has been sent.
     told: BTreeMap<SegmentIndex, Backing>,
 }
@@ -80,12 +82,16 @@ pub struct Place {
 
 #[derive(Debug)]
 enum Kind {
-    Shared {
-        page_object: SharedObject,
-        /// The client's end; ours is with the member.
-        notify: Channel,
-    },
+    /// What the client is handed, until it has mapped it.
+    Shared(Option<HandOver>),
     Socket(Box<Delivering>),
+}
+
+#[derive(Debug)]
+struct HandOver {
+    page: SharedObject,
+    /// The client's end; ours is with the member.
+    notify: Channel,
 }
 
 /// The reader that the control thread runs for a client without one of its own.
@@ -144,13 +150,13 @@ impl Place {
         let (notify, kind): (Box<dyn Notify>, Kind) = match terms.delivery {
             Delivery::Shared => {
                 let (ours, theirs) = Channel::pair()?;
-                (Box::new(NotifySocket(ours)), Kind::Shared { page_object, notify: theirs })
+                let hand_over = HandOver { page: page_object, notify: theirs };
+                (Box::new(NotifySocket(ours)), Kind::Shared(Some(hand_over)))
             }
             Delivery::Socket => {
                 let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
                 let bell = Arc::new(EventFd::from_value_and_flags(0, flags)?);
-                let delivering =
-                    Delivering { bell: Arc::clone(&bell), reader: None, holds: Vec::new(), pending: None };
+                let delivering = Delivering { bell: Arc::clone(&bell), reader: None, holds: Vec::new(), pending: None };
                 (Box::new(NotifyBell(bell)), Kind::Socket(Box::new(delivering)))
             }
         };
@@ -162,9 +168,9 @@ impl Place {
     ///
     /// # Errors
     /// The kernel refuses.
-    pub fn seal(&self) -> Result<(), ShmError> {
-        match &self.kind {
-            Kind::Shared { page_object, .. } => page_object.seal(),
+    pub fn seal(&mut self) -> Result<(), ShmError> {
+        match &mut self.kind {
+            Kind::Shared(hand_over) => hand_over.take().map_or(Ok(()), |done| done.page.seal()),
             Kind::Socket(_) => Ok(()),
         }
     }
@@ -172,7 +178,7 @@ impl Place {
     /// The control thread's reader, for a socket delivery.
     pub fn delivering(&mut self) -> Option<&mut Delivering> {
         match &mut self.kind {
-            Kind::Shared { .. } => None,
+            Kind::Shared(_) => None,
             Kind::Socket(delivering) => Some(delivering),
         }
     }
@@ -201,7 +207,14 @@ impl Subscription {
     /// A subscription that waits to be admitted.
     #[must_use]
     pub fn waiting(stream: usize, terms: Terms, request: u32, needed: usize) -> Self {
-        Self { stream, terms, phase: Phase::Waiting { request, needed }, place: None, told: BTreeMap::new() }
+        Self {
+            stream,
+            terms,
+            phase: Phase::Waiting { request, needed },
+            place: None,
+            early_news: Vec::new(),
+            told: BTreeMap::new(),
+        }
     }
 
     /// Whether the client has the descriptor of this object.
@@ -241,8 +254,8 @@ impl Subscription {
             segments: segments.iter().map(|segment| segment.info()).collect(),
         };
         let mut fds = Vec::with_capacity(segments.len() + 3);
-        if let Some(Place { kind: Kind::Shared { page_object, notify }, .. }) = &self.place {
-            fds.extend([core.page_object.as_fd(), page_object.as_fd(), notify.as_fd()]);
+        if let Some(Place { kind: Kind::Shared(Some(HandOver { page, notify })), .. }) = &self.place {
+            fds.extend([core.page_object.as_fd(), page.as_fd(), notify.as_fd()]);
         }
         fds.extend(segments.iter().map(|segment| segment.as_fd()));
         (message, fds)

@@ -124,10 +124,6 @@ impl TimingSum {
     /// Count, mean and maximum.
     #[must_use]
     pub fn timing(&self) -> Timing {
-        Timing {
-            count: self.count,
-            mean_ns: self.sum_ns.checked_div(self.count).unwrap_or(0),
-            max_ns: self.max_ns,
-        }
+        Timing { count: self.count, mean_ns: self.sum_ns.checked_div(self.count).unwrap_or(0), max_ns: self.max_ns }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use framebroker_protocol::message::SegmentInfo;
 use framebroker_protocol::shm::{Mapping, SharedObject, ShmError};
@@ -18,6 +19,7 @@ pub struct Segment {
     backing: Backing,
     bytes: usize,
     allocated_realtime_ns: u64,
+    usage: AtomicU64,
     mapping: Mapping,
     object: SharedObject,
 }
@@ -35,7 +37,8 @@ impl Segment {
         let mapping = object.map_writable()?;
         object.seal()?;
         mapping.populate_write()?;
-        Ok(Self { factory, index, backing, bytes, allocated_realtime_ns: realtime_ns(), mapping, object })
+        let (allocated_realtime_ns, usage) = (realtime_ns(), AtomicU64::new(0));
+        Ok(Self { factory, index, backing, bytes, allocated_realtime_ns, usage, mapping, object })
     }
 
     /// Which segment of the stream.
@@ -66,6 +69,12 @@ impl Segment {
     #[must_use]
     pub fn allocated_realtime_ns(&self) -> u64 {
         self.allocated_realtime_ns
+    }
+
+    /// Times it was published.
+    #[must_use]
+    pub fn usage_count(&self) -> u64 {
+        self.usage.load(Ordering::Relaxed)
     }
 
     /// What a client needs to map it.
@@ -107,6 +116,11 @@ impl WritableSegment {
     #[must_use]
     pub fn backing(&self) -> Backing {
         self.0.backing
+    }
+
+    /// Counts that it is published once more.
+    pub fn count_use(&mut self) {
+        self.0.usage.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Payload bytes.

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "aravis")]
 pub mod aravis;
+pub mod open;
 mod pattern;
 
 use std::time::Duration;

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use framebroker_protocol::stats::Timing;
 
-use crate::factory::TimingSum;
 use crate::source::TransportCounters;
 
 /// The counters of one stream. Only its grab thread raises them.

@@ -6,21 +6,21 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::Start;
-use framebroker_protocol::ring::{Calls, Member, Retired, Writer};
-use framebroker_protocol::{ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns};
+use framebroker_protocol::ring::{Member, Retired, Writer};
+use framebroker_protocol::{
+    ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns,
+};
 
 use super::StreamCore;
 use crate::events::{Event, EventSender, SubscriptionKey};
-use crate::source::{self, Description, FrameInfo, Source, SourceError, WritableSegment};
+use crate::source::open::Opener;
+use crate::source::{self, FrameInfo, Source, WritableSegment};
 
 /// The grab thread looks for commands at least this often.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(100);
 /// The first pause before a lost camera is looked for again; it doubles up to [`MAX_BACK_OFF`].
 const FIRST_BACK_OFF: Duration = Duration::from_millis(250);
 const MAX_BACK_OFF: Duration = Duration::from_secs(5);
-
-/// Opens the stream's source, again and again if need be.
-pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
 
 /// What the control thread asks of the grab thread.
 #[derive(Debug)]
@@ -105,8 +105,9 @@ impl Grab {
 
     /// Grabs until told to stop; returns when the stream is closed and every segment is dropped.
     pub fn run(mut self) {
+        let source = self.source.take();
         self.handle_commands();
-        if let Some(source) = self.source.take() {
+        if let Some(source) = source {
             self.start(source);
         }
         while !self.stopping {
@@ -161,8 +162,9 @@ impl Grab {
         }
     }
 
-    fn publish(&mut self, segment: WritableSegment, info: &FrameInfo) {
+    fn publish(&mut self, mut segment: WritableSegment, info: &FrameInfo) {
         let index = segment.index();
+        segment.count_use();
         if let Some(place) = self.parked.get_mut(index.as_usize()) {
             *place = Some(segment);
         }
@@ -281,7 +283,7 @@ impl Grab {
     }
 
     /// Starts a source and says that the stream is live.
-    fn start(&mut self, mut source: Box<dyn Source>) {
+    fn start(&mut self, source: Box<dyn Source>) {
         self.queued = 0;
         let description = source.describe();
         self.source = Some(source);
@@ -315,7 +317,7 @@ impl Grab {
     }
 
     fn announce(&mut self, state: StreamState) {
-        let calls: Calls = self.writer.set_state(state);
+        let calls = self.writer.set_state(state);
         self.writer.wake(calls);
     }
 
@@ -335,7 +337,9 @@ impl Grab {
             }
             match opening.join() {
                 Ok(Ok(source)) => self.take_back(source),
-                Ok(Err(error)) => self.events.send(Event::StillOffline { stream: self.core.id, reason: error.to_string() }),
+                Ok(Err(error)) => {
+                    self.events.send(Event::StillOffline { stream: self.core.id, reason: error.to_string() })
+                }
                 Err(_panic) => self.events.send(Event::StillOffline {
                     stream: self.core.id,
                     reason: "opening the source panicked; please report this".to_owned(),
@@ -369,6 +373,15 @@ impl Grab {
                 Err(RecvTimeoutError::Timeout) => return,
                 Err(RecvTimeoutError::Disconnected) => self.stopping = true,
             }
+        }
+    }
+}
+
+impl Drop for Grab {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Nobody publishes any more: the broker must not go on as if somebody did.
+            self.events.send(Event::Finished { stream: self.core.id });
         }
     }
 }
@@ -426,11 +439,4 @@ fn header(info: &FrameInfo, monotonic_ns: u64) -> FrameHeader {
         settings_version: 0,
         reserved: 0,
     }
-}
-
-/// What the ready line and `Streams` say of a source.
-#[must_use]
-pub fn summary(description: &Description) -> String {
-    let Description { width, height, pixel_format, fps, .. } = description;
-    format!("{width}x{height} {pixel_format} {fps} fps")
 }

@@ -163,6 +163,20 @@ impl Stream {
         self.old_rosters.retain(|roster| Arc::strong_count(roster) > 1);
     }
 
+    /// The stream in one line, for the ready line.
+    #[must_use]
+    pub fn facts(&self) -> String {
+        let Description { width, height, pixel_format, fps, .. } = &self.description;
+        format!(
+            "stream={} source={} width={width} height={height} pixel_format={pixel_format} fps={fps} segments={} \
+             backing=memfd holds_left={}",
+            self.core.name,
+            self.source,
+            self.pool.installed(),
+            self.capacity().holds_left(),
+        )
+    }
+
     /// The stream as it is listed.
     #[must_use]
     pub fn info(&self) -> StreamInfo {

@@ -210,6 +210,12 @@ impl Reader {
         self.pages.consumer.call.waiting.store(WAITING_NO, Ordering::Relaxed);
     }
 
+    /// Takes nothing more: the writer neither wakes this reader nor, if it is lossless, waits for it. Holds stay.
+    pub fn leave(&mut self) {
+        self.end_notify();
+        self.advance(Sequence(u64::MAX));
+    }
+
     /// The stream's state; from here on only another one counts as news.
     pub fn see_state(&mut self) -> StreamState {
         self.seen_state = self.pages.stream.state();

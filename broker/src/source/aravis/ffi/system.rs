@@ -24,6 +24,13 @@ pub struct DeviceInfo {
     pub protocol: String,
 }
 
+impl std::fmt::Display for DeviceInfo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { id, vendor, model, serial, address, protocol, .. } = self;
+        write!(f, "{id}  {vendor} {model}, serial {serial}, {protocol} at {address}")
+    }
+}
+
 /// libaravis hands out pointers into its list, which the next discovery frees: one discovery and its reading at a time.
 static DISCOVERY: Mutex<()> = Mutex::new(());
 

@@ -1,0 +1,248 @@
+//! A broker's life: open the source, listen, fill the ring, serve, and account for every buffer at the end.
+
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+use framebroker_protocol::shm::ShmError;
+use framebroker_protocol::{BrokerId, StreamId};
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::time::TimeSpec;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::control::access::Access;
+use crate::control::listener::{ListenError, Listener};
+use crate::control::{ClientLimits, Control, Summary, end_signals};
+use crate::events::{EventSender, event_channel};
+use crate::factory::Factory;
+use crate::source::open::{Opener, kind, list as cameras, opener};
+use crate::source::{Source, SourceError};
+use crate::stream::StreamCore;
+use crate::stream::grab::{Command, Grab, GrabOptions};
+use crate::stream::live::{Limits, Stream};
+use crate::stream::pool::Pool;
+use crate::worker::Worker;
+
+/// How often a camera that is waited for is looked for.
+const LOOK_FOR_CAMERA: Duration = Duration::from_secs(1);
+
+/// Why a broker cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The source cannot be opened.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Nobody could connect.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// No memory to share.
+    #[error(transparent)]
+    Memory(#[from] ShmError),
+    /// The options ask for more memory than they allow.
+    #[error("{0}")]
+    Limit(String),
+    /// The kernel refused something else.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The kernel's word.
+        source: std::io::Error,
+    },
+    /// A signal came before the broker was ready.
+    #[error("ended by a signal while waiting for the camera")]
+    Interrupted,
+}
+
+/// What a run leaves to be said on standard output.
+#[derive(Debug)]
+pub enum Report {
+    /// The cameras there are, one a line.
+    Cameras(Vec<String>),
+    /// The buffer statistics of every stream.
+    Buffers(Vec<Summary>),
+}
+
+impl Report {
+    /// Whether every buffer was freed.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        match self {
+            Self::Cameras(_) => true,
+            Self::Buffers(summaries) => summaries.iter().all(Summary::is_clean),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cameras(cameras) if cameras.is_empty() => writeln!(f, "no camera found"),
+            Self::Cameras(cameras) => cameras.iter().try_for_each(|camera| writeln!(f, "{camera}")),
+            Self::Buffers(summaries) => summaries.iter().try_for_each(|summary| write!(f, "{summary}")),
+        }
+    }
+}
+
+/// Lists the cameras of the source.
+///
+/// # Errors
+/// The source has none to list, or the driver failed.
+pub fn list(config: &Config) -> Result<Report, RunError> {
+    Ok(Report::Cameras(cameras(config)?))
+}
+
+/// Serves one stream until a signal comes or it has ended.
+///
+/// # Errors
+/// Says what to do.
+pub fn run(config: &Config) -> Result<Report, RunError> {
+    prepare_process()?;
+    let access = Access::of(config);
+    // First: a second broker must not take the camera before it learns that it is the second.
+    let listener = Listener::open(config.socket.as_deref(), access.is_shared())?;
+    let path = listener.path().to_owned();
+    let opener = opener(config);
+    let source = open(&opener, config.wait)?;
+    let (events, received) = event_channel().map_err(system("make an event channel"))?;
+    let worker = Worker::start(events.clone()).map_err(|source| RunError::System { what: "start a thread", source })?;
+    let stream = start_stream(config, opener, source, events)?;
+    let ready = format!("ready socket={} {}", path.display(), stream.facts());
+    let limits = ClientLimits { in_all: config.max_clients, per_user: config.max_clients_per_user };
+    let control = Control::new(broker_id(), listener, received, worker, access, limits, vec![stream])
+        .map_err(system("watch the socket"))?;
+    announce(&ready);
+    let streams = control.run().map_err(system("wait for clients"))?;
+    Ok(Report::Buffers(streams.into_iter().map(Summary::of).collect()))
+}
+
+fn system(what: &'static str) -> impl Fn(Errno) -> RunError {
+    move |source| RunError::System { what, source: source.into() }
+}
+
+/// What holds for the whole process, before it has a second thread.
+fn prepare_process() -> Result<(), RunError> {
+    // They are read from a descriptor; threads inherit that they are blocked.
+    end_signals().thread_block().map_err(system("block signals"))?;
+    // A process that may not ptrace the broker cannot open its memory through /proc either.
+    nix::sys::prctl::set_dumpable(false).map_err(system("protect the broker's memory"))?;
+    // Each client costs a few descriptors; the soft limit is made for programs that use select().
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).map_err(system("read the limit on open files"))?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(system("raise the limit on open files"))
+}
+
+/// Opens the source; with `wait`, again and again until the camera is there.
+fn open(opener: &Opener, wait: bool) -> Result<Box<dyn Source>, RunError> {
+    let mut said = None;
+    loop {
+        let absent = match opener() {
+            Err(SourceError::Absent(reason)) if wait => reason,
+            opened => return Ok(opened?),
+        };
+        if said.as_ref() != Some(&absent) {
+            warn!(reason = absent, "waiting for the camera");
+            said = Some(absent);
+        }
+        if signal_within(LOOK_FOR_CAMERA) {
+            return Err(RunError::Interrupted);
+        }
+    }
+}
+
+/// Sleeps; true if a signal told the broker to end.
+#[expect(unsafe_code, reason = "sigtimedwait has no safe interface in nix")]
+fn signal_within(time: Duration) -> bool {
+    let (set, time) = (end_signals(), TimeSpec::from_duration(time));
+    // SAFETY: both pointers are to values that outlive the call; the information on the signal is not wanted.
+    unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), time.as_ref()) > 0 }
+}
+
+/// Allocates the ring and starts the stream's grab thread.
+fn start_stream(
+    config: &Config,
+    opener: Opener,
+    source: Box<dyn Source>,
+    events: EventSender,
+) -> Result<Stream, RunError> {
+    let needs = source.requirements();
+    let memory_bytes = config.memory_limit_bytes().map_err(RunError::Limit)?;
+    check_memory(config, needs.payload_bytes as u64, memory_bytes)?;
+    let core = Arc::new(StreamCore::create(config.name.clone(), StreamId(0))?);
+    let (commands, todo) = channel();
+    let limits = Limits {
+        max_segments: config.max_segments,
+        memory_bytes,
+        history: config.history,
+        lossless: config.lossless_timeout > 0,
+    };
+    let (factory, mut pool) = (Arc::new(Factory::default()), Pool::default());
+    allocate(&factory, &mut pool, &commands, config.segments, needs.payload_bytes)?;
+    let options = GrabOptions {
+        frames: config.frames,
+        publish_incomplete: config.publish_incomplete,
+        lossless_timeout: Duration::from_millis(config.lossless_timeout),
+    };
+    let description = source.describe();
+    let grab = Grab::new(Arc::clone(&core), options, todo, events, opener, source);
+    let mut stream = Stream::new(core, factory, pool, commands, needs, description, kind(config), limits);
+    stream.thread = Some(
+        std::thread::Builder::new()
+            .name(format!("grab-{}", config.name))
+            .spawn(move || grab.run())
+            .map_err(|source| RunError::System { what: "start a thread", source })?,
+    );
+    Ok(stream)
+}
+
+/// Allocates the first segments.
+fn allocate(
+    factory: &Arc<Factory>,
+    pool: &mut Pool,
+    commands: &Sender<Command>,
+    segments: usize,
+    bytes: usize,
+) -> Result<(), RunError> {
+    for _ in 0..segments {
+        let Some((index, backing)) = pool.order() else { break };
+        let (segment, writable) = factory.allocate(index, backing, bytes)?;
+        pool.install(&segment);
+        // Its receiver lives in the grab thread's state, which is not started yet.
+        let _will_be_read = commands.send(Command::Install(writable));
+    }
+    Ok(())
+}
+
+fn check_memory(config: &Config, payload_bytes: u64, limit_bytes: u64) -> Result<(), RunError> {
+    let asked = payload_bytes.saturating_mul(config.segments as u64);
+    if asked <= limit_bytes {
+        return Ok(());
+    }
+    let (segments, asked_mb, limit_mb) = (config.segments, asked.div_ceil(1 << 20), limit_bytes >> 20);
+    Err(RunError::Limit(format!(
+        "{segments} segments of {payload_bytes} bytes take {asked_mb} MB, the limit is {limit_mb} MB; use fewer --segments or raise --memory-limit"
+    )))
+}
+
+/// A number that no other run of a broker has.
+fn broker_id() -> BrokerId {
+    // The standard library's hash keys are the system's random numbers.
+    BrokerId(RandomState::new().build_hasher().finish())
+}
+
+/// Says that clients can connect: on standard output, to the service manager, in the log.
+fn announce(ready: &str) {
+    let mut out = std::io::stdout();
+    if writeln!(out, "{ready}").and_then(|()| out.flush()).is_err() {
+        warn!("nobody reads standard output");
+    }
+    if let Err(error) = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]) {
+        warn!(%error, "cannot tell the service manager that the broker is ready");
+    }
+    info!("{ready}");
+}

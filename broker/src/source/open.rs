@@ -1,0 +1,100 @@
+//! Opens the source that the command line asks for.
+
+use std::sync::Arc;
+
+use framebroker_protocol::PixelFormat;
+use framebroker_protocol::message::Content;
+
+use super::{Fill, PatternOptions, PatternSource, Source, SourceError};
+use crate::config::{Config, SourceChoice};
+
+/// Opens a stream's source, again and again if need be.
+pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
+
+/// How to open the source that the command line asks for.
+#[must_use]
+pub fn opener(config: &Config) -> Opener {
+    match &config.source {
+        SourceChoice::Pattern => {
+            let options = PatternOptions {
+                width: config.width.unwrap_or(1920),
+                height: config.height.unwrap_or(1080),
+                pixel_format: config.pixel_format.unwrap_or(PixelFormat::MONO8),
+                fps: config.fps.unwrap_or(30.0),
+                fill: config.fill,
+            };
+            Arc::new(move || Ok(Box::new(PatternSource::open(options)?)))
+        }
+        SourceChoice::Aravis(device) => aravis::opener(config, device.clone()),
+    }
+}
+
+/// The kind of source, and what consumers can check of its frames.
+#[must_use]
+pub fn kind(config: &Config) -> (&'static str, Content) {
+    match (&config.source, config.fill) {
+        (SourceChoice::Pattern, Fill::Moving) => ("pattern", Content::Pattern),
+        (SourceChoice::Pattern, Fill::None) => ("pattern", Content::Opaque),
+        (SourceChoice::Aravis(_), _) => ("aravis", Content::Opaque),
+    }
+}
+
+/// The cameras that the source can open, one a line.
+///
+/// # Errors
+/// The source has no cameras, or the driver failed.
+pub fn list(config: &Config) -> Result<Vec<String>, SourceError> {
+    match &config.source {
+        SourceChoice::Pattern => Err(SourceError::Invalid(
+            "the pattern source has no cameras to list; `broker --source aravis --list` lists those of Aravis"
+                .to_owned(),
+        )),
+        SourceChoice::Aravis(device) => aravis::list(device.as_deref()),
+    }
+}
+
+#[cfg(feature = "aravis")]
+mod aravis {
+    use super::{Arc, Config, Opener, SourceError};
+    use crate::source::aravis::{self, AravisSource, Options};
+
+    pub fn opener(config: &Config, device: Option<String>) -> Opener {
+        let features = config.set.iter().map(|setting| (setting.feature.clone(), setting.value.clone()));
+        let options = Options {
+            device,
+            features: features.collect(),
+            width: config.width,
+            height: config.height,
+            fps: config.fps,
+            pixel_format: config.pixel_format,
+            packet_size: config.packet_size,
+            socket_buffer: config.socket_buffer,
+        };
+        Arc::new(move || Ok(Box::new(AravisSource::open(&options)?)))
+    }
+
+    pub fn list(device: Option<&str>) -> Result<Vec<String>, SourceError> {
+        Ok(aravis::list(device)?.iter().map(ToString::to_string).collect())
+    }
+}
+
+#[cfg(not(feature = "aravis"))]
+mod aravis {
+    use super::{Arc, Config, Opener, SourceError};
+
+    fn not_built() -> SourceError {
+        SourceError::Invalid(
+            "this broker was built without the source aravis; install libaravis-dev and libusb-1.0-0-dev and build it with \
+             `cargo install --path broker --features aravis`"
+                .to_owned(),
+        )
+    }
+
+    pub fn opener(_: &Config, _: Option<String>) -> Opener {
+        Arc::new(|| Err(not_built()))
+    }
+
+    pub fn list(_: Option<&str>) -> Result<Vec<String>, SourceError> {
+        Err(not_built())
+    }
+}

@@ -1,0 +1,2 @@
+//! Lists, watches and saves the streams of a framebroker.
+fn main() {}
