@@ -51,7 +51,7 @@ pub struct Config {
     #[arg(long, value_name = "FORMAT")]
     pub pixel_format: Option<PixelFormat>,
     /// Frames per second; the pattern takes 0 for as many as possible [default: 30 for the pattern, else the camera's]
-    #[arg(long, value_parser = frame_rate)]
+    #[arg(long, value_parser = frame_rate, allow_negative_numbers = true)]
     pub fps: Option<f64>,
     /// What the pattern writes
     #[arg(long, value_enum, default_value_t)]

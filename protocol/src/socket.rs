@@ -108,11 +108,10 @@ impl Channel {
     /// # Errors
     /// [`ChannelError`].
     pub fn try_receive<'a>(&self, buffer: &'a mut Buffer) -> Result<Received<'a>, ChannelError> {
-        let mut control = nix::cmsg_space!([RawFd; MESSAGE_FDS]);
         let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let mut slices = [IoSliceMut::new(&mut buffer.0)];
+        let mut slices = [IoSliceMut::new(&mut buffer.bytes)];
         let (len, flags, fds) = loop {
-            match recvmsg::<UnixAddr>(self.0.as_raw_fd(), &mut slices, Some(&mut control), flags) {
+            match recvmsg::<UnixAddr>(self.0.as_raw_fd(), &mut slices, Some(&mut buffer.control), flags) {
                 Ok(message) => {
                     // A control buffer that was cut still lists what fits: those descriptors are ours to close.
                     let fds = message.cmsgs().map(own).unwrap_or_default();
@@ -134,7 +133,7 @@ impl Channel {
         if len == 0 {
             return Err(ChannelError::Closed);
         }
-        Ok(Received { bytes: buffer.0.get(..len).unwrap_or_default(), fds })
+        Ok(Received { bytes: buffer.bytes.get(..len).unwrap_or_default(), fds })
     }
 }
 
@@ -154,11 +153,15 @@ fn own<'a>(messages: impl Iterator<Item = ControlMessageOwned> + 'a) -> Vec<Owne
 
 /// Room for one message, to be used again and again.
 #[derive(Debug)]
-pub struct Buffer(Box<[u8]>);
+pub struct Buffer {
+    bytes: Box<[u8]>,
+    /// For descriptors.
+    control: Vec<u8>,
+}
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self(vec![0; MESSAGE_BYTES].into_boxed_slice())
+        Self { bytes: vec![0; MESSAGE_BYTES].into_boxed_slice(), control: nix::cmsg_space!([RawFd; MESSAGE_FDS]) }
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use framebroker_protocol::address::{SYSTEM_SOCKET, candidates, private_directory};
 use framebroker_protocol::socket::Channel;
@@ -201,12 +202,19 @@ fn lock(socket: &Path) -> Result<Flock<File>, ListenError> {
             write!(lock, "{}", std::process::id()).map_err(failed("write"))?;
             Ok(lock)
         }
-        Err((mut file, Errno::EWOULDBLOCK)) => {
-            let mut pid = String::new();
-            let read = file.read_to_string(&mut pid);
-            let pid = if read.is_ok() && !pid.is_empty() { pid } else { "unknown".to_owned() };
-            Err(ListenError::Taken { path: socket.to_owned(), pid })
-        }
+        Err((file, Errno::EWOULDBLOCK)) => Err(ListenError::Taken { path: socket.to_owned(), pid: owner(file) }),
         Err((_, errno)) => Err(failed("lock")(errno.into())),
     }
+}
+
+/// The process ID in a lock file. A broker that has just taken the lock writes it a moment later.
+fn owner(mut file: File) -> String {
+    for _ in 0..20 {
+        let mut pid = String::new();
+        if file.read_to_string(&mut pid).is_ok() && !pid.is_empty() {
+            return pid;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    "unknown".to_owned()
 }

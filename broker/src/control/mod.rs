@@ -189,7 +189,7 @@ impl Control {
         self.next_client += 1;
         let allowed = self.access.roles(peer);
         let pidfd = poll::pidfd(peer.pid);
-        let counted = || self.sessions.values().filter(|session| !matches!(session.phase, Phase::Failed { .. }));
+        let counted = || self.sessions.values().filter(|session| session.counts());
         let of_user = counted().filter(|session| session.peer.uid == peer.uid).count();
         let in_all = counted().count();
         if self.sessions.len() >= in_all + REFUSED_AT_ONCE {
@@ -269,7 +269,9 @@ impl Control {
     fn next_deadline(&self) -> Option<Instant> {
         let sessions = self.sessions.values().filter_map(Session::deadline).min();
         let drain = self.ending.as_ref().map(|ending| ending.deadline.min(Instant::now() + DRAIN_LOOK));
-        sessions.into_iter().chain(drain).chain(self.deaf_until).min()
+        let unmapped =
+            self.sessions.values().filter_map(Session::mapped_deadline).filter(|_| self.budget_awaited).min();
+        sessions.into_iter().chain(drain).chain(self.deaf_until).chain(unmapped).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -292,6 +294,7 @@ impl Control {
         }
         self.listen_again(now);
         if std::mem::take(&mut self.budget_awaited) {
+            self.sessions.values_mut().for_each(|session| session.claim_descriptors(now));
             self.settle_all();
         }
     }

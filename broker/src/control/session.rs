@@ -17,7 +17,8 @@ use super::subscription::Subscription;
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 /// Messages a client may leave unread beyond what its socket buffer holds.
 const UNREAD_LIMIT: usize = 64;
-/// A client must answer descriptors with `Mapped` within this time: they are a share of what all may have in flight.
+/// A client that has not answered descriptors with `Mapped` for this time may lose its session when others need its share
+/// of what all may have in flight.
 const MAPPED_TIMEOUT: Duration = Duration::from_secs(5);
 /// A session that failed stays this long, unless the client closes it first: closed earlier, with messages of the client
 /// unread, the kernel would show the client an error in place of the reason.
@@ -107,7 +108,7 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Strange { deadline } | Phase::Dying { deadline } | Phase::Failed { deadline } => Some(deadline),
-            Phase::Open => self.unmapped.map(|unmapped| unmapped.deadline),
+            Phase::Open => None,
         }
     }
 
@@ -120,12 +121,30 @@ impl Session {
             Phase::Strange { .. } => {
                 self.fail(ErrorCode::NoHello, "Hello did not come in time; it must be the first message");
             }
-            Phase::Open => self.fail(
-                ErrorCode::TooSlow,
-                "the last message with descriptors was not answered with Mapped; read the socket as it becomes readable",
-            ),
-            Phase::Dying { .. } | Phase::Failed { .. } => {}
+            Phase::Open | Phase::Dying { .. } | Phase::Failed { .. } => {}
         }
+    }
+
+    /// When others may claim the descriptors that were sent and not mapped.
+    #[must_use]
+    pub fn mapped_deadline(&self) -> Option<Instant> {
+        self.unmapped.map(|unmapped| unmapped.deadline)
+    }
+
+    /// Fails the session where it keeps descriptors in flight that others need.
+    pub fn claim_descriptors(&mut self, now: Instant) {
+        if self.mapped_deadline().is_some_and(|deadline| now >= deadline) {
+            self.fail(
+                ErrorCode::TooSlow,
+                "descriptors were not answered with Mapped and others need them; read the socket as it becomes readable",
+            );
+        }
+    }
+
+    /// Whether it is one of the clients whose number is limited: those that are about to end are not.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        matches!(self.phase, Phase::Strange { .. } | Phase::Open)
     }
 
     /// Whether the client's messages are read: one that does not read is not listened to.

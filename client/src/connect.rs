@@ -1,0 +1,186 @@
+//! Finding a broker and greeting it.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use framebroker_protocol::address::candidates;
+use framebroker_protocol::message::{Ask, ErrorCode, Roles, Tell};
+use framebroker_protocol::socket::{Buffer, Channel};
+use framebroker_protocol::{BrokerId, ClientId, ClientName, PROTOCOL_VERSION};
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, setsockopt, socket, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
+
+use crate::deadline::Deadline;
+use crate::error::{Attempt, Unreachable, Violation, WaitingFor};
+use crate::fork::Generation;
+use crate::limits::ANSWER_TIMEOUT;
+use crate::link::{Incoming, Link};
+use crate::{Error, Result};
+
+/// How a broker is found and greeted: enough to do it again.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    /// The only socket to try, if one was named.
+    pub socket: Option<PathBuf>,
+    /// What the client calls itself.
+    pub name: ClientName,
+    /// Users whose brokers are trusted beside one's own and root's.
+    pub server_uids: Vec<u32>,
+    /// For the greeting and for answers.
+    pub timeout: Duration,
+}
+
+/// A connection on which the broker has said welcome.
+#[derive(Debug)]
+pub struct Session {
+    /// The connection.
+    pub link: Link,
+    /// Room for messages.
+    pub buffer: Buffer,
+    /// Where the broker listens.
+    pub socket: PathBuf,
+    /// The broker's process when it began to listen.
+    pub server_pid: i32,
+    /// Which run of a broker this is.
+    pub broker: BrokerId,
+    /// Which session this is.
+    pub client: ClientId,
+    last_request: u32,
+}
+
+impl Default for Connector {
+    fn default() -> Self {
+        let program = std::env::args_os().next().map(PathBuf::from);
+        let name = program.as_deref().and_then(Path::file_name).unwrap_or_default();
+        Self {
+            socket: None,
+            name: ClientName::cut(&name.to_string_lossy()),
+            server_uids: Vec::new(),
+            timeout: ANSWER_TIMEOUT,
+        }
+    }
+}
+
+impl Connector {
+    /// Connects to the first path that a trusted broker answers on.
+    pub fn connect(&self, deadline: Deadline) -> Result<Session> {
+        let generation = Generation::current()?;
+        let mut tried = Vec::new();
+        for path in candidates(self.socket.as_deref()) {
+            match self.connect_to(&path, generation, deadline.within(self.timeout)) {
+                Ok(session) => return Ok(session),
+                Err(reason) => tried.push(Attempt { path, reason }),
+            }
+        }
+        Err(Error::NoBroker { tried })
+    }
+
+    fn connect_to(&self, path: &Path, generation: Generation, deadline: Deadline) -> Result<Session, Unreachable> {
+        let fd = open(path, deadline.left(self.timeout)).map_err(Unreachable::Connect)?;
+        let server = getsockopt(&fd, sockopt::PeerCredentials).map_err(Unreachable::Connect)?;
+        if !self.trusts(server.uid()) {
+            return Err(Unreachable::WrongServer { uid: server.uid() });
+        }
+        let mut session = Session {
+            link: Link::new(Channel::from(fd), generation),
+            buffer: Buffer::default(),
+            socket: path.to_owned(),
+            server_pid: server.pid(),
+            broker: BrokerId(0),
+            client: ClientId(0),
+            last_request: 0,
+        };
+        session.greet(&self.name, deadline).map_err(|error| Unreachable::Greeting(Box::new(error)))?;
+        Ok(session)
+    }
+
+    /// A broker of another user could hand out memory that changes while it is read.
+    fn trusts(&self, uid: u32) -> bool {
+        uid == 0 || uid == nix::unistd::geteuid().as_raw() || self.server_uids.contains(&uid)
+    }
+}
+
+/// Connects, waiting at most `timeout` while the broker's backlog is full.
+fn open(path: &Path, timeout: Duration) -> Result<OwnedFd, Errno> {
+    let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
+    // The timeout for sending bounds `connect` too; messages are later sent without waiting. Zero would mean never.
+    let us = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1000);
+    setsockopt(&fd, sockopt::SendTimeout, &TimeVal::microseconds(us))?;
+    connect(fd.as_fd().as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(fd)
+}
+
+impl Session {
+    fn greet(&mut self, name: &ClientName, deadline: Deadline) -> Result<()> {
+        let hello = Ask::Hello { version: PROTOCOL_VERSION, name: name.clone(), roles: Roles::CONSUMER };
+        match self.ask("Hello", hello, deadline)?.body {
+            Tell::Welcome { version: PROTOCOL_VERSION, broker, client } => {
+                (self.broker, self.client) = (broker, client);
+                Ok(())
+            }
+            Tell::Welcome { version, .. } => Err(Violation::Version(version).into()),
+            _ => Err(Violation::Unexpected("no Welcome").into()),
+        }
+    }
+
+    /// Asks and waits for the answer. `name` is for the error when none comes.
+    pub fn ask(&mut self, name: &'static str, ask: Ask, deadline: Deadline) -> Result<Incoming> {
+        self.link.check()?;
+        let begun = Instant::now();
+        self.last_request = self.last_request.wrapping_add(1).max(1);
+        self.link.post(self.last_request, ask)?;
+        loop {
+            match self.link.receive(&mut self.buffer)? {
+                Some(Incoming { request, body: Tell::Error { code, text }, .. })
+                    if request == self.last_request || request == 0 =>
+                {
+                    return Err(refused(code, text.as_str()));
+                }
+                Some(answer) if answer.request == self.last_request => return Ok(answer),
+                // The answer to a question that was given up.
+                Some(late) if late.request != 0 => {}
+                Some(_) => return Err(Violation::Unexpected("news without a subscription").into()),
+                None if deadline.is_over() => {
+                    return Err(Error::Timeout { waited: begun.elapsed(), waiting_for: WaitingFor::Answer(name) });
+                }
+                None => {
+                    self.link.wait(deadline.left(ANSWER_TIMEOUT))?;
+                    self.link.flush()?;
+                }
+            }
+        }
+    }
+
+    /// The number of the last request, for whoever goes on asking on this connection.
+    pub fn last_request(&self) -> u32 {
+        self.last_request
+    }
+}
+
+/// The broker's error as ours.
+pub fn refused(code: ErrorCode, text: &str) -> Error {
+    Error::Refused { code, text: text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_own_roots_and_named_users_are_trusted() {
+        let own = nix::unistd::geteuid().as_raw();
+        let connector = Connector { server_uids: vec![7], ..Connector::default() };
+        assert!([0, own, 7].into_iter().all(|uid| connector.trusts(uid)));
+        assert!(!connector.trusts(own.wrapping_add(8).max(8)));
+    }
+
+    #[test]
+    fn a_path_without_a_broker_is_named_with_its_reason() {
+        let connector = Connector { socket: Some("/nonexistent/broker.sock".into()), ..Connector::default() };
+        let error = connector.connect(Deadline::after(None)).unwrap_err();
+        let Error::NoBroker { tried } = &error else { panic!("{error}") };
+        assert!(matches!(tried.as_slice(), [Attempt { reason: Unreachable::Connect(Errno::ENOENT), .. }]), "{error}");
+    }
+}

@@ -1,0 +1,340 @@
+//! What can go wrong, by who is to blame.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use framebroker_protocol::codec::CodecError;
+use framebroker_protocol::message::ErrorCode;
+use framebroker_protocol::shm::ShmError;
+use framebroker_protocol::socket::ChannelError;
+use framebroker_protocol::{ContextId, TextError};
+use nix::errno::Errno;
+
+/// The result of most calls of this library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed. Errors that end a subscription are given again by every later call.
+///
+/// `Debug` prints the message too: it is what `unwrap` and a `main` that returns an error show.
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // The caller.
+    /// A stream name that no stream can have.
+    #[error(transparent)]
+    Name(#[from] TextError),
+    /// The caller holds as many frames as the subscription was granted. Waiting would be in vain: only the caller can
+    /// drop one.
+    #[error(
+        "{max_held} frames are held, as many as this subscription may hold at once: drop one before asking for the next, or subscribe with a larger max_held"
+    )]
+    Full {
+        /// Frames the subscription may hold.
+        max_held: u32,
+    },
+    /// The frame asked for by its context ID was retired, or never existed.
+    #[error(
+        "frame {context} is gone: its segment was filled again. Take frames sooner, or keep more with --segments or --history of the broker"
+    )]
+    Gone {
+        /// The frame.
+        context: ContextId,
+    },
+    /// A forked child used what its parent opened.
+    #[error("this subscription belongs to the process that was forked; connect and subscribe again in the child")]
+    Forked,
+
+    // Nobody: it may come later.
+    /// Time is up. The subscription goes on; call again.
+    #[error("{}", timeout_text(*.waited, .waiting_for))]
+    Timeout {
+        /// How long was waited.
+        waited: Duration,
+        /// What did not come.
+        waiting_for: WaitingFor,
+    },
+
+    // The broker, with reason.
+    /// The broker answered a request with an error.
+    #[error("the broker refused: {text}")]
+    Refused {
+        /// Kind of failure.
+        code: ErrorCode,
+        /// What happened and what to do.
+        text: String,
+    },
+    /// The stream has ended, and its last frame has been taken.
+    #[error("the stream has ended: {reason}")]
+    Closed {
+        /// In the broker's words.
+        reason: String,
+    },
+    /// The broker has ended this subscription.
+    #[error("the broker has ended this subscription: {reason}")]
+    Evicted {
+        /// In the broker's words.
+        reason: String,
+    },
+
+    // The connection.
+    /// No broker was found.
+    #[error("no broker found{}", list(.tried))]
+    NoBroker {
+        /// Every path tried, and what came of it.
+        tried: Vec<Attempt>,
+    },
+    /// The broker died or closed the connection without a word.
+    #[error("the broker is gone. Frames that are held stay valid; connect again, or subscribe with reconnect(true)")]
+    BrokerGone,
+    /// The connection failed in another way.
+    #[error(transparent)]
+    Connection(Arc<ChannelError>),
+
+    // The broker, without reason.
+    /// The broker does not keep to the protocol.
+    #[error("{0}; broker and client must be of matching versions")]
+    Violation(#[source] Violation),
+
+    // This machine.
+    /// Shared memory cannot be used.
+    #[error(transparent)]
+    Memory(Arc<ShmError>),
+    /// The kernel refuses something else.
+    #[error("cannot {what}: {source}{}", files_hint(*.source))]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The kernel's word.
+        source: Errno,
+    },
+}
+
+/// What did not come in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WaitingFor {
+    /// The next frame of a stream that is live.
+    Frame,
+    /// The source, which is away.
+    Source {
+        /// What the broker says of it; empty if nothing.
+        reason: String,
+    },
+    /// A broker to connect to again.
+    Broker {
+        /// What the last attempt ended with.
+        last: String,
+    },
+    /// The broker's answer to a request of this name.
+    Answer(&'static str),
+}
+
+impl fmt::Display for WaitingFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Frame => f.write_str("no frame came"),
+            Self::Source { reason } if reason.is_empty() => f.write_str("no frame came (the camera is away)"),
+            Self::Source { reason } => write!(f, "no frame came (the camera is away: {reason})"),
+            Self::Broker { .. } => f.write_str("no broker came back"),
+            Self::Answer(request) => write!(f, "the broker did not answer {request} (it may be stopped or overloaded)"),
+        }
+    }
+}
+
+/// One attempt to reach a broker.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}: {reason}", .path.display())]
+pub struct Attempt {
+    /// The socket tried.
+    pub path: PathBuf,
+    /// Why it did not do.
+    #[source]
+    pub reason: Unreachable,
+}
+
+/// Why a socket did not do.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unreachable {
+    /// Nobody listens there.
+    #[error("{}", connect_text(*.0))]
+    Connect(#[source] Errno),
+    /// Another user listens there than may.
+    #[error(
+        "the server there runs as user {uid}, not as this user or root; if it is to be trusted, name it with server_uid({uid})"
+    )]
+    WrongServer {
+        /// Its user.
+        uid: u32,
+    },
+    /// A broker is there, and the greeting failed.
+    #[error("{0}")]
+    Greeting(#[source] Box<Error>),
+}
+
+/// How the broker broke the protocol.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// A message that cannot be read.
+    #[error(transparent)]
+    Message(Arc<CodecError>),
+    /// A message that nobody waits for.
+    #[error("the broker sent an unexpected message ({0})")]
+    Unexpected(&'static str),
+    /// More or fewer descriptors than a message needs.
+    #[error("a message carries {found} descriptors instead of {expected}")]
+    Descriptors {
+        /// Needed.
+        expected: usize,
+        /// Received.
+        found: usize,
+    },
+    /// Another version than asked for.
+    #[error("the broker speaks version {0} of the protocol")]
+    Version(u32),
+    /// Other terms than asked for.
+    #[error("the broker granted other terms than were asked for ({0})")]
+    Terms(&'static str),
+    /// A frame header that cannot be true. The frame was given back; the subscription goes on.
+    #[error("the header of frame {context} is wrong: {fault}")]
+    Header {
+        /// The frame.
+        context: ContextId,
+        /// What is wrong.
+        fault: &'static str,
+    },
+    /// A frame in a segment whose descriptor never came. The frame was given back; the subscription goes on.
+    #[error("the segment of frame {context} was never handed over")]
+    Unmapped {
+        /// The frame.
+        context: ContextId,
+    },
+}
+
+impl Error {
+    /// The broker's code, where the broker has refused something: also where it refused the connection.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Refused { code, .. } => Some(*code),
+            Self::NoBroker { tried } => tried.iter().find_map(|attempt| match &attempt.reason {
+                Unreachable::Greeting(error) => error.code(),
+                _ => None,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether the same call may well succeed later, with nothing else done: [`Error::Timeout`].
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Timeout { .. })
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+impl From<CodecError> for Error {
+    fn from(error: CodecError) -> Self {
+        Self::Violation(Violation::Message(Arc::new(error)))
+    }
+}
+
+impl From<ShmError> for Error {
+    fn from(error: ShmError) -> Self {
+        Self::Memory(Arc::new(error))
+    }
+}
+
+impl From<ChannelError> for Error {
+    fn from(error: ChannelError) -> Self {
+        match error {
+            ChannelError::Closed => Self::BrokerGone,
+            error => Self::Connection(Arc::new(error)),
+        }
+    }
+}
+
+fn timeout_text(waited: Duration, waiting_for: &WaitingFor) -> String {
+    let ms = waited.as_millis();
+    match waiting_for {
+        WaitingFor::Broker { last } => format!("{waiting_for} within {ms} ms; the last attempt: {last}"),
+        _ => format!("{waiting_for} within {ms} ms"),
+    }
+}
+
+fn list(tried: &[Attempt]) -> String {
+    let lines: String = tried.iter().map(|attempt| format!("\n  {attempt}")).collect();
+    let reached = tried.iter().any(|attempt| !matches!(attempt.reason, Unreachable::Connect(_)));
+    let hint =
+        "\nstart one with `broker --segments 8`, or name its socket (--socket, or the variable FRAMEBROKER_SOCKET)";
+    format!("{lines}{}", if reached { "" } else { hint })
+}
+
+fn connect_text(errno: Errno) -> String {
+    match errno {
+        Errno::ENOENT => "no such socket".to_owned(),
+        Errno::ECONNREFUSED => "no broker listens on it any more".to_owned(),
+        Errno::EACCES => "this user may not open it; start the broker with --allow-uid or --allow-gid".to_owned(),
+        Errno::EAGAIN => "a broker is there, but it accepts no connections; it may be stopped or overloaded".to_owned(),
+        Errno::EPROTOTYPE => "a socket is there, but not of a broker".to_owned(),
+        Errno::ENAMETOOLONG => "the path is too long for a socket".to_owned(),
+        errno => format!("{errno}{}", files_hint(errno)),
+    }
+}
+
+fn files_hint(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EMFILE | Errno::ENFILE => "; raise the limit on open files (ulimit -n)",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(path: &str, reason: Unreachable) -> Attempt {
+        Attempt { path: path.into(), reason }
+    }
+
+    #[test]
+    fn no_broker_names_every_path_and_says_how_to_start_one() {
+        let tried = vec![
+            attempt("/run/a.sock", Unreachable::Connect(Errno::ENOENT)),
+            attempt("/tmp/b.sock", Unreachable::Connect(Errno::ECONNREFUSED)),
+        ];
+        let text = Error::NoBroker { tried }.to_string();
+        for part in ["/run/a.sock: no such socket", "/tmp/b.sock", "broker --segments 8", "FRAMEBROKER_SOCKET"] {
+            assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_refused_greeting_keeps_its_code_and_advises_no_second_broker() {
+        let refused = Error::Refused { code: ErrorCode::Forbidden, text: "see --allow-uid".into() };
+        let error = Error::NoBroker { tried: vec![attempt("/x", Unreachable::Greeting(Box::new(refused)))] };
+        assert_eq!(error.code(), Some(ErrorCode::Forbidden));
+        assert!(error.to_string().contains("--allow-uid") && !error.to_string().contains("start one"));
+    }
+
+    #[test]
+    fn timeouts_say_what_did_not_come() {
+        let waiting_for = WaitingFor::Source { reason: "unplugged".into() };
+        let error = Error::Timeout { waited: Duration::from_secs(2), waiting_for };
+        assert_eq!(error.to_string(), "no frame came (the camera is away: unplugged) within 2000 ms");
+    }
+}

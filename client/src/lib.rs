@@ -1,0 +1,54 @@
+//! Reads camera frames from a framebroker in another process, with no copy.
+//!
+//! ```no_run
+//! # fn main() -> framebroker_client::Result<()> {
+//! let broker = framebroker_client::Broker::connect()?;
+//! let mut frames = broker.subscribe("cam0").open()?;
+//! loop {
+//!     let frame = frames.next(None)?;
+//!     println!("{} holds {} bytes", frame.context(), frame.data().len());
+//! } // dropping the frame gives its segment back
+//! # }
+//! ```
+//!
+//! * [`Broker`]: finds the broker, lists streams and statistics, and [subscribes](Broker::subscribe).
+//! * [`Subscription`]: hands out frames: [waiting](Subscription::next), [without waiting](Subscription::try_next), beside
+//!   other descriptors in a poll of your own, or [one by its context ID](Subscription::acquire).
+//! * [`Frame`]: what was seen and when; the bytes lie where the camera's driver put them. While a frame lives nobody
+//!   refills its segment; dropping it, in any thread, gives it back. A frame outlives subscription, broker object and even
+//!   the broker.
+//! * [`Error`]: says who is to blame and what to do.
+//!
+//! Nothing here waits for ever unless asked to: every exchange with the broker has a time limit, and a broker that dies
+//! is noticed within a second.
+//!
+//! # Fork
+//! A forked child shares neither subscriptions nor frames with its parent: there subscriptions answer [`Error::Forked`],
+//! frames show no bytes ([`Frame::is_valid`]), and dropping either says nothing to the broker. Open a new [`Broker`] in
+//! the child. Processes made by a raw `clone` system call are not recognised.
+#![deny(unsafe_code)]
+
+mod broker;
+mod connect;
+mod connection;
+mod deadline;
+mod error;
+mod fork;
+mod frame;
+pub mod limits;
+mod link;
+mod payload;
+mod segments;
+mod subscription;
+
+pub use broker::{Broker, BrokerBuilder};
+pub use error::{Attempt, Error, Result, Unreachable, Violation, WaitingFor};
+pub use frame::Frame;
+pub use framebroker_protocol::message::{Content, Delivery, ErrorCode, Policy, Start, StreamInfo};
+pub use framebroker_protocol::ring::{Predictive, WaitMode};
+pub use framebroker_protocol::{
+    Backing, BrokerId, ClientId, ContextId, Counters, FrameHeader, PixelFormat, SegmentIndex, Sequence, StreamId,
+    StreamName, StreamState, stats,
+};
+pub use segments::MappedSegment;
+pub use subscription::{Frames, Subscription, SubscriptionBuilder};

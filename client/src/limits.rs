@@ -1,0 +1,25 @@
+//! Every bound of this library in one place.
+
+use std::time::Duration;
+
+/// How long connecting, saying hello and a question may take, unless [`crate::BrokerBuilder::timeout`] says otherwise.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a subscription may wait to be admitted: the ring may have to grow, and its memory to be filled with pages.
+pub const ADMISSION_TIMEOUT: Duration = Duration::from_secs(30);
+/// A frame in a segment that is not mapped yet waits at most this long for the segment's descriptor.
+pub const MAPPING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Once the memory says that a subscription has ended, the message that says why may take this long.
+pub const REASON_TIMEOUT: Duration = Duration::from_secs(1);
+/// While frames flow, the connection is looked at this often. Waiting looks as often, so that a broker that was killed is
+/// noticed within a second.
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+/// Pauses between attempts to reach a broker again grow from this …
+pub const RETRY_FIRST: Duration = Duration::from_millis(50);
+/// … to this.
+pub const RETRY_LAST: Duration = Duration::from_secs(1);
+/// How long one attempt may take within [`crate::Subscription::try_next`], which otherwise never waits.
+pub const REJOIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// Messages taken from the connection at one look: a broker that never stops talking must not keep a frame waiting.
+pub const MESSAGES_PER_LOOK: usize = 128;
+/// Pages of a list: more entries than any broker has.
+pub const LIST_PAGES: usize = 1024;

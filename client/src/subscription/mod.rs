@@ -1,0 +1,287 @@
+//! Subscriptions: the calls a program makes, and going on with another broker.
+
+mod attachment;
+mod builder;
+mod by_socket;
+mod frames;
+mod news;
+mod rejoin;
+mod retry;
+mod shared;
+mod status;
+mod taking;
+mod watch;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use framebroker_protocol::message::{Delivery, Policy, StreamInfo};
+use framebroker_protocol::{BrokerId, ContextId, Counters, StreamName, StreamState};
+
+pub use self::builder::SubscriptionBuilder;
+pub use self::frames::Frames;
+
+use self::attachment::Attachment;
+use self::builder::{Terms, subscribe};
+use self::retry::Retry;
+use self::watch::Watch;
+use crate::connect::Connector;
+use crate::deadline::Deadline;
+use crate::error::WaitingFor;
+use crate::frame::Frame;
+use crate::limits::{ADMISSION_TIMEOUT, REJOIN_TIMEOUT};
+use crate::segments::MappedSegment;
+use crate::{Error, Result};
+
+/// Frames of one stream, on a connection of its own.
+///
+/// Dropping it ends the subscription once its last [`Frame`] is dropped too.
+///
+/// # Waiting in a poll of your own
+/// [`AsFd`] gives a descriptor that is readable whenever [`Subscription::try_next`] may have something to say: a frame, or
+/// an error. When it is readable, call `try_next` until it gives `None`, which asks the broker to make it readable again;
+/// no frame is missed in between. Calling it only once per wake-up is allowed too: the descriptor stays readable. It is
+/// readable from the start, and the same for the life of the subscription, over reconnections too. Works with poll, select,
+/// epoll (level-triggered) and event loops built on them. Nothing but `try_next` may read from it.
+#[derive(Debug)]
+pub struct Subscription {
+    connector: Connector,
+    stream: StreamName,
+    terms: Terms,
+    attachment: Attachment,
+    watch: Watch,
+    /// For [`Policy::Upcoming`]: `try_next` found nothing, so what comes now is upcoming.
+    is_expecting: bool,
+    /// While a broker is sought.
+    retry: Option<Retry>,
+    reconnects: u64,
+    /// Counted at earlier brokers.
+    past: Counters,
+}
+
+impl Subscription {
+    pub(crate) fn open(connector: Connector, stream: StreamName, terms: Terms) -> Result<Self> {
+        let deadline = Deadline::after(Some(ADMISSION_TIMEOUT));
+        let attachment = Attachment::new(subscribe(&connector, &stream, &terms, deadline)?, &terms)?;
+        let watch = Watch::new()?;
+        attachment.descriptors().try_for_each(|fd| watch.add(fd))?;
+        Ok(Self {
+            connector,
+            stream,
+            terms,
+            attachment,
+            watch,
+            is_expecting: false,
+            retry: None,
+            reconnects: 0,
+            past: Counters::default(),
+        })
+    }
+
+    /// Waits for the next frame of the policy: for at most `timeout`, or with `None` as long as it takes.
+    ///
+    /// Frames that were published before a stream ended or a broker died are handed out before the error comes.
+    ///
+    /// # Errors
+    /// * [`Error::Timeout`]: no frame came in time; call again.
+    /// * [`Error::Full`]: as many frames are held as may be; drop one.
+    /// * [`Error::Violation`] about one frame: its header is wrong, or its segment is missing; call again.
+    /// * For good: [`Error::Closed`], [`Error::Evicted`], [`Error::BrokerGone`] (not with
+    ///   [`SubscriptionBuilder::reconnect`]), [`Error::Refused`], [`Error::Memory`], [`Error::Connection`],
+    ///   [`Error::Forked`].
+    pub fn next(&mut self, timeout: impl Into<Option<Duration>>) -> Result<Frame> {
+        self.attachment.connection.check()?;
+        let begun = Instant::now();
+        let deadline = Deadline::after(timeout.into());
+        self.begin_blocking()?;
+        if self.terms.policy == Policy::Upcoming {
+            self.attachment.skip();
+        }
+        loop {
+            if self.retry.is_none()
+                && let Some(frame) = self.attachment.take()?
+            {
+                return Ok(frame);
+            }
+            if self.is_over() {
+                self.rejoin_within(deadline, begun)?;
+                continue;
+            }
+            if deadline.is_over() {
+                return Err(Error::Timeout { waited: begun.elapsed(), waiting_for: self.attachment.waiting_for() });
+            }
+            self.attachment.wait(deadline.left(Duration::MAX));
+        }
+    }
+
+    /// The next frame of the policy if there is one now, `None` if not. After `None`, the descriptor becomes readable with
+    /// the next news: see [the type](Subscription#waiting-in-a-poll-of-your-own).
+    ///
+    /// Never waits, with one exception: with [`SubscriptionBuilder::reconnect`], while the broker is gone, an attempt to
+    /// join the next one may take up to a second. With [`Policy::Upcoming`] a frame counts as upcoming if it was published
+    /// after a call that gave `None`.
+    ///
+    /// # Errors
+    /// As [`Self::next`], but for [`Error::Timeout`].
+    pub fn try_next(&mut self) -> Result<Option<Frame>> {
+        self.attachment.connection.check()?;
+        if self.terms.policy == Policy::Upcoming && !self.is_expecting {
+            self.attachment.skip();
+        }
+        loop {
+            if self.retry.is_none()
+                && let Some(frame) = self.attachment.take()?
+            {
+                self.is_expecting = false;
+                return Ok(Some(frame));
+            }
+            if self.is_over() {
+                if !self.rejoin(Deadline::after(Some(REJOIN_TIMEOUT)))? {
+                    return Ok(None);
+                }
+            } else if self.attachment.ask() {
+                self.watch.lower()?;
+                self.is_expecting = true;
+                return Ok(None);
+            }
+        }
+    }
+
+    /// An iterator that waits for frame after frame. It ends when the stream does; an error is its last item.
+    ///
+    /// A `for` loop over it needs a `max_held` of one more than it keeps.
+    pub fn frames(&mut self) -> Frames<'_> {
+        Frames::new(self)
+    }
+
+    /// Holds one certain frame, whatever the policy. Neither the order of other frames nor the counters change. Waits for the
+    /// broker where it must: for a socket delivery always, else only if the frame's segment is new.
+    ///
+    /// With a socket delivery, frames that have come but were not taken may have to give way; they count as lost or
+    /// skipped.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if it was retired or never existed, [`Error::Full`] at `max_held`, else as [`Self::next`].
+    pub fn acquire(&mut self, context: ContextId) -> Result<Frame> {
+        self.attachment.connection.check()?;
+        self.begin_blocking()?;
+        self.attachment.acquire(context)
+    }
+
+    /// Frames received, lost (retired before they were taken) and skipped (passed over by policy). Since the first frame
+    /// the subscription could have got their sum is the number of frames published up to the one taken last. Reconnections
+    /// go on counting. Zero in a forked child.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let now = self.attachment.counters();
+        Counters {
+            received: self.past.received + now.received,
+            lost: self.past.lost + now.lost,
+            skipped: self.past.skipped + now.skipped,
+        }
+    }
+
+    /// The stream's name.
+    #[must_use]
+    pub fn name(&self) -> &StreamName {
+        &self.stream
+    }
+
+    /// The stream as it was when the subscription began, or when it went on at another broker. Every frame has its own
+    /// geometry.
+    #[must_use]
+    pub fn stream_info(&self) -> &StreamInfo {
+        &self.attachment.info
+    }
+
+    /// Whether frames can come now: live, offline (the camera is away) or closed (they never will).
+    #[must_use]
+    pub fn state(&self) -> StreamState {
+        self.attachment.state()
+    }
+
+    /// Whether the camera is away.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        self.state() == StreamState::Offline
+    }
+
+    /// Why the camera is away, as far as the broker has told. News are heard by [`Self::next`] and [`Self::try_next`].
+    #[must_use]
+    pub fn offline_reason(&self) -> Option<&str> {
+        self.attachment.status.offline.as_deref()
+    }
+
+    /// Whether the broker no longer waits for this lossless subscription: from then on it may lose frames.
+    #[must_use]
+    pub fn is_demoted(&self) -> bool {
+        self.demotion_reason().is_some()
+    }
+
+    /// Why the broker no longer waits for this lossless subscription.
+    #[must_use]
+    pub fn demotion_reason(&self) -> Option<&str> {
+        self.attachment.status.demoted.as_deref()
+    }
+
+    /// The policy in force: `Sequential` after a demotion from `Lossless`.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.attachment.policy()
+    }
+
+    /// By which way frames come.
+    #[must_use]
+    pub fn delivery(&self) -> Delivery {
+        self.terms.delivery
+    }
+
+    /// Frames that may be held at once.
+    #[must_use]
+    pub fn max_held(&self) -> u32 {
+        self.attachment.max_held()
+    }
+
+    /// Frames that are held now.
+    #[must_use]
+    pub fn held(&self) -> u32 {
+        self.attachment.held()
+    }
+
+    /// The segments that are mapped, by index. A mapping keeps its address while it lives: while it is listed here, and
+    /// while a frame in it is held.
+    #[must_use]
+    pub fn mappings(&self) -> Vec<MappedSegment> {
+        self.attachment.segments.list()
+    }
+
+    /// How often the subscription went on at another broker. Sequences and context IDs begin anew with each.
+    #[must_use]
+    pub fn reconnects(&self) -> u64 {
+        self.reconnects
+    }
+
+    /// Which run of a broker the frames come from.
+    #[must_use]
+    pub fn broker_id(&self) -> BrokerId {
+        self.attachment.broker
+    }
+
+    fn is_over(&self) -> bool {
+        self.attachment.status.ended().is_some()
+    }
+
+    /// The caller waits here, or for an answer, not in a poll of its own: the broker need not send bytes for that. If the
+    /// caller polls next, the descriptor is readable.
+    fn begin_blocking(&mut self) -> Result<()> {
+        self.watch.raise()?;
+        self.attachment.unask();
+        Ok(())
+    }
+}
+
+impl AsFd for Subscription {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.as_fd()
+    }
+}

@@ -1,0 +1,124 @@
+//! Frames through the ring in shared memory.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use framebroker_protocol::limits::WAIT_SLICE;
+use framebroker_protocol::message::Policy;
+use framebroker_protocol::ring::{Claim, Hold, Reader, Taken, WaitMode};
+use framebroker_protocol::socket::Channel;
+use framebroker_protocol::{ContextId, StreamState};
+use nix::sys::socket::{MsgFlags, recv};
+
+use crate::connection::{Connection, Held};
+use crate::frame::Claimed;
+use crate::{Error, Result};
+
+/// The reader of a shared delivery.
+#[derive(Debug)]
+pub struct Shared {
+    reader: Reader,
+    notify: Channel,
+    wait_mode: WaitMode,
+    max_held: u32,
+    /// The broker has been asked for a byte on the notify socket.
+    is_asked: bool,
+    /// Since when the pages say that it is over. Why, the socket tells.
+    over_since: Option<Instant>,
+}
+
+impl Shared {
+    pub fn new(reader: Reader, notify: Channel, wait_mode: WaitMode, max_held: u32) -> Self {
+        Self { reader, notify, wait_mode, max_held, is_asked: false, over_since: None }
+    }
+
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    pub fn notify_fd(&self) -> BorrowedFd<'_> {
+        self.notify.as_fd()
+    }
+
+    /// Since when the pages say that no more frames come.
+    pub fn over_since(&self) -> Option<Instant> {
+        self.over_since
+    }
+
+    pub fn demote(&mut self) {
+        self.reader.demote();
+    }
+
+    /// Passes over what there is: only frames published from now on are wanted.
+    pub fn skip(&mut self) {
+        self.reader.skip_to_head();
+    }
+
+    /// The next frame, if there is one.
+    pub fn take(&mut self, connection: &Arc<Connection>) -> Result<Option<Claimed>> {
+        // Before looking for a frame: the last one was published before the stream was closed.
+        let is_closed = self.reader.see_state() == StreamState::Closed;
+        match self.reader.try_take() {
+            Taken::Frame(hold) => Ok(Some(claimed(connection, hold))),
+            Taken::Full => Err(Error::Full { max_held: self.max_held }),
+            Taken::Empty if !is_closed => Ok(None),
+            Taken::Empty | Taken::Revoked => {
+                self.over_since.get_or_insert_with(Instant::now);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Holds one certain frame.
+    pub fn acquire(&mut self, connection: &Arc<Connection>, context: ContextId) -> Result<Claimed> {
+        match self.reader.take_context(context) {
+            Claim::Held(hold) => Ok(claimed(connection, hold)),
+            Claim::Gone => Err(Error::Gone { context }),
+            Claim::Full => Err(Error::Full { max_held: self.max_held }),
+        }
+    }
+
+    /// Sleeps until there may be a frame, at most `longest`.
+    pub fn wait(&mut self, longest: Duration) {
+        self.reader.wait_by(self.wait_mode, longest.min(WAIT_SLICE));
+    }
+
+    /// Has the broker send a byte at the next news. False if there is news already.
+    pub fn ask(&mut self) -> bool {
+        self.hear_out();
+        self.is_asked = true;
+        // What a revoked page says is no news any more.
+        self.reader.ask_for_notify() || self.over_since.is_some()
+    }
+
+    /// No more bytes are wanted.
+    pub fn unask(&mut self) {
+        if self.is_asked {
+            self.reader.end_notify();
+            self.is_asked = false;
+        }
+    }
+
+    /// The broker must neither wake this reader any more nor wait for it. Frames stay held.
+    pub fn leave(&mut self) {
+        self.reader.leave();
+    }
+
+    /// Which policy is in force.
+    pub fn policy(&self) -> Policy {
+        self.reader.policy()
+    }
+
+    /// Takes the bytes off the notify socket.
+    fn hear_out(&self) {
+        let mut bytes = [0; 8];
+        // An end or an error shows on the session's socket as well, and is taken from there.
+        while let Ok(1..) = recv(self.notify.as_fd().as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {}
+    }
+}
+
+fn claimed(connection: &Arc<Connection>, hold: Hold) -> Claimed {
+    let Hold { slot, context, backing, header } = hold;
+    Claimed { lease: connection.lease(Held::InPage { slot }), context, backing, header }
+}

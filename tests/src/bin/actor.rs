@@ -1,0 +1,390 @@
+//! A consumer that does what it is told on standard input, one command a line, one line of answer each. The tests use it
+//! where a process must be killed, stopped or forked, or must hold frames for as long as the test wants.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::HashMap;
+use std::io::{BufRead, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use framebroker_client::{
+    Broker, ContextId, Delivery, Error, Frame, Policy, Result, Start, StreamState, Subscription, WaitMode,
+};
+use framebroker_protocol::pattern::Pattern;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{UsageWho, getrusage};
+
+fn main() {
+    let socket = std::env::args_os().nth(1).map(PathBuf::from).expect("usage: actor SOCKET");
+    let mut actor = Actor { socket, subscription: None, held: Vec::new() };
+    for line in std::io::stdin().lock().lines().map_while(std::result::Result::ok) {
+        let answer = actor.obey(&line);
+        if writeln!(std::io::stdout(), "{answer}").is_err() {
+            return;
+        }
+    }
+}
+
+struct Actor {
+    socket: PathBuf,
+    subscription: Option<Subscription>,
+    held: Vec<Frame>,
+}
+
+impl Actor {
+    fn obey(&mut self, line: &str) -> String {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (verb, rest) = words.split_first().expect("a command");
+        let options = Options(rest.iter().filter_map(|word| word.split_once('=')).collect());
+        let answered = match *verb {
+            "subscribe" => self.subscribe(&options),
+            "take" => self.take(millis(rest)),
+            "try" => self.try_take(),
+            "acquire" => self.acquire(number(rest)),
+            "release" => self.release(rest),
+            "check" => Ok(self.check_held()),
+            "run" => self.run(&options),
+            "watch" => self.watch(),
+            "stop" => Ok("ok".to_owned()),
+            "drain" => Ok(self.drain(millis(rest))),
+            "counters" => Ok(self.counters()),
+            "state" => Ok(self.state()),
+            "fork" => Ok(fork()),
+            "fork-use" => Ok(self.use_in_child()),
+            "drop" => {
+                self.subscription = None;
+                Ok("ok".to_owned())
+            }
+            _ => panic!("unknown command {line:?}"),
+        };
+        answered.unwrap_or_else(|error| describe(&error))
+    }
+
+    fn subscribe(&mut self, options: &Options<'_>) -> Result<String> {
+        let broker = Broker::builder().socket(&self.socket).name("actor").connect()?;
+        let mut builder = broker.subscribe(options.get("stream").unwrap_or("cam0"));
+        builder = match options.get("policy") {
+            Some("latest") => builder.policy(Policy::Latest),
+            Some("lossless") => builder.policy(Policy::Lossless),
+            Some("upcoming") => builder.policy(Policy::Upcoming),
+            _ => builder,
+        };
+        builder = match options.get("wait") {
+            Some("spin") => builder.wait_mode(WaitMode::Spin),
+            Some("hybrid") => builder.wait_mode(WaitMode::SpinThenBlock(Duration::from_micros(50))),
+            Some("predictive") => builder.wait_mode(WaitMode::Predictive(framebroker_client::Predictive::default())),
+            _ => builder,
+        };
+        if options.get("delivery") == Some("socket") {
+            builder = builder.delivery(Delivery::Socket);
+        }
+        if options.get("start") == Some("oldest") {
+            builder = builder.start(Start::Oldest);
+        }
+        if let Some(max_held) = options.number("max_held") {
+            builder = builder.max_held(u32::try_from(max_held).expect("a small number"));
+        }
+        self.subscription = Some(builder.reconnect(options.get("reconnect") == Some("yes")).open()?);
+        Ok("ok".to_owned())
+    }
+
+    fn frames(&mut self) -> &mut Subscription {
+        self.subscription.as_mut().expect("subscribe comes first")
+    }
+
+    fn take(&mut self, timeout: Duration) -> Result<String> {
+        let frame = self.frames().next(timeout)?;
+        Ok(self.keep(frame))
+    }
+
+    fn try_take(&mut self) -> Result<String> {
+        Ok(match self.frames().try_next()? {
+            Some(frame) => self.keep(frame),
+            None => "none".to_owned(),
+        })
+    }
+
+    fn acquire(&mut self, context: u64) -> Result<String> {
+        let context = ContextId::from_u64(context).expect("a context ID");
+        let frame = self.frames().acquire(context)?;
+        Ok(self.keep(frame))
+    }
+
+    fn keep(&mut self, frame: Frame) -> String {
+        let answer = format!("frame {}", frame.context());
+        self.held.push(frame);
+        answer
+    }
+
+    fn release(&mut self, which: &[&str]) -> Result<String> {
+        match which {
+            [] => self.held.clear(),
+            _ => self.held.retain(|frame| frame.context().as_u64() != number(which)),
+        }
+        Ok("ok".to_owned())
+    }
+
+    /// Compares every byte of every held frame with the pattern.
+    fn check_held(&self) -> String {
+        let bad: Vec<String> = self.held.iter().filter_map(|frame| fault(frame, Content::Pattern)).collect();
+        if bad.is_empty() { format!("good {}", self.held.len()) } else { bad.join("; ") }
+    }
+
+    /// Takes `count` frames one after the other and checks them. Memory allocated and pages faulted in are counted after
+    /// the first `warm` frames, and only while a frame is taken, read and released.
+    fn run(&mut self, options: &Options<'_>) -> Result<String> {
+        let count = options.number("count").expect("run count=N");
+        let timeout = Duration::from_millis(options.number("timeout").unwrap_or(5000));
+        let pause = Duration::from_millis(options.number("pause").unwrap_or(0));
+        let warm = options.number("warm").unwrap_or(100);
+        let content = match options.get("content") {
+            Some("ramp") => Content::Ramp,
+            Some("none") => Content::Unknown,
+            _ => Content::Pattern,
+        };
+        let (mut bad, mut allocations, mut faults, mut first, mut last) = (Vec::new(), 0, 0, 0, 0);
+        let mut bench = Patterns::default();
+        for at in 0..count {
+            let before = (ALLOCATED.load(Ordering::Relaxed), page_faults());
+            let frame = self.frames().next(timeout)?;
+            bad.extend(bench.fault(&frame, content));
+            let (context, bytes) = (frame.context(), frame.data().as_ptr_range());
+            drop(frame);
+            if at >= warm {
+                allocations += ALLOCATED.load(Ordering::Relaxed) - before.0;
+                faults += page_faults() - before.1;
+            }
+            let sequence = context.sequence().0;
+            let outside = !self.lies_in_a_segment(context, bytes.start.addr(), bytes.end.addr());
+            if outside || sequence <= last {
+                bad.push(format!("frame {sequence} after {last}, outside {outside}"));
+            }
+            first = if first == 0 { sequence } else { first };
+            last = sequence;
+            std::thread::sleep(pause);
+        }
+        if let Some(worst) = bad.first() {
+            eprintln!("actor: {} bad frames, the first: {worst}", bad.len());
+        }
+        let bad = bad.len();
+        let counters = self.counters();
+        Ok(format!("ran bad={bad} first={first} last={last} allocations={allocations} faults={faults} {counters}"))
+    }
+
+    /// Takes frames and gives them back until there are no more; says which was the last and why.
+    fn drain(&mut self, timeout: Duration) -> String {
+        let mut last = 0;
+        loop {
+            match self.frames().next(timeout) {
+                Ok(frame) => last = frame.sequence().0,
+                Err(error) => return format!("drained last={last} {} {}", self.counters(), describe(&error)),
+            }
+        }
+    }
+
+    /// Says `ok`, then takes and checks frames until there is another command.
+    fn watch(&mut self) -> Result<String> {
+        println!("ok");
+        let (mut patterns, mut bad, mut worst) = (Patterns::default(), 0, None);
+        while !is_told_more() {
+            match self.frames().next(Duration::from_millis(50)) {
+                Ok(frame) => {
+                    let fault = patterns.fault(&frame, Content::Pattern);
+                    bad += usize::from(fault.is_some());
+                    worst = worst.or(fault);
+                }
+                Err(Error::Timeout { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(worst) = worst {
+            eprintln!("actor: {bad} bad frames, the first: {worst}");
+        }
+        Ok(format!("watched bad={bad} {}", self.counters()))
+    }
+
+    /// Whether the bytes are those of the segment that the context ID names: nothing was copied.
+    fn lies_in_a_segment(&self, context: ContextId, begin: usize, end: usize) -> bool {
+        let Some(subscription) = &self.subscription else { return false };
+        subscription.mappings().iter().any(|segment| {
+            let address = segment.address;
+            segment.index == context.segment() && address <= begin && end <= address + segment.length
+        })
+    }
+
+    fn counters(&self) -> String {
+        let Some(subscription) = &self.subscription else { return "none".to_owned() };
+        let counters = subscription.counters();
+        let (received, lost, skipped) = (counters.received, counters.lost, counters.skipped);
+        format!("received={received} lost={lost} skipped={skipped}")
+    }
+
+    fn state(&self) -> String {
+        let Some(subscription) = &self.subscription else { return "none".to_owned() };
+        let state = match subscription.state() {
+            StreamState::Live => "live",
+            StreamState::Offline => "offline",
+            StreamState::Closed => "closed",
+        };
+        format!("{state} demoted={} reconnects={}", u8::from(subscription.is_demoted()), subscription.reconnects())
+    }
+
+    /// What a forked child sees of its parent's subscription and frames.
+    fn use_in_child(&mut self) -> String {
+        let mut said = [0u8; 64];
+        let (mut reader, mut writer) = std::io::pipe().expect("a pipe");
+        // SAFETY: the child only uses what is asynchronous-signal-safe enough for a single-threaded parent, and exits.
+        if unsafe { libc::fork() } == 0 {
+            let next = matches!(self.frames().next(Duration::from_millis(10)), Err(Error::Forked));
+            let hidden = self.held.iter().all(|frame| frame.data().is_empty() && !frame.is_valid());
+            self.held.clear();
+            self.subscription = None;
+            let _told = write!(writer, "forked={} hidden={}", u8::from(next), u8::from(hidden));
+            std::process::exit(0);
+        }
+        drop(writer);
+        let mut len = 0;
+        while let Ok(more @ 1..) = std::io::Read::read(&mut reader, said.get_mut(len..).expect("room")) {
+            len += more;
+        }
+        // SAFETY: waits for the child that was just made.
+        unsafe { libc::wait(std::ptr::null_mut()) };
+        String::from_utf8_lossy(said.get(..len).expect("what was read")).into_owned()
+    }
+}
+
+/// Whether another command waits. The tests send one only when the last was answered, but for `watch`.
+fn is_told_more() -> bool {
+    let stdin = std::io::stdin();
+    let mut waiting = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+/// Makes a child that keeps every descriptor open for a minute; answers with its process ID.
+fn fork() -> String {
+    // SAFETY: the child calls nothing but sleep and _exit.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: it only sleeps.
+        unsafe { libc::sleep(60) };
+        // SAFETY: it only ends the child.
+        unsafe { libc::_exit(0) };
+    }
+    pid.to_string()
+}
+
+/// What the frames show.
+#[derive(Clone, Copy, PartialEq)]
+enum Content {
+    Pattern,
+    /// The simulated camera of Aravis: (x + y + frame id) modulo 255.
+    Ramp,
+    Unknown,
+}
+
+/// The pattern of each geometry seen.
+#[derive(Default)]
+struct Patterns(HashMap<(u32, u32, u32), Pattern>);
+
+impl Patterns {
+    fn fault(&mut self, frame: &Frame, content: Content) -> Option<String> {
+        let header = frame.header();
+        let context = frame.context();
+        let consistent = header.context == context.as_u64()
+            && frame.buffer_context() == context.segment().buffer_context()
+            && frame.sequence() == context.sequence();
+        if !consistent {
+            return Some(format!("frame {context} has the header {header:?}"));
+        }
+        match content {
+            Content::Unknown => None,
+            Content::Ramp => ramp_fault(frame),
+            Content::Pattern => {
+                let (format, width, height) = (header.pixel_format, header.width, header.height);
+                let pattern = self.0.entry((format.code(), width, height)).or_insert_with(|| {
+                    Pattern::new(format, width, height).expect("a geometry that the pattern can have")
+                });
+                let found = pattern.verify(frame.data(), header.block_id);
+                found.err().map(|mismatch| format!("frame {context}: {mismatch}"))
+            }
+        }
+    }
+}
+
+fn fault(frame: &Frame, content: Content) -> Option<String> {
+    Patterns::default().fault(frame, content)
+}
+
+fn ramp_fault(frame: &Frame) -> Option<String> {
+    let header = frame.header();
+    let width = usize::try_from(header.width).ok()?;
+    let of_row = |y: u64| (0..).map(move |x: u64| ((x + y + header.block_id) % 255) as u8);
+    let mut rows = (0..).zip(frame.data().chunks_exact(width));
+    let bad = rows.find(|(y, row)| !row.iter().copied().eq(of_row(*y).take(width)));
+    bad.map(|(y, _)| format!("frame {}, block id {}: row {y} is not the ramp", frame.context(), header.block_id))
+}
+
+fn describe(error: &Error) -> String {
+    let kind = match error {
+        Error::Full { .. } => "full",
+        Error::Gone { .. } => "gone",
+        Error::Forked => "forked",
+        Error::Timeout { .. } => "timeout",
+        Error::Refused { .. } => "refused",
+        Error::Closed { .. } => "closed",
+        Error::Evicted { .. } => "evicted",
+        Error::NoBroker { .. } => "no-broker",
+        Error::BrokerGone => "broker-gone",
+        _ => "other",
+    };
+    format!("error {kind}: {}", error.to_string().replace('\n', " "))
+}
+
+struct Options<'a>(HashMap<&'a str, &'a str>);
+
+impl Options<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).copied()
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.get(name).map(|text| text.parse().expect("a number"))
+    }
+}
+
+fn number(words: &[&str]) -> u64 {
+    words.first().and_then(|word| word.parse().ok()).expect("a number")
+}
+
+fn millis(words: &[&str]) -> Duration {
+    Duration::from_millis(number(words))
+}
+
+fn page_faults() -> i64 {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).expect("a thread can always ask for its own usage");
+    usage.minor_page_faults() + usage.major_page_faults()
+}
+
+/// Allocations of this process.
+static ALLOCATED: AtomicU64 = AtomicU64::new(0);
+
+struct Counting;
+
+// SAFETY: passes everything on to the system's allocator; counting touches no memory of the allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promises are the system allocator's conditions.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;

@@ -1,0 +1,63 @@
+//! Where the programs under test are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The broker of the default build.
+#[must_use]
+pub fn broker() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("framebroker", &[], target()).join("broker")).clone()
+}
+
+/// The broker with the source aravis, in a target directory of its own beside the default build's.
+#[must_use]
+pub fn aravis_broker() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let target = || target().join("aravis");
+    BUILT.get_or_init(|| build("framebroker", &["--features", "aravis"], &target()).join("broker")).clone()
+}
+
+/// The command line tool.
+#[must_use]
+pub fn framectl() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("framectl", &[], target()).join("framectl")).clone()
+}
+
+/// The scripted consumer of these tests.
+#[must_use]
+pub fn actor() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("framebroker-tests", &[], target()).join("actor")).clone()
+}
+
+/// Builds what is not up to date of a package, with the profile of this test; returns the directory of its programs.
+fn build(package: &str, options: &[&str], target: &Path) -> PathBuf {
+    let release: &[&str] = if profile() == "release" { &["--release"] } else { &[] };
+    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--quiet", "--bins", "--package", package])
+        .args(options)
+        .args(release)
+        .env("CARGO_TARGET_DIR", target)
+        .status()
+        .expect("cargo can be started");
+    assert!(built.success(), "{package} cannot be built");
+    target.join(profile())
+}
+
+/// `TARGET/PROFILE/deps/this-test`.
+fn target() -> &'static Path {
+    static TARGET: OnceLock<PathBuf> = OnceLock::new();
+    TARGET.get_or_init(|| {
+        let this = std::env::current_exe().expect("the path of this test");
+        this.ancestors().nth(3).expect("tests lie in TARGET/PROFILE/deps").to_owned()
+    })
+}
+
+fn profile() -> String {
+    let this = std::env::current_exe().expect("the path of this test");
+    let profile = this.ancestors().nth(2).and_then(Path::file_name).expect("tests lie in TARGET/PROFILE/deps");
+    profile.to_string_lossy().into_owned()
+}

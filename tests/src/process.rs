@@ -1,0 +1,103 @@
+//! A process whose output lines can be waited for.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::wait_for;
+
+/// A running program. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Process {
+    /// Starts a program.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let output = child.stdout.take().expect("standard output is piped");
+        let (sender, lines) = channel();
+        // Ends with the program's output, or when nobody wants its lines any more.
+        std::thread::spawn(move || {
+            BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let input = child.stdin.take();
+        Self { child, input, lines }
+    }
+
+    /// Its process ID.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Writes a line to its standard input.
+    ///
+    /// # Panics
+    /// When it no longer reads.
+    pub fn say(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("standard input is open");
+        writeln!(input, "{line}").unwrap_or_else(|error| panic!("the process does not read {line:?}: {error}"));
+    }
+
+    /// The next line of its standard output; `None` at the end.
+    ///
+    /// # Panics
+    /// When none comes within `time`.
+    pub fn line(&mut self, time: Duration) -> Option<String> {
+        match self.lines.recv_timeout(time) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no line from process {} within {time:?}", self.pid()),
+        }
+    }
+
+    /// All that is left of its standard output, up to its end.
+    pub fn rest(&mut self, time: Duration) -> Vec<String> {
+        std::iter::from_fn(|| self.line(time)).collect()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.pid()).expect("a process ID"));
+        kill(pid, signal).unwrap_or_else(|errno| panic!("cannot send {signal} to {pid}: {errno}"));
+    }
+
+    /// Kills it with SIGKILL and waits until it is gone.
+    pub fn kill(&mut self) {
+        // One that has ended already is as dead as is wanted.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// When it does not end within `time`.
+    pub fn ended(&mut self, time: Duration) -> ExitStatus {
+        wait_for("the end of a process", time, || self.child.try_wait().expect("a child can be waited for"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,254 @@
+//! Frames from a broker to consumers in other processes: complete, in order, every byte right, nothing copied.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+
+use std::time::Duration;
+
+use framebroker_tests::actor::figure;
+use framebroker_tests::{Actor, Broker, wait_for};
+
+const EIGHT: [&str; 8] = [
+    "",
+    "delivery=socket",
+    "policy=latest",
+    "policy=latest delivery=socket",
+    "policy=lossless",
+    "policy=lossless delivery=socket",
+    "policy=upcoming wait=predictive",
+    "policy=upcoming delivery=socket",
+];
+
+/// Goal: eight consumers of all policies and deliveries get 500 full-HD frames each, every byte right, and those that take
+/// all frames lose none. Method: the pattern at 40 frames/s; each process verifies every byte it gets.
+#[test]
+fn eight_consumers_get_every_byte() {
+    let broker = Broker::start("--segments 8 --fps 40");
+    let mut actors: Vec<(Actor, &str)> = EIGHT.iter().map(|terms| (broker.actor(), *terms)).collect();
+    for (actor, terms) in &mut actors {
+        actor.must(&format!("subscribe {terms}"));
+    }
+    actors.iter_mut().for_each(|(actor, _)| actor.tell("run count=500"));
+    for (actor, terms) in &mut actors {
+        let ran = actor.answer();
+        assert_eq!((figure(&ran, "bad"), figure(&ran, "received")), (0, 500), "{terms}: {ran}");
+        let takes_all = !terms.contains("latest") && !terms.contains("upcoming");
+        if takes_all {
+            assert_eq!((figure(&ran, "lost"), figure(&ran, "skipped")), (0, 0), "{terms}: {ran}");
+            assert_eq!(figure(&ran, "last") - figure(&ran, "first"), 499, "{terms}: {ran}");
+        }
+    }
+    assert_eq!(broker.stats().starved, 0);
+    drop(actors);
+    broker.end_clean();
+}
+
+/// Goal: whatever a reader that cannot keep up loses or skips is counted to the frame. Method: readers that pause longer
+/// than the ring lasts; received + lost + skipped is the span of sequences.
+#[test]
+fn what_a_slow_reader_misses_is_counted_exactly() {
+    let broker = Broker::start("--segments 8 --fps 400 --width 64 --height 64");
+    let terms = ["", "delivery=socket", "policy=latest", "policy=latest delivery=socket", "policy=upcoming"];
+    let mut actors: Vec<Actor> = terms.iter().map(|_| broker.actor()).collect();
+    for (actor, terms) in actors.iter_mut().zip(terms) {
+        actor.must(&format!("subscribe {terms}"));
+        actor.tell("run count=40 pause=60");
+    }
+    for (actor, terms) in actors.iter_mut().zip(terms) {
+        let ran = actor.answer();
+        let (received, lost, skipped) = (figure(&ran, "received"), figure(&ran, "lost"), figure(&ran, "skipped"));
+        assert_eq!((figure(&ran, "bad"), received), (0, 40), "{terms}: {ran}");
+        // Counting begins with the first sequence the subscription may get, at or shortly before the first one taken.
+        let span = figure(&ran, "last") - figure(&ran, "first") + 1;
+        let before = figure(&ran, "first") - 1;
+        let counted = received + lost + skipped;
+        assert!((span..=span + before).contains(&counted), "{terms}: {ran}");
+        match terms {
+            "" | "delivery=socket" => assert!(lost > 0 && skipped == 0, "{terms}: {ran}"),
+            _ => assert!(lost == 0 && skipped > 0, "{terms}: {ran}"),
+        }
+        let stats = broker.subscription(actor.pid());
+        // By socket the broker is ahead of the client, so it may count as received what the client passes over.
+        assert!(
+            stats.received + stats.lost + stats.skipped >= counted && stats.received >= received,
+            "{stats:?} {ran}"
+        );
+    }
+    drop(actors);
+    broker.end_clean();
+}
+
+/// Goal: an exact account. Method: one reader in lockstep, so that the first sequence is known to be the first taken.
+#[test]
+fn the_account_of_a_lapped_reader_is_exact() {
+    let broker = Broker::start("--segments 8 --fps 500 --width 64 --height 64");
+    for delivery in ["shared", "socket"] {
+        let mut actor = broker.actor();
+        actor.must(&format!("subscribe delivery={delivery}"));
+        let first = actor.take() >> 16;
+        actor.must("release");
+        let mut last = first;
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(40));
+            last = actor.take() >> 16;
+            actor.must("release");
+        }
+        let counters = actor.ask("counters");
+        let counted = figure(&counters, "received") + figure(&counters, "lost");
+        assert_eq!(figure(&counters, "received"), 21, "{counters}");
+        assert_eq!(counted, last - first + 1, "{delivery}: {counters}, {first} to {last}");
+    }
+    broker.end_clean();
+}
+
+/// Goal: neither side allocates memory or takes a page fault per frame. Method: the consumer counts its own; the kernel
+/// counts the broker's, over a thousand frames after the ring is up.
+#[test]
+fn nothing_is_allocated_and_no_page_faults_once_the_ring_is_up() {
+    let broker = Broker::start("--segments 8 --fps 300 --width 640 --height 480");
+    let mut actor = broker.actor();
+    actor.must("subscribe");
+    let warm = actor.ask("run count=200");
+    assert_eq!(figure(&warm, "bad"), 0, "{warm}");
+    let before = grab_thread_faults(broker.pid());
+    let ran = actor.ask("run count=1000 warm=10");
+    let after = grab_thread_faults(broker.pid());
+    assert_eq!((figure(&ran, "allocations"), figure(&ran, "faults"), figure(&ran, "bad")), (0, 0, 0), "{ran}");
+    assert_eq!(after - before, 0, "page faults of the grab thread");
+    drop(actor);
+    broker.end_clean();
+}
+
+/// Minor and major page faults of the thread that grabs.
+fn grab_thread_faults(pid: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the broker's threads");
+    for task in tasks.map(|task| task.expect("a thread").path()) {
+        let stat = std::fs::read_to_string(task.join("stat")).expect("a thread's figures");
+        let (name, figures) = stat.rsplit_once(") ").expect("a name in parentheses");
+        if name.contains("(grab-") {
+            let figure = |at: usize| figures.split(' ').nth(at).and_then(|text| text.parse::<u64>().ok());
+            return figure(7).expect("minflt") + figure(9).expect("majflt");
+        }
+    }
+    panic!("no grab thread in process {pid}");
+}
+
+/// Goal: a consumer that holds all it may gets an error that says so, not a deadlock, and can go on.
+#[test]
+fn holding_all_that_was_granted_is_an_error() {
+    let broker = Broker::start("--segments 8 --fps 100 --width 64 --height 64");
+    for delivery in ["shared", "socket"] {
+        let mut actor = broker.actor();
+        actor.must(&format!("subscribe max_held=2 delivery={delivery}"));
+        let (first, second) = (actor.take(), actor.take());
+        let full = actor.ask("take 5000");
+        assert!(full.starts_with("error full") && full.contains("max_held"), "{full}");
+        assert_eq!(actor.ask("check"), "good 2");
+        actor.must(&format!("release {first}"));
+        let third = actor.take();
+        assert!(third > second);
+    }
+    broker.end_clean();
+}
+
+/// Goal: a frame can be held by the name that another process gives it, or is known to be gone.
+#[test]
+fn a_frame_can_be_acquired_by_its_context_id() {
+    let broker = Broker::start("--segments 8 --fps 50 --width 64 --height 64");
+    let mut owner = broker.actor();
+    owner.must("subscribe");
+    let context = owner.take();
+    for delivery in ["shared", "socket"] {
+        let mut other = broker.actor();
+        other.must(&format!("subscribe delivery={delivery}"));
+        assert_eq!(other.ask(&format!("acquire {context}")), format!("frame {context}"));
+        assert_eq!(other.ask("check"), "good 1");
+        let gone = other.ask(&format!("acquire {}", 0xffff_0000_0001_u64));
+        assert!(gone.starts_with("error gone"), "{gone}");
+    }
+    owner.must("release");
+    let mut late = broker.actor();
+    late.must("subscribe");
+    wait_for("the frame's retirement", Duration::from_secs(5), || {
+        let answer = late.ask(&format!("acquire {context}"));
+        late.must("release");
+        answer.starts_with("error gone").then_some(())
+    });
+    broker.end_clean();
+}
+
+/// Goal: eight default subscriptions attach to a plain `broker --segments 8`; where the ring may not grow, the one too many
+/// is told which `--segments` would do.
+#[test]
+fn the_ring_grows_for_subscriptions_or_says_what_would_do() {
+    let broker = Broker::start("--segments 8 --width 64 --height 64");
+    let mut actors: Vec<Actor> = (0..8).map(|_| broker.actor()).collect();
+    actors.iter_mut().for_each(|actor| actor.must("subscribe"));
+    let streams = broker.connect().streams().unwrap();
+    assert!(streams[0].segments >= 2 + 16, "{streams:?}");
+    actors.iter_mut().for_each(|actor| assert!(actor.take() > 0));
+    drop(actors);
+    broker.end_clean();
+
+    let small = Broker::start("--segments 8 --max-segments 8 --width 64 --height 64");
+    let (mut fits, mut too_many) = (small.actor(), small.actor());
+    fits.must("subscribe max_held=6");
+    let refused = too_many.ask("subscribe max_held=3");
+    assert!(refused.starts_with("error refused") && refused.contains("--segments 11"), "{refused}");
+    assert!(fits.take() > 0, "the first one notices nothing");
+    small.end_clean();
+}
+
+/// Goal: `--frames N` ends with every frame delivered to those that read all, then `Closed`; the buffer statistics account
+/// for every segment.
+#[test]
+fn a_stream_ends_after_its_last_frame() {
+    let mut broker = Broker::start("--segments 8 --fps 100 --frames 60 --width 64 --height 64");
+    let mut actors = [broker.actor(), broker.actor()];
+    actors[0].must("subscribe start=oldest");
+    actors[1].must("subscribe start=oldest delivery=socket");
+    actors.iter_mut().for_each(|actor| actor.tell("drain 5000"));
+    for actor in &mut actors {
+        let drained = actor.answer();
+        assert_eq!((figure(&drained, "last"), figure(&drained, "lost")), (60, 0), "{drained}");
+        assert!(drained.contains("error closed"), "{drained}");
+    }
+    let (status, said) = broker.ended();
+    assert!(status.success() && said.contains("60 frames published"), "{said}");
+    let number = |name: &str| {
+        let line = said.lines().find_map(|line| line.trim().strip_prefix(name)).expect(name);
+        line.split_whitespace().next().and_then(|word| word.parse::<u64>().ok()).expect(name)
+    };
+    assert!(number("total allocated") >= 8, "{said}");
+    assert_eq!((number("total freed"), number("active")), (number("total allocated"), 0), "{said}");
+}
+
+/// Goal: the ring waits for a lossless reader within its bound and no longer: it is then demoted, told so, and the frames it
+/// loses are counted.
+#[test]
+fn a_lossless_reader_is_waited_for_within_a_bound() {
+    for delivery in ["shared", "socket"] {
+        let broker = Broker::start("--segments 8 --fps 200 --width 64 --height 64 --lossless-timeout 400");
+        let mut actor = broker.actor();
+        actor.must(&format!("subscribe policy=lossless delivery={delivery}"));
+        // Slower than the camera, but within the bound: nothing is lost.
+        let ran = actor.ask("run count=60 pause=8");
+        assert_eq!((figure(&ran, "lost"), figure(&ran, "bad")), (0, 0), "{ran}");
+        let state = actor.ask("state");
+        assert!(state.contains("demoted=0"), "{state}");
+        // Stops reading: demoted.
+        wait_for("the ring to go on", Duration::from_secs(10), || {
+            let before = broker.stats().published;
+            std::thread::sleep(Duration::from_millis(100));
+            (broker.stats().published > before + 10).then_some(())
+        });
+        let ran = actor.ask("run count=20");
+        assert!(figure(&ran, "lost") > 0 && figure(&ran, "bad") == 0, "{ran}");
+        let state = actor.ask("state");
+        assert!(state.contains("demoted=1"), "{state}");
+        drop(actor);
+        broker.end_clean();
+    }
+    let broker = Broker::start("--segments 8 --lossless-timeout 0 --width 64 --height 64");
+    let refused = broker.actor().ask("subscribe policy=lossless");
+    assert!(refused.starts_with("error refused") && refused.contains("--lossless-timeout"), "{refused}");
+    broker.end_clean();
+}
