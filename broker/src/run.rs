@@ -143,6 +143,9 @@ fn open(opener: &Opener, wait: bool) -> Result<Box<dyn Source>, RunError> {
     loop {
         let absent = match opener() {
             Err(SourceError::Absent(reason)) if wait => reason,
+            Err(SourceError::Absent(reason)) => {
+                return Err(SourceError::Absent(format!("{reason}; --wait waits for the camera")).into());
+            }
             opened => return Ok(opened?),
         };
         if said.as_ref() != Some(&absent) {

@@ -8,7 +8,7 @@ use crate::limits::SEGMENT_LIMIT;
 
 /// Which segment of a stream; below [`SEGMENT_LIMIT`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u16", into = "u16")]
 pub struct SegmentIndex(u16);
 
 impl SegmentIndex {
@@ -39,6 +39,25 @@ impl SegmentIndex {
 
 /// The buffer context of segment 0.
 pub const FIRST_BUFFER_CONTEXT: u32 = 1000;
+
+impl TryFrom<u16> for SegmentIndex {
+    type Error = NoSegment;
+
+    fn try_from(index: u16) -> Result<Self, NoSegment> {
+        Self::new(usize::from(index)).ok_or(NoSegment(index))
+    }
+}
+
+impl From<SegmentIndex> for u16 {
+    fn from(index: SegmentIndex) -> Self {
+        index.0
+    }
+}
+
+/// A number that no segment can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no segment index: they are below {SEGMENT_LIMIT}")]
+pub struct NoSegment(u16);
 
 impl fmt::Display for SegmentIndex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,7 +92,7 @@ impl fmt::Display for Sequence {
 
 /// Names one frame: `sequence << 16 | segment index`. Zero names none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "u64", into = "u64")]
 pub struct ContextId(u64);
 
 impl ContextId {
@@ -113,6 +132,25 @@ impl ContextId {
         self.0 as u16
     }
 }
+
+impl TryFrom<u64> for ContextId {
+    type Error = NoFrame;
+
+    fn try_from(value: u64) -> Result<Self, NoFrame> {
+        Self::from_u64(value).ok_or(NoFrame(value))
+    }
+}
+
+impl From<ContextId> for u64 {
+    fn from(context: ContextId) -> Self {
+        context.0
+    }
+}
+
+/// A number that names no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no context ID: it has sequence 0, or its segment is not below {SEGMENT_LIMIT}")]
+pub struct NoFrame(u64);
 
 impl fmt::Display for ContextId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -26,8 +26,8 @@ mod text;
 
 pub use header::FrameHeader;
 pub use ids::{
-    Backing, BrokerId, ClientId, ConsumerId, ContextId, FIRST_BUFFER_CONTEXT, SegmentIndex, SegmentSet, Sequence,
-    StreamId, SubscriptionId,
+    Backing, BrokerId, ClientId, ConsumerId, ContextId, FIRST_BUFFER_CONTEXT, NoFrame, NoSegment, SegmentIndex,
+    SegmentSet, Sequence, StreamId, SubscriptionId,
 };
 pub use layout::{ConsumerPage, Counters, LayoutError, StreamPage, StreamState};
 pub use limits::{DEFAULT_MAX_HELD, HOLD_LIMIT, MAX_SEGMENTS, PROTOCOL_VERSION, SEGMENT_LIMIT};

@@ -34,6 +34,8 @@ pub const CLIENT_NAME_BYTES: usize = 63;
 pub const STREAM_NAME_BYTES: usize = 63;
 /// Bytes in an error's, reason's or description's text; longer ones are cut.
 pub const TEXT_BYTES: usize = 2048;
+/// Bytes in a text that describes an entry of a list; longer ones are cut, so that a page of them fits in a message.
+pub const LABEL_BYTES: usize = 256;
 /// Subscriptions in one session.
 pub const SUBSCRIPTIONS_PER_SESSION: usize = 16;
 /// Entries of a list in one message; longer lists are paged.

@@ -174,7 +174,7 @@ pub enum Tell {
     },
     /// A page of statistics.
     Stats(Stats),
-    /// The request failed, or (request 0) the session did.
+    /// The request failed, and nothing else has changed; or (request 0) the session failed and is closed.
     Error {
         /// What kind of failure.
         code: ErrorCode,
@@ -320,6 +320,8 @@ pub enum StatsEntries {
 pub struct Roles(u32);
 
 impl Roles {
+    /// None yet.
+    pub const NONE: Self = Self(0);
     /// Read frames.
     pub const CONSUMER: Self = Self(1);
     /// Fill segments.
@@ -356,7 +358,7 @@ impl std::fmt::Display for Roles {
     }
 }
 
-/// Kinds of failure. Those that [close the session](Self::ends_session) say so.
+/// Kinds of failure. Those that close the session say so; they answer no request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub enum ErrorCode {
     /// The message breaks the protocol. Closes the session.
@@ -389,14 +391,6 @@ pub enum ErrorCode {
     StreamClosed,
     /// The broker's machine failed it: memory, descriptors.
     Unavailable,
-}
-
-impl ErrorCode {
-    /// Whether the broker closes the session after such an error to a request of any kind.
-    #[must_use]
-    pub fn ends_session(self) -> bool {
-        matches!(self, Self::Malformed | Self::WrongVersion | Self::NoHello | Self::TooManyClients | Self::TooSlow)
-    }
 }
 
 impl Ask {

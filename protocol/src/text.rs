@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{CLIENT_NAME_BYTES, STREAM_NAME_BYTES, TEXT_BYTES};
+use crate::limits::{CLIENT_NAME_BYTES, LABEL_BYTES, STREAM_NAME_BYTES, TEXT_BYTES};
 
 /// A name or text that cannot be used; says why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,8 +96,18 @@ impl Text {
     /// The text, cut to [`TEXT_BYTES`].
     #[must_use]
     pub fn cut(text: impl fmt::Display) -> Self {
+        Self::cut_to(TEXT_BYTES, text)
+    }
+
+    /// The text, cut to [`LABEL_BYTES`]: for entries of lists.
+    #[must_use]
+    pub fn label(text: impl fmt::Display) -> Self {
+        Self::cut_to(LABEL_BYTES, text)
+    }
+
+    fn cut_to(bytes: usize, text: impl fmt::Display) -> Self {
         let mut text = text.to_string();
-        text.truncate(text.floor_char_boundary(TEXT_BYTES));
+        text.truncate(text.floor_char_boundary(bytes));
         Self(text)
     }
 }

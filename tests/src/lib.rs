@@ -8,12 +8,14 @@ pub mod actor;
 pub mod attack;
 pub mod binaries;
 pub mod broker;
+pub mod network;
 pub mod process;
 pub mod raw;
 pub mod scratch;
 
 pub use actor::Actor;
 pub use broker::Broker;
+pub use network::Network;
 pub use raw::Raw;
 pub use scratch::Scratch;
 

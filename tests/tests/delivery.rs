@@ -1,6 +1,7 @@
 //! Frames from a broker to consumers in other processes: complete, in order, every byte right, nothing copied.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use framebroker_tests::actor::figure;
@@ -119,16 +120,18 @@ fn nothing_is_allocated_and_no_page_faults_once_the_ring_is_up() {
 
 /// Minor and major page faults of the thread that grabs.
 fn grab_thread_faults(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(grab_thread(pid).join("stat")).expect("a thread's figures");
+    let (_, figures) = stat.rsplit_once(") ").expect("a name in parentheses");
+    let figure = |at: usize| figures.split(' ').nth(at).and_then(|text| text.parse::<u64>().ok());
+    figure(7).expect("minflt") + figure(9).expect("majflt")
+}
+
+/// The directory in /proc of the broker's grab thread.
+fn grab_thread(pid: u32) -> PathBuf {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the broker's threads");
-    for task in tasks.map(|task| task.expect("a thread").path()) {
-        let stat = std::fs::read_to_string(task.join("stat")).expect("a thread's figures");
-        let (name, figures) = stat.rsplit_once(") ").expect("a name in parentheses");
-        if name.contains("(grab-") {
-            let figure = |at: usize| figures.split(' ').nth(at).and_then(|text| text.parse::<u64>().ok());
-            return figure(7).expect("minflt") + figure(9).expect("majflt");
-        }
-    }
-    panic!("no grab thread in process {pid}");
+    let mut tasks = tasks.map(|task| task.expect("a thread").path());
+    let grabs = |task: &PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.starts_with("grab-"));
+    tasks.find(grabs).expect("a grab thread")
 }
 
 /// Goal: a consumer that holds all it may gets an error that says so, not a deadlock, and can go on.
@@ -251,4 +254,37 @@ fn a_lossless_reader_is_waited_for_within_a_bound() {
     let refused = broker.actor().ask("subscribe policy=lossless");
     assert!(refused.starts_with("error refused") && refused.contains("--lossless-timeout"), "{refused}");
     broker.end_clean();
+}
+
+/// Goal: the broker's work per frame does not grow with the frame: it copies nothing. Method: processor time of the grab
+/// thread over the same number of frames of 4 kB and of 12 MB, in turns.
+#[test]
+fn the_cost_of_a_frame_does_not_grow_with_its_size() {
+    let brokers = ["--width 64 --height 64", "--width 4096 --height 3000"]
+        .map(|size| Broker::start(&format!("--segments 6 --fps 300 --fill none {size}")));
+    let mut actors = brokers.each_ref().map(Broker::actor);
+    actors.iter_mut().for_each(|actor| actor.must("subscribe"));
+    let mut spent = [const { Vec::new() }; 2];
+    for _ in 0..5 {
+        for ((broker, actor), spent) in brokers.iter().zip(&mut actors).zip(&mut spent) {
+            let before = (grab_thread_time(broker.pid()), broker.stats().published);
+            let ran = actor.ask("run count=200 content=none");
+            assert_eq!(figure(&ran, "bad"), 0, "{ran}");
+            let frames = broker.stats().published - before.1;
+            spent.push((grab_thread_time(broker.pid()) - before.0) / frames);
+        }
+    }
+    let [small, large] = spent.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    });
+    assert!(large < 3 * small, "{large} ns for a frame of 12 MB, {small} ns for one of 4 kB");
+    drop(actors);
+    brokers.into_iter().for_each(|broker| drop(broker.end_clean()));
+}
+
+/// Nanoseconds on a processor of the thread that grabs.
+fn grab_thread_time(pid: u32) -> u64 {
+    let schedule = std::fs::read_to_string(grab_thread(pid).join("schedstat")).expect("a thread's times");
+    schedule.split(' ').next().and_then(|text| text.parse().ok()).expect("nanoseconds")
 }

@@ -53,7 +53,7 @@ fn breaches_are_named_and_end_the_session() {
     let broker = Broker::start(SMALL);
     let beside = Beside::start(&broker);
     type Breach = fn(&mut Raw);
-    let breaches: [(&str, ErrorCode, &str, Breach); 8] = [
+    let breaches: [(&str, ErrorCode, &str, Breach); 9] = [
         ("another version", ErrorCode::WrongVersion, "99", |raw| {
             raw.send(hello(99, Roles::CONSUMER));
         }),
@@ -71,6 +71,15 @@ fn breaches_are_named_and_end_the_session() {
         ("a byte too many", ErrorCode::Malformed, "too many", |raw| {
             let mut bytes = encode(&Request { id: 1, body: hello(PROTOCOL_VERSION, Roles::CONSUMER) }).unwrap();
             bytes.push(0);
+            raw.channel().send(&bytes).unwrap();
+        }),
+        ("a segment that cannot be", ErrorCode::Malformed, "context ID", |raw| {
+            raw.hello();
+            let subscription = framebroker_protocol::SubscriptionId(1);
+            let context = ContextId::new(Sequence(1), SegmentIndex::new(0).unwrap());
+            let mut bytes = encode(&Request { id: 1, body: Ask::Acquire { subscription, context } }).unwrap();
+            let at = bytes.len() - 8;
+            bytes[at..].copy_from_slice(&(1u64 << 16 | 0xffff).to_le_bytes());
             raw.channel().send(&bytes).unwrap();
         }),
         ("too long a message", ErrorCode::Malformed, "longer", |raw| {

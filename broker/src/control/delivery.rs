@@ -52,10 +52,7 @@ impl Control {
         let Some(delivering) = delivering(session, id) else { return unknown_subscription(session, request, id) };
         let Some(reader) = &mut delivering.reader else { return };
         match reader.take_context(context) {
-            Claim::Held(hold) => {
-                delivering.holds.push(hold);
-                session.tell(request, Tell::Acquired { backing: hold.backing, header: hold.header });
-            }
+            Claim::Held(hold) => delivering.unsent.push_back((Some(request), hold)),
             Claim::Gone => session.refuse(request, ErrorCode::Gone, format_args!("frame {context} was retired")),
             Claim::Full => session.refuse(
                 request,
@@ -74,32 +71,33 @@ fn delivering(session: &mut Session, id: SubscriptionId) -> Option<&mut Deliveri
 /// Sends frames until there is none, the client holds as many as it may, or it does not read.
 fn pump(session: &mut Session, id: SubscriptionId, subscription: &mut Subscription) {
     while !session.is_blocked() {
-        let Some(hold) = take(subscription) else { return };
-        if !subscription.is_told(hold.context.segment(), hold.backing) {
-            // The descriptor goes first; the frame follows once the client has mapped it.
-            if let Some(delivering) = subscription.place.as_mut().and_then(|place| place.delivering()) {
-                delivering.pending = Some(hold);
-            }
-            return;
+        let Some((request, hold)) = take(subscription) else { return };
+        let is_told = subscription.is_told(hold.context.segment(), hold.backing);
+        let Some(delivering) = subscription.place.as_mut().and_then(|place| place.delivering()) else { return };
+        if !is_told {
+            // Until the descriptor is on its way.
+            return delivering.unsent.push_front((request, hold));
         }
-        if let Some(delivering) = subscription.place.as_mut().and_then(|place| place.delivering()) {
-            delivering.holds.push(hold);
+        delivering.holds.push(hold);
+        let Hold { backing, header, .. } = hold;
+        match request {
+            Some(request) => session.tell(request, Tell::Acquired { backing, header }),
+            None => session.tell(0, Tell::Frame { subscription: id, backing, header }),
         }
-        session.tell(0, Tell::Frame { subscription: id, backing: hold.backing, header: hold.header });
     }
 }
 
 /// The next frame. Where there is none, the bell rings for the next; where the client holds enough, it is left silent.
-fn take(subscription: &mut Subscription) -> Option<Hold> {
+fn take(subscription: &mut Subscription) -> Option<(Option<u32>, Hold)> {
     let delivering = subscription.place.as_mut()?.delivering()?;
-    if let Some(hold) = delivering.pending.take() {
-        return Some(hold);
+    if let Some(unsent) = delivering.unsent.pop_front() {
+        return Some(unsent);
     }
     let reader = delivering.reader.as_mut()?;
     loop {
         reader.see_state();
         match reader.try_take() {
-            Taken::Frame(hold) => return Some(hold),
+            Taken::Frame(hold) => return Some((None, hold)),
             Taken::Empty if reader.ask_for_notify() => return None,
             Taken::Empty => {}
             Taken::Full | Taken::Revoked => {

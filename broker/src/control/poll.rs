@@ -102,7 +102,7 @@ impl Poll {
         if session.is_listened_to() {
             wanted |= EpollFlags::EPOLLIN;
         }
-        if session.is_blocked() {
+        if session.wants_room() {
             wanted |= EpollFlags::EPOLLOUT;
         }
         if matches!(session.phase, Phase::Dying { .. }) {

@@ -29,8 +29,10 @@ impl Control {
                 (StatsEntries::Segments(page.into_iter().map(entry).collect()), more)
             }
             StatsOf::Clients => {
-                let all = self.sessions.values().chain(std::iter::once(&*session));
-                let (page, more) = page(all, from);
+                // The session that is served is not among the others.
+                let mut all: Vec<&Session> = self.sessions.values().chain(std::iter::once(&*session)).collect();
+                all.sort_unstable_by_key(|session| session.id);
+                let (page, more) = page(all.into_iter(), from);
                 (StatsEntries::Clients(page.into_iter().map(|client| self.client_stats(client)).collect()), more)
             }
         };

@@ -2,7 +2,7 @@
 
 use framebroker_protocol::codec::{decode, hello_version};
 use framebroker_protocol::limits::{PAGE_ENTRIES, PROTOCOL_VERSION, SEGMENTS_PER_MESSAGE, SUBSCRIPTIONS_PER_SESSION};
-use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Request, Start, Tell};
+use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Request, Roles, Start, Tell};
 use framebroker_protocol::socket::ChannelError;
 use framebroker_protocol::{ClientId, ConsumerId, Sequence, StreamName, StreamState, SubscriptionId};
 use tracing::{debug, info, warn};
@@ -14,6 +14,7 @@ use super::subscription::{Phase, Place, Subscription, Terms};
 use crate::events::SubscriptionKey;
 use crate::stream::admission::Verdict;
 use crate::stream::grab::Command;
+use crate::stream::live::Reader;
 
 /// Messages taken from one client before another's turn.
 const TURN: usize = 32;
@@ -95,7 +96,7 @@ impl Control {
             Ask::Acquire { subscription, context } => self.acquire(session, request, subscription, context),
             Ask::Unsubscribe { subscription } => match session.subscriptions.remove(&subscription) {
                 Some(ended) => {
-                    self.end_subscription(&ended, true);
+                    self.end_subscription(&ended, session.reader());
                     session.tell(request, Tell::Unsubscribed { subscription });
                 }
                 None => unknown_subscription(session, request, subscription),
@@ -103,13 +104,7 @@ impl Control {
         }
     }
 
-    fn greet(
-        &mut self,
-        session: &mut Session,
-        request: u32,
-        name: framebroker_protocol::ClientName,
-        roles: framebroker_protocol::message::Roles,
-    ) {
+    fn greet(&mut self, session: &mut Session, request: u32, name: framebroker_protocol::ClientName, roles: Roles) {
         if session.phase == SessionPhase::Open {
             return session.fail(ErrorCode::Malformed, "Hello comes only once");
         }
@@ -123,6 +118,7 @@ impl Control {
         info!(client = %session.id, %name, pid = session.peer.pid, uid = session.peer.uid, %roles, "session began");
         session.phase = SessionPhase::Open;
         session.name = name;
+        session.roles = roles;
         let welcome = Tell::Welcome { version: PROTOCOL_VERSION, broker: self.id, client: session.id };
         session.tell(request, welcome);
     }
@@ -145,6 +141,9 @@ impl Control {
             );
         };
         let Some(stream) = self.streams.get_mut(at) else { return };
+        if !session.roles.contains(Roles::CONSUMER) {
+            return session.refuse(request, ErrorCode::Forbidden, "only a consumer subscribes; say so in Hello");
+        }
         if session.subscriptions.len() >= SUBSCRIPTIONS_PER_SESSION {
             return session.refuse(request, ErrorCode::Invalid, "a session has 16 subscriptions at most; open another");
         }
@@ -276,15 +275,16 @@ impl Control {
     /// Ends a session's subscriptions.
     pub(super) fn end_subscriptions(&mut self, session: &mut Session, may_still_read: bool) {
         for subscription in std::mem::take(&mut session.subscriptions).into_values() {
-            self.end_subscription(&subscription, may_still_read);
+            let reader = if may_still_read { session.reader() } else { Reader::Dead };
+            self.end_subscription(&subscription, reader);
         }
     }
 
-    fn end_subscription(&mut self, subscription: &Subscription, may_still_read: bool) {
+    fn end_subscription(&mut self, subscription: &Subscription, reader: Reader) {
         let Some(stream) = self.streams.get_mut(subscription.stream) else { return };
         stream.granted -= subscription.terms.max_held;
         if let Some(place) = &subscription.place {
-            stream.leave(&place.member, may_still_read);
+            stream.leave(&place.member, reader);
         }
     }
 }

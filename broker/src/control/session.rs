@@ -8,10 +8,11 @@ use framebroker_protocol::codec::{CodecError, encode};
 use framebroker_protocol::message::{ErrorCode, Reply, Roles, Tell};
 use framebroker_protocol::socket::{Channel, ChannelError};
 use framebroker_protocol::{ClientId, ClientName, SubscriptionId, Text};
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use super::access::Peer;
 use super::subscription::Subscription;
+use crate::stream::live::Reader;
 
 /// A client must say `Hello` within this time.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,11 +40,15 @@ pub struct Session {
     pub allowed: Roles,
     /// What the client calls itself, once it has said so.
     pub name: ClientName,
+    /// What it is, once it has said so.
+    pub roles: Roles,
     /// How far it is.
     pub phase: Phase,
     /// What it reads.
     pub subscriptions: BTreeMap<SubscriptionId, Subscription>,
     unmapped: Option<Unmapped>,
+    /// Descriptors found no room in the socket.
+    wants_room: bool,
     channel: Channel,
     output: VecDeque<Vec<u8>>,
     next_subscription: u32,
@@ -88,9 +93,11 @@ impl Session {
             pidfd,
             allowed,
             name: ClientName::cut("unnamed"),
+            roles: Roles::NONE,
             phase: Phase::Strange { deadline: Instant::now() + HELLO_TIMEOUT },
             subscriptions: BTreeMap::new(),
             unmapped: None,
+            wants_room: false,
             channel,
             output: VecDeque::new(),
             next_subscription: 1,
@@ -153,6 +160,12 @@ impl Session {
         !self.is_blocked() && !matches!(self.phase, Phase::Dying { .. })
     }
 
+    /// Whether something waits for room in the socket.
+    #[must_use]
+    pub fn wants_room(&self) -> bool {
+        self.is_blocked() || self.wants_room
+    }
+
     /// Descriptors sent and not yet mapped.
     #[must_use]
     pub fn unmapped(&self) -> usize {
@@ -162,6 +175,13 @@ impl Session {
     /// The client has mapped what it was sent. False if it was sent nothing.
     pub fn take_mapped(&mut self) -> bool {
         self.unmapped.take().is_some()
+    }
+
+    /// Its process, which may still read what it holds.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        // Without a second descriptor the process counts as one that cannot be watched.
+        Reader::MayLive(self.pidfd.as_ref().and_then(|pidfd| pidfd.try_clone().ok()))
     }
 
     /// A number for a new subscription; none is ever used twice.
@@ -195,27 +215,23 @@ impl Session {
         self.flush();
     }
 
-    /// Answers a request with an error. Some end the session.
+    /// Answers a request with an error; the session goes on. Request 0 wants no answer.
     pub fn refuse(&mut self, request: u32, code: ErrorCode, text: impl std::fmt::Display) {
-        if code.ends_session() {
-            return self.fail_request(request, code, text);
+        if request == 0 {
+            return debug!(client = %self.id, ?code, reason = %text, "refused without an answer");
         }
         self.tell(request, Tell::Error { code, text: Text::cut(text) });
     }
 
-    /// Ends the session for a reason that the client may still read.
+    /// Ends the session for a reason that the client may still read: an error that answers no request.
     pub fn fail(&mut self, code: ErrorCode, text: impl std::fmt::Display) {
-        self.fail_request(0, code, text);
-    }
-
-    fn fail_request(&mut self, request: u32, code: ErrorCode, text: impl std::fmt::Display) {
         if matches!(self.phase, Phase::Dying { .. } | Phase::Failed { .. }) {
             return;
         }
         warn!(client = %self.id, pid = self.peer.pid, uid = self.peer.uid, ?code, reason = %text, "session failed");
         self.output.clear();
         self.phase = Phase::Failed { deadline: Instant::now() + LINGER };
-        self.tell(request, Tell::Error { code, text: Text::cut(text) });
+        self.tell(0, Tell::Error { code, text: Text::cut(text) });
     }
 
     /// The connection is closed: waits a moment to learn whether the process ended.
@@ -258,6 +274,7 @@ impl Session {
         if self.is_blocked() || self.unmapped.is_some() || self.phase != Phase::Open {
             return false;
         }
+        self.wants_room = false;
         let bytes = match encode(&Reply { request, body }) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -272,7 +289,10 @@ impl Session {
                 }
                 true
             }
-            Err(ChannelError::WouldBlock) => false,
+            Err(ChannelError::WouldBlock) => {
+                self.wants_room = true;
+                false
+            }
             Err(ChannelError::Closed) => {
                 self.begin_dying();
                 false

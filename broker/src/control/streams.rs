@@ -42,7 +42,7 @@ impl Control {
                 stream.forget_quarantined(&stale);
                 let before = stream.pool.expected();
                 kept.iter().for_each(|context| stream.pool.quarantine(context.segment()));
-                stream.grow(&self.worker, before);
+                stream.replace(&self.worker, before);
             }
             Event::Vacated { stream, index } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
@@ -51,7 +51,7 @@ impl Control {
                 stream.vacate(index);
                 // Retired before it was known to be quarantined: the place still counted.
                 if missing > 0 {
-                    stream.grow(&self.worker, target);
+                    stream.replace(&self.worker, target);
                 }
             }
             Event::Online { stream, description } => self.tell_online(stream, description),

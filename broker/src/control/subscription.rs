@@ -1,6 +1,6 @@
 //! One subscription: from the asking for it to its page in the ring.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
@@ -103,8 +103,8 @@ pub struct Delivering {
     pub reader: Option<Reader>,
     /// Frames the client holds.
     pub holds: Vec<Hold>,
-    /// A frame taken whose segment the client has not been told of yet.
-    pub pending: Option<Hold>,
+    /// Frames taken and not yet sent, each with the request it answers, if any: the descriptor of its segment goes first.
+    pub unsent: VecDeque<(Option<u32>, Hold)>,
 }
 
 #[derive(Debug)]
@@ -156,7 +156,8 @@ impl Place {
             Delivery::Socket => {
                 let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
                 let bell = Arc::new(EventFd::from_value_and_flags(0, flags)?);
-                let delivering = Delivering { bell: Arc::clone(&bell), reader: None, holds: Vec::new(), pending: None };
+                let delivering =
+                    Delivering { bell: Arc::clone(&bell), reader: None, holds: Vec::new(), unsent: VecDeque::new() };
                 (Box::new(NotifyBell(bell)), Kind::Socket(Box::new(delivering)))
             }
         };

@@ -1,6 +1,7 @@
 //! A stream as the control thread keeps it.
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
@@ -12,6 +13,7 @@ use framebroker_protocol::{ContextId, SegmentIndex, Text};
 use super::StreamCore;
 use super::admission::Capacity;
 use super::grab::Command;
+use super::owed::Owed;
 use super::pool::Pool;
 use crate::events::SubscriptionKey;
 use crate::factory::Factory;
@@ -49,8 +51,19 @@ pub struct Stream {
     pub finished: bool,
     /// Why the source is away, if it is.
     pub offline: Option<String>,
+    /// Segments that were given up while somebody may read them.
+    owed: Owed,
     /// Rosters that the grab thread may still use.
     old_rosters: Vec<Arc<Roster>>,
+}
+
+/// Whether the process of a subscription that ends may still read what it held.
+#[derive(Debug)]
+pub enum Reader {
+    /// It has ended.
+    Dead,
+    /// It may live; its pidfd, if there is one.
+    MayLive(Option<OwnedFd>),
 }
 
 /// How large a stream may grow.
@@ -94,6 +107,7 @@ impl Stream {
             waiting: VecDeque::new(),
             finished: false,
             offline: None,
+            owed: Owed::default(),
             old_rosters: Vec::new(),
         }
     }
@@ -102,7 +116,8 @@ impl Stream {
     #[must_use]
     pub fn capacity(&self) -> Capacity {
         let segments = self.pool.expected();
-        let by_memory = self.limits.memory_bytes / (self.needs.payload_bytes.max(1) as u64);
+        let memory_bytes = self.limits.memory_bytes.saturating_sub(self.owed.bytes());
+        let by_memory = memory_bytes / (self.needs.payload_bytes.max(1) as u64);
         let by_memory = usize::try_from(by_memory).unwrap_or(usize::MAX);
         let growable_to = if self.needs.fixed_pool { segments } else { self.limits.max_segments.min(by_memory) };
         Capacity {
@@ -124,6 +139,12 @@ impl Stream {
         }
     }
 
+    /// Orders segments in place of those that were given up, as far as the limits go. Without, the ring still has enough for
+    /// the holds that are granted: what was given up was held.
+    pub fn replace(&mut self, worker: &Worker, target: usize) {
+        self.grow(worker, target.min(self.capacity().growable_to));
+    }
+
     /// Puts a subscription into the ring.
     pub fn enter(&mut self, member: &Arc<Member>) {
         let member = Arc::clone(member);
@@ -131,8 +152,17 @@ impl Stream {
     }
 
     /// Takes a subscription out of the ring. What it held is given up if its process may still read it.
-    pub fn leave(&mut self, member: &Arc<Member>, may_still_read: bool) {
-        let held = if may_still_read { member.revoke() } else { Vec::new() };
+    pub fn leave(&mut self, member: &Arc<Member>, reader: Reader) {
+        let held = match reader {
+            Reader::Dead => Vec::new(),
+            Reader::MayLive(pidfd) => {
+                let held = member.revoke();
+                if !held.is_empty() {
+                    self.owed.add((held.len() * self.needs.payload_bytes) as u64, pidfd);
+                }
+                held
+            }
+        };
         self.change_roster(|roster| {
             roster.members.retain(|other| !Arc::ptr_eq(other, member));
             roster.quarantined.extend(&held);
@@ -186,9 +216,9 @@ impl Stream {
             name: self.core.name.clone(),
             id: self.core.id,
             state: self.core.page.state().to_bits(),
-            source: Text::cut(self.source),
-            model: Text::cut(model),
-            serial: Text::cut(serial),
+            source: Text::label(self.source),
+            model: Text::label(model),
+            serial: Text::label(serial),
             width: *width,
             height: *height,
             pixel_format: *pixel_format,

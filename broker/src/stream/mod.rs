@@ -5,6 +5,7 @@ pub mod admission;
 pub mod counters;
 pub mod grab;
 pub mod live;
+pub mod owed;
 pub mod pool;
 
 use std::sync::Arc;

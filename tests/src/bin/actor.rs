@@ -7,7 +7,7 @@ use std::io::{BufRead, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use framebroker_client::{
     Broker, ContextId, Delivery, Error, Frame, Policy, Result, Start, StreamState, Subscription, WaitMode,
@@ -188,9 +188,13 @@ impl Actor {
     fn watch(&mut self) -> Result<String> {
         println!("ok");
         let (mut patterns, mut bad, mut worst) = (Patterns::default(), 0, None);
-        while !is_told_more() {
+        let mut taken = 0;
+        // At least one frame, however soon it is told to stop.
+        let patience = Instant::now() + Duration::from_secs(5);
+        while !is_told_more() || (taken == 0 && Instant::now() < patience) {
             match self.frames().next(Duration::from_millis(50)) {
                 Ok(frame) => {
+                    taken += 1;
                     let fault = patterns.fault(&frame, Content::Pattern);
                     bad += usize::from(fault.is_some());
                     worst = worst.or(fault);
