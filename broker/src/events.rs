@@ -11,6 +11,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::factory::{Segment, WritableSegment};
 use crate::source::Description;
+use crate::stream::owed::Process;
 
 /// Names a subscription among all sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,6 +56,8 @@ pub enum Event {
         kept: Vec<ContextId>,
         /// Not in the ring.
         stale: Vec<ContextId>,
+        /// Who may still read them.
+        process: Process,
     },
     /// The ring is done with a quarantined frame: its segment is given up and the index is free.
     Vacated {

@@ -175,6 +175,7 @@ fn start_stream(
 ) -> Result<Stream, RunError> {
     let needs = source.requirements();
     let memory_bytes = config.memory_limit_bytes().map_err(RunError::Limit)?;
+    check_segments(config.segments, needs.min_queued + 1)?;
     check_memory(config, needs.payload_bytes as u64, memory_bytes)?;
     let core = Arc::new(StreamCore::create(config.name.clone(), StreamId(0))?);
     let (commands, todo) = channel();
@@ -219,6 +220,15 @@ fn allocate(
         let _will_be_read = commands.send(Command::Install(writable));
     }
     Ok(())
+}
+
+fn check_segments(segments: usize, reserve: usize) -> Result<(), RunError> {
+    if segments >= reserve {
+        return Ok(());
+    }
+    Err(RunError::Limit(format!(
+        "--segments {segments} is too few: the source and the newest frame need {reserve}, and every frame that is held one more"
+    )))
 }
 
 fn check_memory(config: &Config, payload_bytes: u64, limit_bytes: u64) -> Result<(), RunError> {

@@ -216,6 +216,7 @@ fn wrong_options_say_what_would_do() {
     for (words, advice) in [
         ("--segments 0", "1 to 512"),
         ("--segments 8 --memory-limit 1", "--memory-limit"),
+        ("--segments 1 --width 64 --height 64", "need 2"),
         ("--segments 9 --max-segments 8", "--max-segments"),
         ("--pixel-format Mono9", "Mono8"),
         ("--width 0", "pattern"),

@@ -5,6 +5,7 @@ pub mod access;
 mod delivery;
 pub mod listener;
 mod poll;
+mod quiet;
 mod report;
 mod requests;
 mod session;
@@ -134,6 +135,7 @@ impl Control {
             for token in self.poll.wait(self.next_deadline())? {
                 self.handle(token);
             }
+            self.streams.iter_mut().for_each(Stream::forget_rosters);
             self.handle_deadlines();
         }
         self.close();
@@ -159,7 +161,9 @@ impl Control {
                 Err(Errno::ECONNABORTED | Errno::EINTR) => {}
                 Err(errno) => {
                     // Too many open files, above all: those that wait stay in the backlog until some are closed.
-                    warn!(%errno, "cannot accept a connection; raise the limit on open files (ulimit -n)");
+                    if quiet::CLIENTS.may_speak() {
+                        warn!(%errno, "cannot accept a connection; raise the limit on open files (ulimit -n)");
+                    }
                     self.stop_listening();
                     return;
                 }
@@ -303,7 +307,9 @@ impl Control {
     fn end_session(&mut self, client: ClientId, may_still_read: bool) {
         let Some(mut session) = self.sessions.remove(&client) else { return };
         self.end_subscriptions(&mut session, may_still_read);
-        info!(client = %client, name = %session.name, pid = session.peer.pid, "session ended");
+        if quiet::CLIENTS.may_speak() {
+            info!(client = %client, name = %session.name, pid = session.peer.pid, "session ended");
+        }
         self.admit_waiting();
     }
 

@@ -7,7 +7,7 @@ use framebroker_protocol::{ClientId, SubscriptionId};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::session::{Phase, Session};
+use super::session::{LAST_SUBSCRIPTION, Phase, Session};
 
 /// Who has news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub enum Token {
 }
 
 impl Token {
-    /// 8 bits of kind, 40 of client, 16 of subscription.
+    /// 4 bits of kind, 36 of client, 24 of subscription.
     fn to_bits(self) -> u64 {
-        let bits = |kind: u64, client: u64, subscription: u64| {
-            kind << 56 | (client & 0xff_ffff_ffff) << 16 | (subscription & 0xffff)
+        let bits = |kind: u64, client: u64, subscription: u32| {
+            kind << 60 | (client & CLIENT_BITS) << 24 | u64::from(subscription & LAST_SUBSCRIPTION)
         };
         match self {
             Self::Listener => bits(0, 0, 0),
@@ -38,22 +38,26 @@ impl Token {
             Self::Events => bits(2, 0, 0),
             Self::Session(client) => bits(3, client.0, 0),
             Self::Process(client) => bits(4, client.0, 0),
-            Self::Bell(client, subscription) => bits(5, client.0, u64::from(subscription.0)),
+            Self::Bell(client, subscription) => bits(5, client.0, subscription.0),
         }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "24 bits were put in")]
     fn from_bits(bits: u64) -> Self {
-        let client = ClientId((bits >> 16) & 0xff_ffff_ffff);
-        match bits >> 56 {
+        let client = ClientId((bits >> 24) & CLIENT_BITS);
+        match bits >> 60 {
             0 => Self::Listener,
             1 => Self::Signals,
             2 => Self::Events,
             3 => Self::Session(client),
             4 => Self::Process(client),
-            _ => Self::Bell(client, SubscriptionId((bits & 0xffff) as u32)),
+            _ => Self::Bell(client, SubscriptionId(bits as u32 & LAST_SUBSCRIPTION)),
         }
     }
 }
+
+/// Sessions that a broker can have, one after the other: at a thousand a second enough for two years.
+const CLIENT_BITS: u64 = (1 << 36) - 1;
 
 /// An epoll set of [`Token`]s. What is closed leaves it by itself.
 #[derive(Debug)]

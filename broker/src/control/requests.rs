@@ -9,6 +9,7 @@ use tracing::{debug, info, warn};
 
 use super::Control;
 use super::poll::Token;
+use super::quiet::CLIENTS;
 use super::session::{Phase as SessionPhase, Session};
 use super::subscription::{Phase, Place, Subscription, Terms};
 use crate::events::SubscriptionKey;
@@ -95,8 +96,8 @@ impl Control {
             Ask::Release { subscription, context } => self.release(session, request, subscription, context),
             Ask::Acquire { subscription, context } => self.acquire(session, request, subscription, context),
             Ask::Unsubscribe { subscription } => match session.subscriptions.remove(&subscription) {
-                Some(ended) => {
-                    self.end_subscription(&ended, session.reader());
+                Some(mut ended) => {
+                    self.end_subscription(&mut ended, session.reader());
                     session.tell(request, Tell::Unsubscribed { subscription });
                 }
                 None => unknown_subscription(session, request, subscription),
@@ -115,7 +116,9 @@ impl Control {
                 format_args!("user {uid} may be {allowed}, not {roles}; see --allow-uid of the broker"),
             );
         }
-        info!(client = %session.id, %name, pid = session.peer.pid, uid = session.peer.uid, %roles, "session began");
+        if CLIENTS.may_speak() {
+            info!(client = %session.id, %name, pid = session.peer.pid, uid = session.peer.uid, %roles, "session began");
+        }
         session.phase = SessionPhase::Open;
         session.name = name;
         session.roles = roles;
@@ -164,9 +167,12 @@ impl Control {
                 ));
             }
             Verdict::Admit { needed, target } => {
+                let Some(id) = session.number_subscription() else {
+                    let text = "this session has had as many subscriptions as it may; open another";
+                    return session.refuse(request, ErrorCode::Invalid, text);
+                };
                 stream.granted += terms.max_held;
                 stream.grow(&self.worker, target);
-                let id = session.number_subscription();
                 let key = SubscriptionKey { client: session.id, subscription: id };
                 session.subscriptions.insert(id, Subscription::waiting(at, terms, request, needed));
                 stream.waiting.push_back(key);
@@ -274,16 +280,21 @@ impl Control {
 
     /// Ends a session's subscriptions.
     pub(super) fn end_subscriptions(&mut self, session: &mut Session, may_still_read: bool) {
-        for subscription in std::mem::take(&mut session.subscriptions).into_values() {
+        for mut subscription in std::mem::take(&mut session.subscriptions).into_values() {
             let reader = if may_still_read { session.reader() } else { Reader::Dead };
-            self.end_subscription(&subscription, reader);
+            self.end_subscription(&mut subscription, reader);
         }
     }
 
-    fn end_subscription(&mut self, subscription: &Subscription, reader: Reader) {
+    fn end_subscription(&mut self, subscription: &mut Subscription, reader: Reader) {
         let Some(stream) = self.streams.get_mut(subscription.stream) else { return };
         stream.granted -= subscription.terms.max_held;
-        if let Some(place) = &subscription.place {
+        if let Some(place) = &mut subscription.place {
+            if let Some(delivering) = place.delivering()
+                && let Err(errno) = self.poll.remove(&*delivering.bell)
+            {
+                warn!(%errno, "the bell of a delivery that ended is still heard");
+            }
             stream.leave(&place.member, reader);
         }
     }

@@ -11,8 +11,10 @@ use framebroker_protocol::{ClientId, ClientName, SubscriptionId, Text};
 use tracing::{debug, error, warn};
 
 use super::access::Peer;
+use super::quiet::CLIENTS;
 use super::subscription::Subscription;
 use crate::stream::live::Reader;
+use crate::stream::owed::Process;
 
 /// A client must say `Hello` within this time.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
@@ -24,6 +26,8 @@ const MAPPED_TIMEOUT: Duration = Duration::from_secs(5);
 /// A session that failed stays this long, unless the client closes it first: closed earlier, with messages of the client
 /// unread, the kernel would show the client an error in place of the reason.
 const LINGER: Duration = Duration::from_secs(2);
+/// The subscriptions that one session can have, one after the other: their numbers fit in a poll token.
+pub const LAST_SUBSCRIPTION: u32 = 0xff_ffff;
 /// How long a closed connection waits for its process to be seen dead. Later, it lives and may still read what it held.
 const DYING: Duration = Duration::from_millis(50);
 
@@ -135,7 +139,7 @@ impl Session {
     /// When others may claim the descriptors that were sent and not mapped.
     #[must_use]
     pub fn mapped_deadline(&self) -> Option<Instant> {
-        self.unmapped.map(|unmapped| unmapped.deadline)
+        self.unmapped.filter(|_| self.phase == Phase::Open).map(|unmapped| unmapped.deadline)
     }
 
     /// Fails the session where it keeps descriptors in flight that others need.
@@ -181,14 +185,15 @@ impl Session {
     #[must_use]
     pub fn reader(&self) -> Reader {
         // Without a second descriptor the process counts as one that cannot be watched.
-        Reader::MayLive(self.pidfd.as_ref().and_then(|pidfd| pidfd.try_clone().ok()))
+        let pidfd = self.pidfd.as_ref().and_then(|pidfd| pidfd.try_clone().ok());
+        Reader::MayLive(Process { pid: self.peer.pid, pidfd })
     }
 
-    /// A number for a new subscription; none is ever used twice.
-    pub fn number_subscription(&mut self) -> SubscriptionId {
-        let id = SubscriptionId(self.next_subscription);
+    /// A number for a new subscription; none is ever used twice. None when they are used up.
+    pub fn number_subscription(&mut self) -> Option<SubscriptionId> {
+        let id = self.next_subscription;
         self.next_subscription += 1;
-        id
+        (id <= LAST_SUBSCRIPTION).then_some(SubscriptionId(id))
     }
 
     /// Whether messages wait for the client to read.
@@ -228,7 +233,9 @@ impl Session {
         if matches!(self.phase, Phase::Dying { .. } | Phase::Failed { .. }) {
             return;
         }
-        warn!(client = %self.id, pid = self.peer.pid, uid = self.peer.uid, ?code, reason = %text, "session failed");
+        if CLIENTS.may_speak() {
+            warn!(client = %self.id, pid = self.peer.pid, uid = self.peer.uid, ?code, reason = %text, "session failed");
+        }
         self.output.clear();
         self.phase = Phase::Failed { deadline: Instant::now() + LINGER };
         self.tell(0, Tell::Error { code, text: Text::cut(text) });

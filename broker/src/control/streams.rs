@@ -37,9 +37,10 @@ impl Control {
             }
             Event::Adopted { key, first } => self.announce(key, first),
             Event::Demoted { stream, page } => self.tell_demoted(stream, page),
-            Event::Quarantined { stream, kept, stale } => {
+            Event::Quarantined { stream, kept, stale, process } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
                 stream.forget_quarantined(&stale);
+                stream.owed.add((kept.len() * stream.needs.payload_bytes) as u64, process);
                 let before = stream.pool.expected();
                 kept.iter().for_each(|context| stream.pool.quarantine(context.segment()));
                 stream.replace(&self.worker, before);

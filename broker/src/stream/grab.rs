@@ -12,6 +12,8 @@ use framebroker_protocol::{
 };
 
 use super::StreamCore;
+use super::owed::Process;
+use super::patience::Patience;
 use crate::events::{Event, EventSender, SubscriptionKey};
 use crate::source::open::Opener;
 use crate::source::{self, FrameInfo, Source, WritableSegment};
@@ -37,7 +39,12 @@ pub enum Command {
         start: Start,
     },
     /// Says which of these frames are in the ring and so will be given up: answered by [`Event::Quarantined`].
-    Confirm(Vec<ContextId>),
+    Confirm {
+        /// The frames.
+        held: Vec<ContextId>,
+        /// Who may still read them.
+        process: Process,
+    },
     /// Ends: no more frames are taken.
     Stop,
     /// Says in the page that the stream has ended. After [`Command::Stop`].
@@ -191,25 +198,28 @@ impl Grab {
                 continue;
             }
             let Some(slowest) = self.writer.slowest_lossless() else { return };
-            if needs.can_pause && !self.patience.is_over(&slowest, self.parked_count(), self.options.lossless_timeout) {
-                self.wait_for(&slowest);
+            if needs.can_pause
+                && !self.patience.is_over(slowest.cursor(), self.parked_count(), self.options.lossless_timeout)
+            {
+                self.wait_for_lossless();
             } else {
                 self.demote(&slowest);
             }
         }
     }
 
-    /// Waits a moment for a lossless reader, and charges it for that.
-    fn wait_for(&mut self, member: &Arc<Member>) {
+    /// Waits a moment for the slowest lossless reader, on the account of all.
+    fn wait_for_lossless(&mut self) {
         let began = Instant::now();
         self.writer.retire_or_wait(1, &mut self.freed);
-        self.patience.charge(member, began.elapsed());
+        self.patience.charge(began.elapsed());
         self.take_freed();
         self.handle_commands();
     }
 
     fn demote(&mut self, member: &Member) {
         member.set_lossless(false);
+        self.patience = Patience::default();
         self.events.send(Event::Demoted { stream: self.core.id, page: std::ptr::from_ref(member.page()).addr() });
     }
 
@@ -274,9 +284,9 @@ impl Grab {
                 let first = self.writer.adopt_lossless(&member, start);
                 self.events.send(Event::Adopted { key, first });
             }
-            Command::Confirm(contexts) => {
-                let (kept, stale) = contexts.into_iter().partition(|context| self.writer.is_published(*context));
-                self.events.send(Event::Quarantined { stream: self.core.id, kept, stale });
+            Command::Confirm { held, process } => {
+                let (kept, stale) = held.into_iter().partition(|context| self.writer.is_published(*context));
+                self.events.send(Event::Quarantined { stream: self.core.id, kept, stale, process });
             }
             Command::Stop | Command::Close => self.stopping = true,
         }
@@ -384,34 +394,6 @@ impl Drop for Grab {
             self.events.send(Event::Finished { stream: self.core.id });
         }
     }
-}
-
-/// How long the ring has waited for its slowest lossless reader. The account is cleared when the reader has taken a ring
-/// of frames, or when another becomes the slowest.
-#[derive(Debug, Default)]
-struct Patience {
-    page: usize,
-    cursor: Sequence,
-    waited: Duration,
-}
-
-impl Patience {
-    fn charge(&mut self, member: &Member, waited: Duration) {
-        debug_assert_eq!(self.page, page_address(member), "`is_over` is asked first");
-        self.waited += waited;
-    }
-
-    fn is_over(&mut self, member: &Member, ring: u64, limit: Duration) -> bool {
-        let cursor = member.cursor();
-        if self.page != page_address(member) || cursor.since(self.cursor) >= ring {
-            *self = Self { page: page_address(member), cursor, waited: Duration::ZERO };
-        }
-        self.waited >= limit
-    }
-}
-
-fn page_address(member: &Member) -> usize {
-    std::ptr::from_ref(member.page()).addr()
 }
 
 fn header(info: &FrameInfo, monotonic_ns: u64) -> FrameHeader {

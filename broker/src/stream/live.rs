@@ -1,7 +1,6 @@
 //! A stream as the control thread keeps it.
 
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
@@ -13,7 +12,7 @@ use framebroker_protocol::{ContextId, SegmentIndex, Text};
 use super::StreamCore;
 use super::admission::Capacity;
 use super::grab::Command;
-use super::owed::Owed;
+use super::owed::{Owed, Process};
 use super::pool::Pool;
 use crate::events::SubscriptionKey;
 use crate::factory::Factory;
@@ -52,7 +51,7 @@ pub struct Stream {
     /// Why the source is away, if it is.
     pub offline: Option<String>,
     /// Segments that were given up while somebody may read them.
-    owed: Owed,
+    pub owed: Owed,
     /// Rosters that the grab thread may still use.
     old_rosters: Vec<Arc<Roster>>,
 }
@@ -62,8 +61,8 @@ pub struct Stream {
 pub enum Reader {
     /// It has ended.
     Dead,
-    /// It may live; its pidfd, if there is one.
-    MayLive(Option<OwnedFd>),
+    /// It may live.
+    MayLive(Process),
 }
 
 /// How large a stream may grow.
@@ -153,23 +152,17 @@ impl Stream {
 
     /// Takes a subscription out of the ring. What it held is given up if its process may still read it.
     pub fn leave(&mut self, member: &Arc<Member>, reader: Reader) {
-        let held = match reader {
-            Reader::Dead => Vec::new(),
-            Reader::MayLive(pidfd) => {
-                let held = member.revoke();
-                if !held.is_empty() {
-                    self.owed.add((held.len() * self.needs.payload_bytes) as u64, pidfd);
-                }
-                held
-            }
+        let (held, process) = match reader {
+            Reader::Dead => (Vec::new(), None),
+            Reader::MayLive(process) => (member.revoke(), Some(process)),
         };
         self.change_roster(|roster| {
             roster.members.retain(|other| !Arc::ptr_eq(other, member));
             roster.quarantined.extend(&held);
         });
-        if !held.is_empty() {
+        if let Some(process) = process.filter(|_| !held.is_empty()) {
             // Where the grab thread has ended, nothing is refilled any more.
-            let _ended = self.commands.send(Command::Confirm(held));
+            let _ended = self.commands.send(Command::Confirm { held, process });
         }
     }
 
@@ -189,7 +182,10 @@ impl Stream {
     fn change_roster(&mut self, change: impl FnOnce(&mut Roster)) {
         let old = self.core.roster.change(change);
         self.old_rosters.push(old);
-        // Those that only this list still has are not in the grab thread's hands.
+    }
+
+    /// Frees the rosters, with their members' pages and sockets, that the grab thread no longer has in hand.
+    pub fn forget_rosters(&mut self) {
         self.old_rosters.retain(|roster| Arc::strong_count(roster) > 1);
     }
 

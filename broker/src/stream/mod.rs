@@ -6,6 +6,7 @@ pub mod counters;
 pub mod grab;
 pub mod live;
 pub mod owed;
+pub mod patience;
 pub mod pool;
 
 use std::sync::Arc;

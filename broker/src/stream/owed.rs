@@ -8,12 +8,22 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// How long memory counts where the process cannot be watched.
 const UNWATCHED: Duration = Duration::from_secs(60);
 
-/// What is owed, by whom.
+/// A process, as far as it can be watched.
+#[derive(Debug)]
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
+    /// Readable once it has ended.
+    pub pidfd: Option<OwnedFd>,
+}
+
+/// What is owed, one debt for each process.
 #[derive(Debug, Default)]
 pub struct Owed(Vec<Debt>);
 
 #[derive(Debug)]
 struct Debt {
+    pid: i32,
     bytes: u64,
     until: Until,
 }
@@ -21,16 +31,20 @@ struct Debt {
 #[derive(Debug)]
 enum Until {
     /// The end of a process, by its pidfd.
-    Process(OwnedFd),
+    End(OwnedFd),
     Time(Instant),
 }
 
 impl Owed {
-    /// A process may still read so many bytes.
-    pub fn add(&mut self, bytes: u64, process: Option<OwnedFd>) {
+    /// A process may still read so many bytes more.
+    pub fn add(&mut self, bytes: u64, process: Process) {
         self.0.retain(Debt::is_open);
-        let until = process.map_or_else(|| Until::Time(Instant::now() + UNWATCHED), Until::Process);
-        self.0.push(Debt { bytes, until });
+        let Process { pid, pidfd } = process;
+        let until = pidfd.map_or_else(|| Until::Time(Instant::now() + UNWATCHED), Until::End);
+        match self.0.iter_mut().find(|debt| debt.pid == pid) {
+            Some(debt) => *debt = Debt { pid, bytes: debt.bytes + bytes, until },
+            None => self.0.push(Debt { pid, bytes, until }),
+        }
     }
 
     /// Bytes that may still be read.
@@ -43,8 +57,8 @@ impl Owed {
 impl Debt {
     fn is_open(&self) -> bool {
         match &self.until {
-            // A pidfd is readable once its process has ended.
-            Until::Process(pidfd) => {
+            // Its number is not given to another process while it can still be seen running.
+            Until::End(pidfd) => {
                 let mut ended = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
                 !poll(&mut ended, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
             }
@@ -62,9 +76,10 @@ mod tests {
         let (reader, writer) = std::io::pipe().unwrap();
         let mut owed = Owed::default();
         // An empty pipe is like a pidfd: readable only at the end.
-        owed.add(100, Some(reader.into()));
-        owed.add(20, None);
-        assert_eq!(owed.bytes(), 120);
+        owed.add(60, Process { pid: 1, pidfd: Some(reader.try_clone().unwrap().into()) });
+        owed.add(40, Process { pid: 1, pidfd: Some(reader.into()) });
+        owed.add(20, Process { pid: 2, pidfd: None });
+        assert_eq!((owed.bytes(), owed.0.len()), (120, 2));
         std::io::Write::write_all(&mut &writer, &[1]).unwrap();
         assert_eq!(owed.bytes(), 20);
     }

@@ -1,2 +1,61 @@
-//! Lists, watches and saves the streams of a framebroker.
-fn main() {}
+//! `framectl`: lists, watches and saves the streams of a framebroker.
+//!
+//! * [`options`]: the command line.
+//! * [`list`], [`stats`]: ask the broker and print its answers.
+//! * [`watch`]: receives frames, counts and verifies them.
+//! * [`save`]: receives frames and writes them as PNG files; [`image`] converts them.
+#![forbid(unsafe_code)]
+
+mod console;
+mod failure;
+mod image;
+mod list;
+mod options;
+mod receive;
+mod save;
+mod stats;
+mod table;
+mod units;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use framebroker_client::Broker;
+
+use crate::failure::Failure;
+use crate::options::{Command, Global, Options};
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        // Whoever closed our standard output has read all that was wanted.
+        Ok(()) | Err(Failure::NobodyReads) => ExitCode::SUCCESS,
+        Err(failure) => {
+            console::complain(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), Failure> {
+    let broker = connect(&options.global, &options.command)?;
+    let json = options.global.json;
+    match &options.command {
+        Command::List => list::run(&broker, json),
+        Command::Stats(stats) => stats::run(&broker, stats, json),
+        Command::Watch(watch) => watch::run(broker, watch, json),
+        Command::Save(save) => save::run(broker, save, json),
+    }
+}
+
+fn connect(global: &Global, command: &Command) -> Result<Broker, Failure> {
+    let mut builder = Broker::builder().name(&format!("framectl {}", command.name()));
+    if let Some(socket) = &global.socket {
+        builder = builder.socket(socket);
+    }
+    for uid in &global.server_uid {
+        builder = builder.server_uid(*uid);
+    }
+    builder.connect().map_err(failure::no_connection)
+}

@@ -30,6 +30,9 @@ const LOOK_AFTER_CAMERA: Duration = Duration::from_millis(100);
 /// The driver fills one segment and needs the next one before that is done.
 const MIN_QUEUED: usize = 2;
 
+/// The grab thread may come this late before the driver has no segment.
+const SHORTEST_QUEUE: Duration = Duration::from_millis(10);
+
 /// The least that the socket's receive buffer is made by itself: many small frames are as large a burst as one large frame.
 const SMALLEST_SOCKET_BUFFER: usize = 1 << 20;
 
@@ -182,7 +185,7 @@ impl Source for AravisSource {
 
     fn requirements(&self) -> Requirements {
         Requirements {
-            min_queued: MIN_QUEUED,
+            min_queued: MIN_QUEUED.max(frames_within(SHORTEST_QUEUE, self.description.fps)),
             fixed_pool: false,
             can_pause: false,
             payload_bytes: self.layout.payload_bytes,
@@ -271,6 +274,12 @@ impl Drop for AravisSource {
     fn drop(&mut self) {
         drop(self.stop());
     }
+}
+
+/// Frames that a camera of this rate sends within a time.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float casts saturate; rates are positive")]
+fn frames_within(time: Duration, fps: f64) -> usize {
+    (fps * time.as_secs_f64()).ceil() as usize
 }
 
 fn sum(a: TransportCounters, b: TransportCounters) -> TransportCounters {

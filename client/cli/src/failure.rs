@@ -1,0 +1,178 @@
+//! Why a command ended without doing what was asked, and the exit code that says so.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use framebroker_client::{Error, ErrorCode, Unreachable};
+
+use crate::image::ConvertError;
+
+/// Bad frames, or something failed.
+const FAILED: u8 = 1;
+/// The command line is wrong, or the broker refused what was asked.
+const REFUSED: u8 = 2;
+
+/// Why a command ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    // The user.
+    /// The broker has no such stream.
+    #[error("there is no stream {name:?}; {}", known_streams(.known))]
+    UnknownStream {
+        /// As given.
+        name: String,
+        /// Those there are.
+        known: Vec<String>,
+    },
+    /// Nobody knows what the frames should be.
+    #[error(
+        "the frames of {stream} (source {source_kind}) cannot be verified: only the test pattern can (`broker --source pattern`, without --fill none); leave --verify out"
+    )]
+    NotVerifiable {
+        /// The stream.
+        stream: String,
+        /// What fills it.
+        source_kind: String,
+    },
+    /// The name cannot become a file.
+    #[error("cannot write {}: {reason}", .path.display())]
+    Target {
+        /// As given.
+        path: PathBuf,
+        /// What is wrong, and what would do.
+        reason: &'static str,
+    },
+
+    // The frames.
+    /// Frames were not what they should be; each was named before.
+    #[error("{0} bad frames")]
+    BadFrames(u64),
+    /// A frame that cannot become an image.
+    #[error("frame {sequence} cannot be saved: {source}")]
+    Convert {
+        /// Its sequence.
+        sequence: u64,
+        /// Why.
+        source: ConvertError,
+    },
+    /// The source or the broker is silent.
+    #[error("{reason} within {} s; a longer --timeout waits longer", .waited.as_secs_f64())]
+    Silence {
+        /// As long as was asked for.
+        waited: Duration,
+        /// What did not come.
+        reason: String,
+    },
+    /// A signal, or the stream's end, came before all frames did.
+    #[error("saved {done} of {wanted} frames: {reason}")]
+    Unfinished {
+        /// Written.
+        done: u64,
+        /// Asked for.
+        wanted: u64,
+        /// What came between.
+        reason: String,
+    },
+
+    // Broker and connection.
+    /// A broker is there, but of a user whom nobody named.
+    #[error("{source}\nthis command trusts it with --server-uid {uid}")]
+    Untrusted {
+        /// The broker's user.
+        uid: u32,
+        /// Every path tried.
+        source: Error,
+    },
+    /// The broker died.
+    #[error("the broker is gone; start it again (`watch --reconnect` would go on with it)")]
+    BrokerGone,
+    /// The client library says what to do.
+    #[error(transparent)]
+    Client(#[from] Error),
+
+    // This machine.
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}; name a place where this user may write and there is room", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// Standard output is closed. No failure: see `main`.
+    #[error("nobody reads the output")]
+    NobodyReads,
+    /// Standard output fails in another way.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[source] io::Error),
+    /// Ctrl-C would not end the command in order.
+    #[error("cannot listen to signals: {0}")]
+    Signals(#[source] io::Error),
+}
+
+impl Failure {
+    /// The exit code of the process.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::UnknownStream { .. } | Self::NotVerifiable { .. } | Self::Target { .. } => REFUSED,
+            Self::Untrusted { .. } => REFUSED,
+            Self::Client(Error::Name(_)) => REFUSED,
+            Self::Client(error) => error.code().map_or(FAILED, refusal),
+            _ => FAILED,
+        }
+    }
+}
+
+/// Why there is no connection, in the words of the command line.
+pub fn no_connection(error: Error) -> Failure {
+    let untrusted = match &error {
+        Error::NoBroker { tried } => tried.iter().find_map(|attempt| match attempt.reason {
+            Unreachable::WrongServer { uid } => Some(uid),
+            _ => None,
+        }),
+        _ => None,
+    };
+    match untrusted {
+        Some(uid) => Failure::Untrusted { uid, source: error },
+        None => error.into(),
+    }
+}
+
+/// Broker errors of which another command line, or another user, would not get.
+fn refusal(code: ErrorCode) -> u8 {
+    match code {
+        ErrorCode::Malformed | ErrorCode::NoHello | ErrorCode::TooSlow | ErrorCode::Unavailable => FAILED,
+        _ => REFUSED,
+    }
+}
+
+fn known_streams(known: &[String]) -> String {
+    if known.is_empty() { "this broker has none".to_owned() } else { format!("there is {}", known.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use framebroker_client::Attempt;
+
+    use super::*;
+
+    #[test]
+    fn what_the_user_can_change_is_a_refusal() {
+        let refused = |code| Failure::from(Error::Refused { code, text: String::new() }).exit_code();
+        assert_eq!(refused(ErrorCode::UnknownStream), REFUSED);
+        assert_eq!(refused(ErrorCode::NotAdmitted), REFUSED);
+        assert_eq!(refused(ErrorCode::Unavailable), FAILED);
+        assert_eq!(Failure::from(Error::BrokerGone).exit_code(), FAILED);
+        assert_eq!(Failure::from(Error::NoBroker { tried: Vec::new() }).exit_code(), FAILED);
+        assert_eq!(Failure::BadFrames(1).exit_code(), FAILED);
+    }
+
+    #[test]
+    fn a_broker_of_another_user_is_trusted_by_an_option() {
+        let attempt = Attempt { path: "/x".into(), reason: Unreachable::WrongServer { uid: 7 } };
+        let failure = no_connection(Error::NoBroker { tried: vec![attempt] });
+        assert!(failure.to_string().ends_with("--server-uid 7"), "{failure}");
+        assert_eq!(failure.exit_code(), REFUSED);
+    }
+}

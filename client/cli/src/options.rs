@@ -1,0 +1,297 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use framebroker_client::{Delivery, Policy, Predictive, Start, WaitMode};
+use framebroker_protocol::HOLD_LIMIT;
+
+/// Lists, watches and saves the streams of a framebroker.
+///
+/// Exit codes: 0 fine; 1 bad frames, or something failed; 2 the command line is wrong, or the broker refused.
+#[derive(Debug, Parser)]
+#[command(name = "framectl", version, max_term_width = 120)]
+pub struct Options {
+    /// For all commands.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of all commands.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The broker's socket [default: $FRAMEBROKER_SOCKET, else the first of $XDG_RUNTIME_DIR/framebroker.sock,
+    /// /run/framebroker/broker.sock and /tmp/framebroker-$UID/broker.sock on which a broker answers]
+    #[arg(long, value_name = "PATH", global = true)]
+    pub socket: Option<PathBuf>,
+    /// Print JSON on standard output, and nothing else [default: text for people]
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Trust a broker that runs as this user; may be given more than once [default: only this user's and root's]
+    #[arg(long, value_name = "UID", global = true)]
+    pub server_uid: Vec<u32>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List the streams
+    List,
+    /// Show statistics: buffers and frames of each stream, who holds which segment, and the other clients
+    Stats(StatsOptions),
+    /// Receive a stream's frames; print rate, latency and losses once a second, and all of it at the end
+    Watch(WatchOptions),
+    /// Write a stream's next frames as PNG files
+    Save(SaveOptions),
+}
+
+impl Command {
+    /// The command's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Stats(_) => "stats",
+            Self::Watch(_) => "watch",
+            Self::Save(_) => "save",
+        }
+    }
+}
+
+/// Options of `stats`.
+#[derive(Debug, Args)]
+pub struct StatsOptions {
+    /// Only this stream and its readers [default: all]
+    pub stream: Option<String>,
+}
+
+/// Options of `watch`.
+#[derive(Debug, Args)]
+pub struct WatchOptions {
+    /// The stream, as in cam0
+    pub stream: String,
+    /// End after so many frames [default: go on until the stream ends]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// Which frames
+    #[arg(long, value_enum, default_value_t)]
+    pub policy: PolicyChoice,
+    /// By which way they come
+    #[arg(long, value_enum, default_value_t)]
+    pub delivery: DeliveryChoice,
+    /// With which frame to begin
+    #[arg(long, value_enum, default_value_t)]
+    pub start: StartChoice,
+    /// How to wait with shared delivery: block, spin (a whole core), spin-then-block[=US] (spins for 50 µs, or so many,
+    /// before it blocks), or predictive (sleeps until shortly before the next frame is due, then spins)
+    #[arg(long, value_name = "MODE", default_value = "block", value_parser = wait_mode)]
+    pub wait_mode: WaitMode,
+    /// Frames the broker shall grant this reader at once, 1 to 64; with socket delivery so many may be on their way
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=HOLD_LIMIT as i64))]
+    pub max_held: u32,
+    /// Check every byte of every frame; for streams of the test pattern [default: do not]
+    #[arg(long)]
+    pub verify: bool,
+    /// Go on with the next broker when this one dies or ends [default: end with it]
+    #[arg(long)]
+    pub reconnect: bool,
+    /// Give up when no frame comes for so many seconds [default: wait]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+/// Options of `save`.
+#[derive(Debug, Args)]
+pub struct SaveOptions {
+    /// The stream, as in cam0
+    pub stream: String,
+    /// The file; with --count above 1 each name gets the frame's sequence: FILE-000042.png
+    #[arg(value_name = "FILE.png")]
+    pub file: PathBuf,
+    /// Frames to save, in order; those that come while one is being written may be missed
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: u64,
+    /// Give up when no frame comes for so many seconds [default: wait]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+/// [`Policy`] on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum PolicyChoice {
+    /// All in order; frames that were overwritten too early are lost
+    #[default]
+    Sequential,
+    /// The newest; those passed over are skipped
+    Latest,
+    /// All in order, and the ring waits within a bound
+    Lossless,
+    /// Only frames published after they were asked for
+    Upcoming,
+}
+
+/// [`Delivery`] on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum DeliveryChoice {
+    /// Through the ring in shared memory
+    #[default]
+    Shared,
+    /// By a message for each frame
+    Socket,
+}
+
+/// [`Start`] on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum StartChoice {
+    /// The first that is published from now on
+    #[default]
+    Next,
+    /// The oldest that can still be read
+    Oldest,
+}
+
+impl From<PolicyChoice> for Policy {
+    fn from(choice: PolicyChoice) -> Self {
+        match choice {
+            PolicyChoice::Sequential => Self::Sequential,
+            PolicyChoice::Latest => Self::Latest,
+            PolicyChoice::Lossless => Self::Lossless,
+            PolicyChoice::Upcoming => Self::Upcoming,
+        }
+    }
+}
+
+impl From<DeliveryChoice> for Delivery {
+    fn from(choice: DeliveryChoice) -> Self {
+        match choice {
+            DeliveryChoice::Shared => Self::Shared,
+            DeliveryChoice::Socket => Self::Socket,
+        }
+    }
+}
+
+impl From<StartChoice> for Start {
+    fn from(choice: StartChoice) -> Self {
+        match choice {
+            StartChoice::Next => Self::Next,
+            StartChoice::Oldest => Self::Oldest,
+        }
+    }
+}
+
+/// What `spin-then-block` spins for unless it is told.
+const DEFAULT_SPIN: Duration = Duration::from_micros(50);
+
+fn wait_mode(text: &str) -> Result<WaitMode, String> {
+    let advice = || "block, spin, spin-then-block[=MICROSECONDS] or predictive will do".to_owned();
+    match text.split_once('=') {
+        None => match text {
+            "block" => Ok(WaitMode::Block),
+            "spin" => Ok(WaitMode::Spin),
+            "spin-then-block" => Ok(WaitMode::SpinThenBlock(DEFAULT_SPIN)),
+            "predictive" => Ok(WaitMode::Predictive(Predictive::default())),
+            _ => Err(advice()),
+        },
+        // A 32-bit number of microseconds is more than an hour, and no sum with it overflows.
+        Some(("spin-then-block", us)) => match us.parse::<u32>() {
+            Ok(us) => Ok(WaitMode::SpinThenBlock(Duration::from_micros(us.into()))),
+            Err(_not_a_number) => Err(advice()),
+        },
+        Some(_) => Err(advice()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.filter(|duration| !duration.is_zero()).ok_or_else(|| "a number of seconds above 0 will do".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, String> {
+        Options::try_parse_from(line.split(' ')).map_err(|error| error.to_string())
+    }
+
+    fn watch(line: &str) -> WatchOptions {
+        match parse(line).unwrap().command {
+            Command::Watch(watch) => watch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        for line in ["framectl --json --socket /x list", "framectl list --json --socket /x"] {
+            let options = parse(line).unwrap();
+            assert!(options.global.json, "{line}");
+            assert_eq!(options.global.socket, Some(PathBuf::from("/x")), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_plain_watch_is_sequential_shared_and_blocking() {
+        let watch = watch("framectl watch cam0");
+        assert_eq!(Policy::from(watch.policy), Policy::Sequential);
+        assert_eq!(Delivery::from(watch.delivery), Delivery::Shared);
+        assert_eq!(Start::from(watch.start), Start::Next);
+        assert_eq!((watch.wait_mode, watch.max_held), (WaitMode::Block, 1));
+        assert_eq!((watch.count, watch.timeout), (None, None));
+    }
+
+    #[test]
+    fn wait_modes() {
+        let mode = |text: &str| watch(&format!("framectl watch cam0 --wait-mode {text}")).wait_mode;
+        assert_eq!(mode("spin"), WaitMode::Spin);
+        assert_eq!(mode("spin-then-block"), WaitMode::SpinThenBlock(DEFAULT_SPIN));
+        assert_eq!(mode("spin-then-block=7"), WaitMode::SpinThenBlock(Duration::from_micros(7)));
+        assert_eq!(mode("predictive"), WaitMode::Predictive(Predictive::default()));
+    }
+
+    #[test]
+    fn wrong_values_are_answered_with_what_would_do() {
+        for (line, advice) in [
+            ("framectl", "Usage"),
+            ("framectl watch", "<STREAM>"),
+            ("framectl watch cam0 --wait-mode sleep", "spin-then-block"),
+            ("framectl watch cam0 --wait-mode spin=3", "spin-then-block[=MICROSECONDS]"),
+            ("framectl watch cam0 --wait-mode spin-then-block=-1", "MICROSECONDS"),
+            ("framectl watch cam0 --policy newest", "latest"),
+            ("framectl watch cam0 --max-held 0", "1..=64"),
+            ("framectl watch cam0 --max-held 65", "1..=64"),
+            ("framectl watch cam0 --count 0", "--count"),
+            ("framectl watch cam0 --timeout 0", "above 0"),
+            ("framectl watch cam0 --timeout inf", "above 0"),
+            ("framectl save cam0", "<FILE.png>"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert!(error.contains(advice), "{line}: {error}");
+        }
+    }
+
+    /// Goal: --help shows every default. Method: each option's help names one, or a list of values does.
+    #[test]
+    fn help_shows_every_default() {
+        let mut command = Options::command();
+        command.build();
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            for argument in sub.get_arguments().filter(|argument| argument.get_long().is_some()) {
+                let name = argument.get_id().as_str();
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                let shows = !argument.get_default_values().is_empty() || help.contains("[default: ");
+                assert!(shows || matches!(name, "help" | "version"), "{} --{name}: {help}", sub.get_name());
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Statistics for people.
+
+use std::fmt;
+
+use super::view::{ClientView, HolderView, Report, StreamView, SubscriptionView, TimingView};
+use crate::console::plain;
+use crate::table::{Table, numbers, words};
+use crate::units::{duration, megabytes};
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.streams.is_empty() {
+            writeln!(f, "this broker has no streams")?;
+        }
+        for stream in &self.streams {
+            writeln!(f, "{stream}")?;
+        }
+        write!(f, "{}", clients(&self.clients))
+    }
+}
+
+impl fmt::Display for StreamView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "stream {}", self.name)?;
+        writeln!(f, "  total allocated {}, total freed {}", self.total_allocated, self.total_freed)?;
+        writeln!(f, "  active buffers {}, max buffers {}", self.active_buffers, self.max_buffers)?;
+        let Self { current_mb, peak_mb, mapped_mb, .. } = self;
+        writeln!(f, "  current memory {current_mb:.1} MB, peak memory {peak_mb:.1} MB, mapped {mapped_mb:.1} MB")?;
+        let Self { grabbed, published, incomplete, lost_at_camera, starved, .. } = self;
+        writeln!(
+            f,
+            "  frames: {grabbed} grabbed, {published} published, {incomplete} incomplete, {lost_at_camera} lost at camera, {starved} starved"
+        )?;
+        let packets = &self.packets;
+        writeln!(
+            f,
+            "  packets: {} resent, {} missing; frames given up by the driver: {}",
+            packets.resent, packets.missing, packets.failed_frames
+        )?;
+        let timings = &self.timings;
+        for (what, timing) in
+            [("allocate", &timings.allocate), ("publish", &timings.publish), ("retire", &timings.retire)]
+        {
+            writeln!(f, "  {what}: {timing}")?;
+        }
+        write!(f, "{}", self.segment_table())
+    }
+}
+
+impl fmt::Display for TimingView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} times, mean {}, max {}", self.count, duration(self.mean_us), duration(self.max_us))
+    }
+}
+
+impl StreamView {
+    fn segment_table(&self) -> Table {
+        let mut table =
+            Table::new(&[numbers("CONTEXT"), numbers("MB"), words("STATE"), numbers("USED"), words("HELD BY")]);
+        for segment in &self.segments {
+            table.row([
+                segment.context.to_string(),
+                format!("{:.1}", megabytes(segment.bytes)),
+                segment.state.to_owned(),
+                segment.usage_count.to_string(),
+                segment.held_by.iter().map(HolderView::to_string).collect::<Vec<_>>().join(", "),
+            ]);
+        }
+        table
+    }
+}
+
+impl fmt::Display for HolderView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", plain(&self.name), self.pid)
+    }
+}
+
+/// A row per subscription; one for a client that has none.
+fn clients(clients: &[ClientView]) -> String {
+    if clients.is_empty() {
+        return "no clients\n".to_owned();
+    }
+    let mut table = Table::new(&[
+        words("CLIENT"),
+        numbers("PID"),
+        numbers("UID"),
+        words("STREAM"),
+        words("POLICY"),
+        words("DELIVERY"),
+        numbers("RECEIVED"),
+        numbers("LOST"),
+        numbers("SKIPPED"),
+        numbers("HELD"),
+    ]);
+    for client in clients {
+        let identity = [plain(&client.name), client.pid.to_string(), client.uid.to_string()];
+        if client.subscriptions.is_empty() {
+            table.row(identity.clone());
+        }
+        for subscription in &client.subscriptions {
+            table.row(identity.iter().cloned().chain(cells(subscription)));
+        }
+    }
+    table.to_string()
+}
+
+fn cells(subscription: &SubscriptionView) -> [String; 7] {
+    [
+        subscription.stream.clone(),
+        subscription.policy.to_owned(),
+        subscription.delivery.to_owned(),
+        subscription.received.to_string(),
+        subscription.lost.to_string(),
+        subscription.skipped.to_string(),
+        format!("{}/{}", subscription.held, subscription.max_held),
+    ]
+}

@@ -1,0 +1,205 @@
+//! Statistics as `--json` shows them.
+
+use framebroker_client::stats::{
+    ClientStats, Holder, SegmentState, SegmentStats, StreamStats, SubscriptionStats, Timing,
+};
+use framebroker_client::{Delivery, Policy};
+use serde::Serialize;
+
+use crate::units::{megabytes, microseconds};
+
+/// All that is printed.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    pub streams: Vec<StreamView>,
+    pub clients: Vec<ClientView>,
+}
+
+/// A stream. Memory is payload asked for, in MB of 2^20 bytes, but for `mapped_mb`, which is what it takes in pages.
+#[derive(Debug, Serialize)]
+pub struct StreamView {
+    pub name: String,
+    pub total_allocated: u64,
+    pub total_freed: u64,
+    pub active_buffers: u64,
+    pub max_buffers: u64,
+    pub current_mb: f64,
+    pub peak_mb: f64,
+    pub mapped_mb: f64,
+    pub grabbed: u64,
+    pub published: u64,
+    pub incomplete: u64,
+    pub lost_at_camera: u64,
+    pub starved: u64,
+    pub packets: Packets,
+    pub timings: Timings,
+    pub segments: Vec<SegmentView>,
+}
+
+/// What the driver counts.
+#[derive(Debug, Serialize)]
+pub struct Packets {
+    pub resent: u64,
+    pub missing: u64,
+    pub failed_frames: u64,
+}
+
+/// How long things took.
+#[derive(Debug, Serialize)]
+pub struct Timings {
+    pub allocate: TimingView,
+    pub publish: TimingView,
+    pub retire: TimingView,
+}
+
+/// How often something was done, and how long it took.
+#[derive(Debug, Serialize)]
+pub struct TimingView {
+    pub count: u64,
+    pub mean_us: f64,
+    pub max_us: f64,
+}
+
+/// A segment.
+#[derive(Debug, Serialize)]
+pub struct SegmentView {
+    /// Buffer context: 1000 + index.
+    pub context: u32,
+    pub bytes: u64,
+    pub allocated_realtime_ns: u64,
+    pub state: &'static str,
+    pub usage_count: u64,
+    pub held_by: Vec<HolderView>,
+}
+
+/// Who holds a segment's frame.
+#[derive(Debug, Serialize)]
+pub struct HolderView {
+    pub client: u64,
+    pub name: String,
+    pub pid: u32,
+    pub uid: u32,
+}
+
+/// A client.
+#[derive(Debug, Serialize)]
+pub struct ClientView {
+    pub id: u64,
+    pub name: String,
+    pub pid: u32,
+    pub uid: u32,
+    pub subscriptions: Vec<SubscriptionView>,
+}
+
+/// What a client reads.
+#[derive(Debug, Serialize)]
+pub struct SubscriptionView {
+    pub id: u32,
+    pub stream: String,
+    pub policy: &'static str,
+    pub delivery: &'static str,
+    pub received: u64,
+    pub lost: u64,
+    pub skipped: u64,
+    pub held: u32,
+    pub max_held: u32,
+}
+
+impl StreamView {
+    pub fn new(stats: &StreamStats, segments: &[SegmentStats]) -> Self {
+        Self {
+            name: stats.name.to_string(),
+            total_allocated: stats.total_allocated,
+            total_freed: stats.total_freed,
+            active_buffers: stats.active_buffers,
+            max_buffers: stats.max_buffers,
+            current_mb: megabytes(stats.current_bytes),
+            peak_mb: megabytes(stats.peak_bytes),
+            mapped_mb: megabytes(stats.mapped_bytes),
+            grabbed: stats.grabbed,
+            published: stats.published,
+            incomplete: stats.incomplete,
+            lost_at_camera: stats.lost_at_camera,
+            starved: stats.starved,
+            packets: Packets {
+                resent: stats.resent_packets,
+                missing: stats.missing_packets,
+                failed_frames: stats.failed_frames,
+            },
+            timings: Timings {
+                allocate: stats.allocate.into(),
+                publish: stats.publish.into(),
+                retire: stats.retire.into(),
+            },
+            segments: segments.iter().map(SegmentView::from).collect(),
+        }
+    }
+}
+
+impl From<Timing> for TimingView {
+    fn from(timing: Timing) -> Self {
+        Self { count: timing.count, mean_us: microseconds(timing.mean_ns), max_us: microseconds(timing.max_ns) }
+    }
+}
+
+impl From<&SegmentStats> for SegmentView {
+    fn from(stats: &SegmentStats) -> Self {
+        Self {
+            context: stats.context,
+            bytes: stats.bytes,
+            allocated_realtime_ns: stats.allocated_realtime_ns,
+            state: match stats.state {
+                SegmentState::Queued => "queued",
+                SegmentState::Published => "published",
+                SegmentState::Held => "held",
+                SegmentState::Quarantined => "quarantined",
+            },
+            usage_count: stats.usage_count,
+            held_by: stats.held_by.iter().map(HolderView::from).collect(),
+        }
+    }
+}
+
+impl From<&Holder> for HolderView {
+    fn from(holder: &Holder) -> Self {
+        Self { client: holder.client.0, name: holder.name.to_string(), pid: holder.pid, uid: holder.uid }
+    }
+}
+
+impl ClientView {
+    /// A client with those of its subscriptions whose stream is wanted.
+    pub fn new(stats: ClientStats, is_wanted: impl Fn(&str) -> bool) -> Self {
+        let wanted = stats.subscriptions.iter().filter(|subscription| is_wanted(subscription.stream.as_str()));
+        Self {
+            id: stats.id.0,
+            name: stats.name.to_string(),
+            pid: stats.pid,
+            uid: stats.uid,
+            subscriptions: wanted.map(SubscriptionView::from).collect(),
+        }
+    }
+}
+
+impl From<&SubscriptionStats> for SubscriptionView {
+    fn from(stats: &SubscriptionStats) -> Self {
+        Self {
+            id: stats.id.0,
+            stream: stats.stream.to_string(),
+            policy: match stats.policy {
+                Policy::Sequential => "sequential",
+                Policy::Latest => "latest",
+                Policy::Lossless => "lossless",
+                Policy::Upcoming => "upcoming",
+            },
+            delivery: match stats.delivery {
+                Delivery::Shared => "shared",
+                Delivery::Socket => "socket",
+            },
+            received: stats.received,
+            lost: stats.lost,
+            skipped: stats.skipped,
+            held: stats.held,
+            max_held: stats.max_held,
+        }
+    }
+}

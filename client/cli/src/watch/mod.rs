@@ -1,0 +1,172 @@
+//! `framectl watch`.
+
+mod latency;
+mod progress;
+mod summary;
+mod tally;
+mod verify;
+
+use std::time::Instant;
+
+use framebroker_client::{Broker, Content, Frame, Subscription};
+
+use self::progress::Progress;
+use self::summary::Summary;
+use self::tally::Tally;
+use self::verify::Verifier;
+use crate::console::{complain, print_json};
+use crate::failure::Failure;
+use crate::options::WatchOptions;
+use crate::receive::{Received, Receiver, Stop};
+
+/// Bad frames named on standard error; more are only counted.
+const BAD_FRAMES_NAMED: u64 = 10;
+
+/// Receives until the count is reached, the stream ends or a signal comes; then prints what there was.
+pub fn run(broker: Broker, options: &WatchOptions, json: bool) -> Result<(), Failure> {
+    let stop = Stop::on_signals()?;
+    let subscription = subscribe(broker, options)?;
+    let mut watch = Watch {
+        verifier: options.verify.then(Verifier::default),
+        progress: (!json).then(|| Progress::begin(&options.stream, Instant::now())),
+        receiver: Receiver::new(subscription, options.timeout),
+        tally: Tally::default(),
+        reconnects: 0,
+        is_demoted: false,
+    };
+    let ended = watch.receive(options.count, &stop);
+    watch.conclude(ended)
+}
+
+/// The subscription has a connection of its own; that for questions ends here.
+fn subscribe(broker: Broker, options: &WatchOptions) -> Result<Subscription, Failure> {
+    let subscription = broker
+        .subscribe(&options.stream)
+        .policy(options.policy.into())
+        .delivery(options.delivery.into())
+        .start(options.start.into())
+        .wait_mode(options.wait_mode)
+        .max_held(options.max_held)
+        .reconnect(options.reconnect)
+        .open()?;
+    if options.verify {
+        check_verifiable(&subscription)?;
+    }
+    Ok(subscription)
+}
+
+fn check_verifiable(subscription: &Subscription) -> Result<(), Failure> {
+    let info = subscription.stream_info();
+    match info.content {
+        Content::Pattern => Ok(()),
+        Content::Opaque => {
+            Err(Failure::NotVerifiable { stream: info.name.to_string(), source_kind: info.source.to_string() })
+        }
+    }
+}
+
+/// A watch under way.
+#[derive(Debug)]
+struct Watch {
+    receiver: Receiver,
+    tally: Tally,
+    verifier: Option<Verifier>,
+    /// None with `--json`.
+    progress: Option<Progress>,
+    reconnects: u64,
+    is_demoted: bool,
+}
+
+impl Watch {
+    fn receive(&mut self, count: Option<u64>, stop: &Stop) -> Result<(), Failure> {
+        while !stop.is_set() && count.is_none_or(|count| self.tally.received < count) {
+            match self.receiver.next()? {
+                Received::Frame(frame) => self.take(&frame)?,
+                Received::Refused(reason) => self.reject(&reason)?,
+                Received::Nothing => {}
+                Received::Ended(reason) if self.progress.is_some() => {
+                    return self.say(&format!("the stream has ended: {reason}"));
+                }
+                Received::Ended(_) => return Ok(()),
+            }
+            self.notice_demotion()?;
+            if let Some(progress) = &mut self.progress {
+                progress.tick(&mut self.tally, self.receiver.subscription())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, frame: &Frame) -> Result<(), Failure> {
+        // First of all: what is done with the frame takes time that is not the broker's.
+        let age = frame.age();
+        self.tally.add(age, frame.data().len(), Instant::now());
+        if self.receiver.subscription().reconnects() != self.reconnects {
+            self.begin_anew()?;
+        }
+        let Some(verifier) = &mut self.verifier else { return Ok(()) };
+        self.tally.verified += 1;
+        let Err(fault) = verifier.check(frame.context(), frame.header(), frame.data()) else { return Ok(()) };
+        let (context, buffer) = (frame.context(), frame.buffer_context());
+        self.reject(&format!("bad frame: context {context} (sequence {}), buffer {buffer}: {fault}", frame.sequence()))
+    }
+
+    fn reject(&mut self, reason: &str) -> Result<(), Failure> {
+        self.tally.bad += 1;
+        if self.tally.bad <= BAD_FRAMES_NAMED {
+            self.say(reason)?;
+        }
+        if self.tally.bad == BAD_FRAMES_NAMED {
+            self.say("further bad frames are only counted")?;
+        }
+        Ok(())
+    }
+
+    /// Another broker: sequences begin anew, and its source may be another.
+    fn begin_anew(&mut self) -> Result<(), Failure> {
+        self.reconnects = self.receiver.subscription().reconnects();
+        self.say(&format!("goes on with another broker (reconnection {})", self.reconnects))?;
+        if let Some(verifier) = &mut self.verifier {
+            verifier.begin_anew();
+            check_verifiable(self.receiver.subscription())?;
+        }
+        Ok(())
+    }
+
+    fn notice_demotion(&mut self) -> Result<(), Failure> {
+        match self.receiver.subscription().demotion_reason() {
+            Some(reason) if !self.is_demoted => {
+                let news = format!("no longer lossless: {reason}");
+                self.is_demoted = true;
+                self.say(&news)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says something on standard error, on a line of its own.
+    fn say(&mut self, what: &str) -> Result<(), Failure> {
+        if let Some(progress) = &mut self.progress {
+            progress.make_room()?;
+        }
+        complain(&what);
+        Ok(())
+    }
+
+    /// Prints the end, whatever led to it. Bad frames weigh more than what came after them.
+    fn conclude(mut self, ended: Result<(), Failure>) -> Result<(), Failure> {
+        let summary = Summary::new(&self.tally, self.receiver.subscription());
+        let printed = match &mut self.progress {
+            Some(progress) => progress.end(&summary),
+            None => print_json(&summary),
+        };
+        let result = ended.and(printed);
+        if self.tally.bad == 0 {
+            return result;
+        }
+        if let Err(failure) = &result {
+            complain(failure);
+        }
+        Err(Failure::BadFrames(self.tally.bad))
+    }
+}

