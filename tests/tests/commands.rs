@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use framebroker_tests::broker::run;
 use framebroker_tests::process::Process;
@@ -77,15 +77,20 @@ fn framectl_says_what_is_wrong() {
     );
 }
 
-/// Goal: a bad frame is found. Method: a broker whose memory is changed from outside, which only root can do: one byte of a
-/// frame that is being verified.
+/// Goal: a bad frame is found. Method: while the consumer is stopped with frames before it, and the broker too, one byte of
+/// every segment is changed through the broker's memory, which only root can do.
 #[test]
 fn watch_finds_a_single_wrong_byte() {
     let broker = Broker::start("--segments 8 --fps 100 --width 640 --height 480");
     let mut watch = Process::start(framectl(&broker, "watch cam0 --verify --json").stderr(std::process::Stdio::null()));
     wait_for("the consumer", PATIENCE, || broker.client(watch.pid()));
-    spoil_a_segment(broker.pid());
-    std::thread::sleep(Duration::from_millis(500));
+    watch.signal(Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(300));
+    broker.signal(Signal::SIGSTOP);
+    spoil_every_segment(broker.pid());
+    watch.signal(Signal::SIGCONT);
+    std::thread::sleep(Duration::from_millis(300));
+    broker.signal(Signal::SIGCONT);
     watch.signal(Signal::SIGINT);
     let line: Value = serde_json::from_str(&watch.rest(PATIENCE).join("")).unwrap();
     assert!(line["bad"].as_u64().unwrap() > 0, "{line}");
@@ -93,15 +98,15 @@ fn watch_finds_a_single_wrong_byte() {
     broker.end_clean();
 }
 
-/// Writes again and again for a while, since the pattern is written again with every frame.
-fn spoil_a_segment(pid: u32) {
+fn spoil_every_segment(pid: u32) {
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
-    let line = maps.lines().find(|line| line.contains("framebroker-segment-0")).expect("the first segment");
-    let address = u64::from_str_radix(line.split('-').next().unwrap(), 16).unwrap();
     let memory = std::fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/mem")).unwrap();
-    let end = Instant::now() + Duration::from_millis(700);
-    while Instant::now() < end {
-        std::os::unix::fs::FileExt::write_at(&memory, &[0xEE], address + 1000).unwrap();
+    let segments: Vec<&str> = maps.lines().filter(|line| line.contains("framebroker-segment")).collect();
+    assert!(segments.len() >= 8, "{maps}");
+    for line in segments {
+        let address = u64::from_str_radix(line.split('-').next().unwrap(), 16).unwrap();
+        // Neighbours differ by one in the pattern: two alike are wrong.
+        std::os::unix::fs::FileExt::write_at(&memory, &[0xEE, 0xEE], address + 1000).unwrap();
     }
 }
 
