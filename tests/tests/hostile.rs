@@ -160,9 +160,15 @@ fn silent_and_deaf_clients_are_dropped() {
     let bytes = encode(&Request { id: 9, body: Ask::Stats { of: StatsOf::Streams, from: 0 } }).unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     while deaf.channel().try_send(&bytes, &[]).is_ok() && Instant::now() < deadline {}
-    beside.noticed_nothing();
     let broker_still_answers = broker.connect().ping().unwrap();
     assert!(broker_still_answers < Duration::from_secs(1));
+    wait_for("the broker to lose patience", Duration::from_secs(20), || broker.log().contains("TooSlow").then_some(()));
+    let last = wait_for("the reason", Duration::from_secs(5), || match deaf.hear() {
+        Heard::Message(reply, _) => matches!(reply.body, Tell::Error { .. }).then_some(reply.body),
+        Heard::End => panic!("closed without a word"),
+    });
+    assert!(matches!(&last, Tell::Error { code: ErrorCode::TooSlow, .. }), "{last:?}");
+    beside.noticed_nothing();
     drop((silent, deaf));
     broker.end_clean();
 }

@@ -20,16 +20,20 @@ use crate::stream::owed::Process;
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 /// Messages a client may leave unread beyond what its socket buffer holds.
 const UNREAD_LIMIT: usize = 64;
+/// How long a client may read nothing while messages wait for it.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that has not answered descriptors with `Mapped` for this time may lose its session when others need its share
 /// of what all may have in flight.
 const MAPPED_TIMEOUT: Duration = Duration::from_secs(5);
 /// A session that failed stays this long, unless the client closes it first: closed earlier, with messages of the client
 /// unread, the kernel would show the client an error in place of the reason.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(5);
 /// The subscriptions that one session can have, one after the other: their numbers fit in a poll token.
 pub const LAST_SUBSCRIPTION: u32 = 0xff_ffff;
 /// How long a closed connection waits for its process to be seen dead. Later, it lives and may still read what it held.
 const DYING: Duration = Duration::from_millis(50);
+
+const NOT_READ: &str = "you do not read what you are sent; read the socket as it becomes readable";
 
 /// A client's connection.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub struct Session {
     wants_room: bool,
     channel: Channel,
     output: VecDeque<Vec<u8>>,
+    /// Until when the client may read nothing, if messages wait for it.
+    unread_deadline: Option<Instant>,
     next_subscription: u32,
 }
 
@@ -104,6 +110,7 @@ impl Session {
             wants_room: false,
             channel,
             output: VecDeque::new(),
+            unread_deadline: None,
             next_subscription: 1,
         }
     }
@@ -119,7 +126,7 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Strange { deadline } | Phase::Dying { deadline } | Phase::Failed { deadline } => Some(deadline),
-            Phase::Open => None,
+            Phase::Open => self.unread_deadline,
         }
     }
 
@@ -132,7 +139,8 @@ impl Session {
             Phase::Strange { .. } => {
                 self.fail(ErrorCode::NoHello, "Hello did not come in time; it must be the first message");
             }
-            Phase::Open | Phase::Dying { .. } | Phase::Failed { .. } => {}
+            Phase::Open => self.fail(ErrorCode::TooSlow, NOT_READ),
+            Phase::Dying { .. } | Phase::Failed { .. } => {}
         }
     }
 
@@ -213,8 +221,7 @@ impl Session {
             return;
         }
         if self.output.len() >= UNREAD_LIMIT {
-            return self
-                .fail(ErrorCode::TooSlow, "you do not read what you are sent; read the socket as it becomes readable");
+            return self.fail(ErrorCode::TooSlow, NOT_READ);
         }
         self.output.push_back(bytes);
         self.flush();
@@ -266,8 +273,14 @@ impl Session {
     pub fn flush(&mut self) {
         while let Some(bytes) = self.output.front() {
             match self.channel.try_send(bytes, &[]) {
-                Ok(()) => drop(self.output.pop_front()),
-                Err(ChannelError::WouldBlock) => return,
+                Ok(()) => {
+                    self.output.pop_front();
+                    self.unread_deadline = None;
+                }
+                Err(ChannelError::WouldBlock) => {
+                    self.unread_deadline.get_or_insert_with(|| Instant::now() + UNREAD_TIMEOUT);
+                    return;
+                }
                 Err(_closed) => return self.begin_dying(),
             }
         }
