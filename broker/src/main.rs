@@ -7,14 +7,19 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use framebroker::config::Config;
 use framebroker::run::{self, RunError};
+use tracing_appender::non_blocking::WorkerGuard;
 
 fn main() -> ExitCode {
     let config = Config::parse();
     if let Err(advice) = config.check() {
         <Config as clap::CommandFactory>::command().error(ErrorKind::ArgumentConflict, advice).exit();
     }
-    log_to_stderr();
-    let ended = if config.list { run::list(&config) } else { run::run(&config) };
+    // Signals are blocked before there is a second thread, which the log has.
+    let prepared = if config.list { Ok(()) } else { run::prepare_process() };
+    let log = log_to_stderr();
+    let ended = prepared.and_then(|()| if config.list { run::list(&config) } else { run::run(&config) });
+    // Written out before what is said last.
+    drop(log);
     match ended {
         Ok(report) => {
             // Whoever closed our standard output does not want it.
@@ -29,11 +34,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// What is logged is chosen by `RUST_LOG`, as in `RUST_LOG=debug`.
-fn log_to_stderr() {
+/// What is logged is chosen by `RUST_LOG`, as in `RUST_LOG=debug`. A thread of its own writes it, so that a standard error that
+/// nobody reads holds up nothing; what it cannot take in time is left out.
+fn log_to_stderr() -> WorkerGuard {
     let filter = tracing_subscriber::EnvFilter::builder()
         .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
         .from_env_lossy();
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal).init();
+    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(terminal).init();
+    guard
 }

@@ -98,12 +98,11 @@ pub fn list(config: &Config) -> Result<Report, RunError> {
     Ok(Report::Cameras(cameras(config)?))
 }
 
-/// Serves one stream until a signal comes or it has ended.
+/// Serves one stream until a signal comes or it has ended. After [`prepare_process`].
 ///
 /// # Errors
 /// Says what to do.
 pub fn run(config: &Config) -> Result<Report, RunError> {
-    prepare_process()?;
     let access = Access::of(config);
     // First: a second broker must not take the camera before it learns that it is the second.
     let listener = Listener::open(config.socket.as_deref(), access.is_shared())?;
@@ -126,8 +125,11 @@ fn system(what: &'static str) -> impl Fn(Errno) -> RunError {
     move |source| RunError::System { what, source: source.into() }
 }
 
-/// What holds for the whole process, before it has a second thread.
-fn prepare_process() -> Result<(), RunError> {
+/// What holds for the whole process: to be called before it has a second thread.
+///
+/// # Errors
+/// The kernel's word.
+pub fn prepare_process() -> Result<(), RunError> {
     // They are read from a descriptor; threads inherit that they are blocked.
     end_signals().thread_block().map_err(system("block signals"))?;
     // A process that may not ptrace the broker cannot open its memory through /proc either.

@@ -12,6 +12,9 @@ use nix::sys::socket::{
 
 use crate::limits::{MESSAGE_BYTES, MESSAGE_FDS};
 
+/// Descriptors that the kernel delivers with one message: there is room for all, so that none is installed unseen.
+const MOST_FDS: usize = 253;
+
 /// One end of a connection.
 #[derive(Debug)]
 pub struct Channel(OwnedFd);
@@ -87,6 +90,16 @@ impl Channel {
         let _gone = shutdown(self.0.as_raw_fd(), Shutdown::Write);
     }
 
+    /// Whether the peer has received all that was sent.
+    #[must_use]
+    #[expect(unsafe_code, reason = "the ioctl has no safe interface")]
+    pub fn is_all_received(&self) -> bool {
+        let mut unreceived: libc::c_int = 0;
+        // SAFETY: SIOCOUTQ (under its older name) writes one int, which outlives the call.
+        let asked = unsafe { libc::ioctl(self.0.as_raw_fd(), libc::TIOCOUTQ, &raw mut unreceived) };
+        asked == 0 && unreceived == 0
+    }
+
     fn send_with(&self, bytes: &[u8], fds: &[BorrowedFd<'_>], flags: MsgFlags) -> Result<(), ChannelError> {
         let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&raw)];
@@ -113,7 +126,6 @@ impl Channel {
         let (len, flags, fds) = loop {
             match recvmsg::<UnixAddr>(self.0.as_raw_fd(), &mut slices, Some(&mut buffer.control), flags) {
                 Ok(message) => {
-                    // A control buffer that was cut still lists what fits: those descriptors are ours to close.
                     let fds = message.cmsgs().map(own).unwrap_or_default();
                     break (message.bytes, message.flags, fds);
                 }
@@ -126,7 +138,7 @@ impl Channel {
         if flags.contains(MsgFlags::MSG_TRUNC) {
             return Err(ChannelError::TooLong);
         }
-        if flags.contains(MsgFlags::MSG_CTRUNC) {
+        if flags.contains(MsgFlags::MSG_CTRUNC) || fds.len() > MESSAGE_FDS {
             return Err(ChannelError::TooManyFds);
         }
         // No message of ours is empty, so an empty one is the end.
@@ -161,7 +173,7 @@ pub struct Buffer {
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self { bytes: vec![0; MESSAGE_BYTES].into_boxed_slice(), control: nix::cmsg_space!([RawFd; MESSAGE_FDS]) }
+        Self { bytes: vec![0; MESSAGE_BYTES].into_boxed_slice(), control: nix::cmsg_space!([RawFd; MOST_FDS]) }
     }
 }
 
@@ -180,5 +192,29 @@ impl From<Channel> for OwnedFd {
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open_files() -> usize {
+        std::fs::read_dir("/proc/self/fd").unwrap().count()
+    }
+
+    #[test]
+    fn descriptors_beyond_the_limit_are_closed() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let (file, mut buffer) = (std::fs::File::open("/dev/null").unwrap(), Buffer::default());
+        let before = open_files();
+        for count in [MESSAGE_FDS + 1, MOST_FDS] {
+            theirs.try_send(&[1], &vec![file.as_fd(); count]).unwrap();
+            assert!(!theirs.is_all_received());
+            assert!(matches!(ours.try_receive(&mut buffer), Err(ChannelError::TooManyFds)));
+            assert!(theirs.is_all_received());
+        }
+        // Other tests of this process open a few files meanwhile.
+        assert!(open_files() < before + MESSAGE_FDS);
     }
 }

@@ -21,6 +21,11 @@ pub enum TextError {
     TooLong(usize),
 }
 
+/// The beginning of a text that may be long.
+fn excerpt(text: &str) -> String {
+    text.chars().take(STREAM_NAME_BYTES).collect()
+}
+
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
@@ -73,7 +78,7 @@ checked_text!(
     |text| {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
         let fits = (1..=STREAM_NAME_BYTES).contains(&text.len()) && text.chars().all(good);
-        if fits { Ok(text) } else { Err(TextError::StreamName(text)) }
+        if fits { Ok(text) } else { Err(TextError::StreamName(excerpt(&text))) }
     }
 );
 
@@ -82,7 +87,7 @@ checked_text!(
     ClientName,
     |text| {
         let fits = (1..=CLIENT_NAME_BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
-        if fits { Ok(text) } else { Err(TextError::ClientName(text)) }
+        if fits { Ok(text) } else { Err(TextError::ClientName(excerpt(&text))) }
     }
 );
 

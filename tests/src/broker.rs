@@ -151,6 +151,32 @@ impl Broker {
         Raw::connect(&self.socket)
     }
 
+    /// Descriptors it has open.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the broker's descriptors").count()
+    }
+
+    /// Checks that its control thread sleeps when nobody wants anything: that it is on a processor for less than a quarter
+    /// of a second.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn must_be_idle(&self) {
+        let time = || {
+            let schedule =
+                std::fs::read_to_string(format!("/proc/{0}/task/{0}/schedstat", self.pid())).expect("its times");
+            schedule.split(' ').next().and_then(|text| text.parse::<u64>().ok()).expect("nanoseconds")
+        };
+        let before = time();
+        std::thread::sleep(Duration::from_secs(1));
+        let busy = Duration::from_nanos(time() - before);
+        assert!(busy < Duration::from_millis(250), "the control thread was busy for {busy:?} of a second");
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);

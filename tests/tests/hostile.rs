@@ -302,6 +302,104 @@ fn a_revoked_reader_never_sees_a_byte_change() {
     broker.end_clean();
 }
 
+/// Goal: where two subscriptions held one frame and end while their process lives, the segment is given up once, and nobody
+/// else ever finds another object under that frame. Method: rounds of two readers that hold the same frames and hang up.
+#[test]
+fn a_frame_held_twice_is_given_up_once() {
+    let broker = Broker::start(SMALL);
+    let beside = Beside::start(&broker);
+    let mut late = Beside::start(&broker);
+    for _ in 0..10 {
+        let intruders = [Intruder::enter(&broker, 1), Intruder::enter(&broker, 1)];
+        let mut readers = intruders.each_ref().map(Intruder::reader);
+        let mut shared = 0;
+        wait_for("frames that both hold", Duration::from_secs(5), || {
+            let newest = intruders[0].pages.stream.context_of(intruders[0].pages.stream.head())?;
+            let both =
+                readers.iter_mut().map(|reader| reader.take_context(newest)).filter(|c| matches!(c, Claim::Held(_)));
+            shared += usize::from(both.count() == 2);
+            (shared == 1).then_some(())
+        });
+        drop(intruders);
+        // A reader that comes now maps whatever object the broker says backs each segment.
+        late.noticed_nothing();
+        late = Beside::start(&broker);
+    }
+    assert_eq!(broker.stats().starved, 0);
+    late.noticed_nothing();
+    beside.noticed_nothing();
+    broker.must_be_idle();
+    broker.end_clean();
+}
+
+/// Goal: ordinary and odd ends of subscriptions leave the control thread asleep and no descriptor open. Method: processes that
+/// hold frames, unsubscribe, drop, hang up, die; messages with more descriptors than allowed.
+#[test]
+fn nothing_is_left_of_clients_that_are_gone() {
+    let broker = Broker::start(SMALL);
+    let holds_left = || broker.connect().streams().unwrap()[0].holds_left;
+    let (before, granted) = (broker.open_files(), holds_left());
+    for delivery in ["shared", "socket"] {
+        for _ in 0..5 {
+            let mut actor = broker.actor();
+            actor.must(&format!("subscribe delivery={delivery}"));
+            assert!(actor.take() > 0);
+            actor.must("drop");
+            assert!(actor.ask("check").starts_with("good"));
+            actor.kill();
+        }
+    }
+    let null = std::fs::File::open("/dev/null").unwrap();
+    for _ in 0..20 {
+        let mut raw = broker.raw();
+        raw.hello();
+        let (subscribed, _) = raw.subscribe(Policy::Sequential, Delivery::Socket, 2);
+        raw.send(Ask::Mapped);
+        wait_for("a frame", Duration::from_secs(5), || match raw.hear() {
+            Heard::Message(reply, _) => matches!(reply.body, Tell::Frame { .. }).then_some(()),
+            Heard::End => panic!("closed"),
+        });
+        raw.send(Ask::Unsubscribe { subscription: subscribed.subscription });
+        let bytes = encode(&Request { id: 1, body: Ask::Ping }).unwrap();
+        raw.channel().try_send(&bytes, &[null.as_fd(); 100]).unwrap();
+        assert_eq!(wait_for_error(&mut raw), ErrorCode::Malformed);
+    }
+    wait_for("descriptors to be closed", Duration::from_secs(10), || (broker.open_files() <= before + 4).then_some(()));
+    assert_eq!(holds_left(), granted, "what was granted has come back");
+    broker.must_be_idle();
+    broker.end_clean();
+}
+
+fn wait_for_error(raw: &mut Raw) -> ErrorCode {
+    wait_for("an error", Duration::from_secs(5), || match raw.hear() {
+        Heard::Message(reply, _) => match reply.body {
+            Tell::Error { code, .. } => Some(code),
+            _ => None,
+        },
+        Heard::End => panic!("closed without a word"),
+    })
+}
+
+/// Goal: a flood of connections that fail keeps nobody else out.
+#[test]
+fn a_flood_of_bad_connections_keeps_nobody_out() {
+    let broker = Broker::start(SMALL);
+    let flood: Vec<Raw> = (0..300)
+        .map(|_| {
+            let raw = broker.raw();
+            raw.channel().send(b"x").unwrap();
+            raw
+        })
+        .collect();
+    let mut honest = broker.actor();
+    honest.must("subscribe");
+    assert!(honest.take() > 0);
+    drop(flood);
+    drop(honest);
+    broker.must_be_idle();
+    broker.end_clean();
+}
+
 /// A copy of mapped memory.
 #[expect(unsafe_code, reason = "the hostile reader maps by itself")]
 fn read(mapping: &framebroker_protocol::shm::Mapping) -> Vec<u8> {

@@ -40,8 +40,12 @@ const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
 /// How long no connection is accepted after one could not be.
 const DEAF: Duration = Duration::from_millis(200);
-/// Refused connections that are kept at once until they have read why.
-const REFUSED_AT_ONCE: usize = 64;
+/// Sessions that failed and are kept at once until their clients have read why.
+const FAILED_AT_ONCE: usize = 64;
+/// Connections accepted before anyone else's turn.
+const ACCEPTED_AT_ONCE: usize = 16;
+/// How soon descriptors are tried again that were too many in flight.
+const DESCRIPTOR_RETRY: Duration = Duration::from_millis(50);
 
 /// How many may come.
 #[derive(Debug, Clone, Copy)]
@@ -68,8 +72,8 @@ pub struct Control {
     next_client: u64,
     /// Descriptors in flight that all clients together may leave unmapped.
     descriptor_budget: usize,
-    /// Some session waits for its share of them.
-    budget_awaited: bool,
+    /// When sessions that wait for their share of them are looked after.
+    descriptor_retry: Option<Instant>,
     /// Until when no connection is accepted, for want of descriptors.
     deaf_until: Option<Instant>,
     buffer: Buffer,
@@ -119,7 +123,7 @@ impl Control {
             next_client: 1,
             // The kernel limits a user's descriptors in flight to its limit on open files; half is left to others.
             descriptor_budget: usize::try_from(open_files / 2).unwrap_or(usize::MAX),
-            budget_awaited: false,
+            descriptor_retry: None,
             deaf_until: None,
             buffer: Buffer::default(),
             ending: None,
@@ -154,7 +158,7 @@ impl Control {
     }
 
     fn accept(&mut self) {
-        loop {
+        for _ in 0..ACCEPTED_AT_ONCE {
             match self.listener.accept() {
                 Ok((channel, peer)) => self.welcome(channel, peer),
                 Err(Errno::EAGAIN) => return,
@@ -192,14 +196,17 @@ impl Control {
         let id = ClientId(self.next_client);
         self.next_client += 1;
         let allowed = self.access.roles(peer);
-        let pidfd = poll::pidfd(peer.pid);
+        let pidfd = match poll::pidfd(peer.pid) {
+            Ok(pidfd) => Some(pidfd),
+            // It connected and died.
+            Err(Errno::ESRCH) => return,
+            // It cannot be seen from here (another PID namespace): only the connection tells of its end.
+            Err(_) => None,
+        };
+        self.make_room();
         let counted = || self.sessions.values().filter(|session| session.counts());
         let of_user = counted().filter(|session| session.peer.uid == peer.uid).count();
         let in_all = counted().count();
-        if self.sessions.len() >= in_all + REFUSED_AT_ONCE {
-            // A flood: they see the connection closed.
-            return;
-        }
         let mut session =
             Session::new(id, channel, peer, pidfd, allowed.unwrap_or(framebroker_protocol::message::Roles::CONSUMER));
         if let Err(errno) = self.poll.add_session(&session) {
@@ -228,6 +235,15 @@ impl Control {
         }
         self.sessions.insert(id, session);
         self.settle(id);
+    }
+
+    /// Sessions that failed stay until the client has read why. In a flood of them the oldest go early.
+    fn make_room(&mut self) {
+        let failed = self.sessions.values().filter(|session| matches!(session.phase, Phase::Failed { .. }));
+        let failed: Vec<ClientId> = failed.map(|session| session.id).collect();
+        for client in failed.iter().take(failed.len().saturating_sub(FAILED_AT_ONCE)) {
+            self.end_session(*client, true);
+        }
     }
 
     fn take_signal(&mut self) {
@@ -273,9 +289,7 @@ impl Control {
     fn next_deadline(&self) -> Option<Instant> {
         let sessions = self.sessions.values().filter_map(Session::deadline).min();
         let drain = self.ending.as_ref().map(|ending| ending.deadline.min(Instant::now() + DRAIN_LOOK));
-        let unmapped =
-            self.sessions.values().filter_map(Session::mapped_deadline).filter(|_| self.budget_awaited).min();
-        sessions.into_iter().chain(drain).chain(self.deaf_until).chain(unmapped).min()
+        sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -297,7 +311,8 @@ impl Control {
             }
         }
         self.listen_again(now);
-        if std::mem::take(&mut self.budget_awaited) {
+        if self.descriptor_retry.is_some_and(|retry| now >= retry) {
+            self.descriptor_retry = None;
             self.sessions.values_mut().for_each(|session| session.claim_descriptors(now));
             self.settle_all();
         }
@@ -307,6 +322,7 @@ impl Control {
     fn end_session(&mut self, client: ClientId, may_still_read: bool) {
         let Some(mut session) = self.sessions.remove(&client) else { return };
         self.end_subscriptions(&mut session, may_still_read);
+        self.poll.remove_session(&session);
         if quiet::CLIENTS.may_speak() {
             info!(client = %client, name = %session.name, pid = session.peer.pid, "session ended");
         }

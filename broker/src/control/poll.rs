@@ -59,7 +59,7 @@ impl Token {
 /// Sessions that a broker can have, one after the other: at a thousand a second enough for two years.
 const CLIENT_BITS: u64 = (1 << 36) - 1;
 
-/// An epoll set of [`Token`]s. What is closed leaves it by itself.
+/// An epoll set of [`Token`]s. What comes in must be taken out: closing does not do where a descriptor has copies.
 #[derive(Debug)]
 pub struct Poll(Epoll);
 
@@ -95,6 +95,15 @@ impl Poll {
     pub fn add_session(&self, session: &Session) -> Result<(), Errno> {
         self.add(session, Token::Session(session.id))?;
         session.pidfd.as_ref().map_or(Ok(()), |pidfd| self.add(pidfd, Token::Process(session.id)))
+    }
+
+    /// Watches a session and its process no longer. Their descriptors may have copies, so closing them would not do.
+    pub fn remove_session(&self, session: &Session) {
+        // A session that was dying is not watched any more.
+        let _gone_already = self.0.delete(session);
+        if let Some(pidfd) = &session.pidfd {
+            let _gone_already = self.0.delete(pidfd);
+        }
     }
 
     /// Watches a session for what it needs now: to read, and to write if something waits.
@@ -136,13 +145,15 @@ impl Poll {
     }
 }
 
-/// A descriptor that becomes readable when the process ends. None where the process is gone already or cannot be seen
-/// from here (another PID namespace): then only the connection tells.
+/// A descriptor that becomes readable when the process ends.
+///
+/// # Errors
+/// `ESRCH` where the process is gone already; else the kernel's word.
 #[expect(unsafe_code, reason = "pidfd_open has no safe interface in nix")]
-pub fn pidfd(pid: i32) -> Option<OwnedFd> {
+pub fn pidfd(pid: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: the call takes two numbers and touches no memory of ours.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    let fd = Errno::result(fd).and_then(|fd| i32::try_from(fd).map_err(|_no_descriptor| Errno::EBADF))?;
     // SAFETY: the kernel has just installed this descriptor for us, and nobody else knows its number.
-    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -1,17 +1,19 @@
 //! What clients ask.
 
+use std::time::Instant;
+
 use framebroker_protocol::codec::{decode, hello_version};
 use framebroker_protocol::limits::{PAGE_ENTRIES, PROTOCOL_VERSION, SEGMENTS_PER_MESSAGE, SUBSCRIPTIONS_PER_SESSION};
 use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Request, Roles, Start, Tell};
 use framebroker_protocol::socket::ChannelError;
 use framebroker_protocol::{ClientId, ConsumerId, Sequence, StreamName, StreamState, SubscriptionId};
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
-use super::Control;
 use super::poll::Token;
 use super::quiet::CLIENTS;
-use super::session::{Phase as SessionPhase, Session};
+use super::session::{HandedOver, Phase as SessionPhase, Session};
 use super::subscription::{Phase, Place, Subscription, Terms};
+use super::{Control, DESCRIPTOR_RETRY};
 use crate::events::SubscriptionKey;
 use crate::stream::admission::Verdict;
 use crate::stream::grab::Command;
@@ -19,13 +21,30 @@ use crate::stream::live::Reader;
 
 /// Messages taken from one client before another's turn.
 const TURN: usize = 32;
+/// What a shared delivery gets beside its segments: two pages and a socket.
+const PAGE_DESCRIPTORS: usize = 3;
+
+/// The share of the memory limit, one in so many, that segments may take which a process or user was holding when its
+/// subscriptions ended.
+const LARGEST_DEBT: u64 = 4;
+
+/// What a look for a client's message found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// None, or the end.
+    Nothing,
+    /// One that is answered at once.
+    Message,
+    /// One whose answer takes so long that others come first now.
+    Costly,
+}
 
 impl Control {
     /// Takes what a client says, and sends what waits for it.
     pub(super) fn serve(&mut self, client: ClientId) {
         let Some(mut session) = self.sessions.remove(&client) else { return };
         for _ in 0..TURN {
-            if !session.is_listened_to() || !self.take_message(&mut session) {
+            if !session.is_listened_to() || self.take_message(&mut session) != Taken::Message {
                 break;
             }
         }
@@ -34,19 +53,18 @@ impl Control {
         self.settle(client);
     }
 
-    /// False if there was none.
-    fn take_message(&mut self, session: &mut Session) -> bool {
+    fn take_message(&mut self, session: &mut Session) -> Taken {
         let (version, request) = match session.channel().try_receive(&mut self.buffer) {
-            Ok(_) if matches!(session.phase, SessionPhase::Failed { .. }) => return true,
+            Ok(_) if matches!(session.phase, SessionPhase::Failed { .. }) => return Taken::Message,
             Ok(received) if !received.fds.is_empty() => {
                 session.fail(ErrorCode::Malformed, "no message of a consumer carries descriptors");
-                return false;
+                return Taken::Nothing;
             }
             Ok(received) => (hello_version(received.bytes), decode::<Request>(received.bytes)),
-            Err(ChannelError::WouldBlock) => return false,
+            Err(ChannelError::WouldBlock) => return Taken::Nothing,
             Err(ChannelError::TooLong | ChannelError::TooManyFds) => {
                 session.fail(ErrorCode::Malformed, "a message is longer or carries more descriptors than allowed");
-                return false;
+                return Taken::Nothing;
             }
             Err(_gone) => {
                 session.begin_dying();
@@ -54,7 +72,7 @@ impl Control {
                     // Nothing more is acquired; what is held stays held until the process is seen dead or alive.
                     drop(place.member.revoke());
                 });
-                return false;
+                return Taken::Nothing;
             }
         };
         let strange = matches!(session.phase, SessionPhase::Strange { .. });
@@ -64,27 +82,30 @@ impl Control {
                 ErrorCode::WrongVersion,
                 format_args!("this broker speaks version {PROTOCOL_VERSION} of the protocol, you speak {theirs}; use matching releases"),
             );
-            return false;
+            return Taken::Nothing;
         }
         match request {
             Err(error) => session.fail(ErrorCode::Malformed, error),
-            Ok(Request { id, body }) => match body.fault() {
-                Some(fault) => session.refuse(id, ErrorCode::Invalid, fault),
-                None => self.answer(session, id, body),
-            },
+            Ok(Request { id, body }) => {
+                let costly = matches!(body, Ask::Stats { .. } | Ask::ListStreams { .. });
+                self.answer(session, id, body);
+                if costly {
+                    return Taken::Costly;
+                }
+            }
         }
-        true
+        Taken::Message
     }
 
     fn answer(&mut self, session: &mut Session, request: u32, ask: Ask) {
-        if let Ask::Hello { name, roles, .. } = ask {
-            return self.greet(session, request, name, roles);
-        }
-        if matches!(session.phase, SessionPhase::Strange { .. }) {
+        if matches!(session.phase, SessionPhase::Strange { .. }) && !matches!(ask, Ask::Hello { .. }) {
             return session.fail(ErrorCode::NoHello, "the first message must be Hello");
         }
+        if let Some(fault) = ask.fault() {
+            return session.refuse(request, ErrorCode::Invalid, fault);
+        }
         match ask {
-            Ask::Hello { .. } => {}
+            Ask::Hello { name, roles, .. } => self.greet(session, request, name, roles),
             Ask::Ping => session.tell(request, Tell::Pong),
             Ask::ListStreams { from } => self.list_streams(session, request, from),
             Ask::Stats { of, from } => self.report(session, request, of, from),
@@ -98,6 +119,12 @@ impl Control {
             Ask::Unsubscribe { subscription } => match session.subscriptions.remove(&subscription) {
                 Some(mut ended) => {
                     self.end_subscription(&mut ended, session.reader());
+                    if let Phase::Waiting { request, .. }
+                    | Phase::Adopting { request }
+                    | Phase::Announcing { request, .. } = ended.phase
+                    {
+                        session.refuse(request, ErrorCode::UnknownSubscription, "it was ended before it began");
+                    }
                     session.tell(request, Tell::Unsubscribed { subscription });
                 }
                 None => unknown_subscription(session, request, subscription),
@@ -155,6 +182,13 @@ impl Control {
         }
         if terms.policy == Policy::Lossless && !stream.limits.lossless {
             let text = "this broker waits for nobody (--lossless-timeout 0); use policy sequential";
+            return session.refuse(request, ErrorCode::NotAdmitted, text);
+        }
+        let owed_bytes =
+            stream.owed.bytes_of(session.peer.pid, (!self.access.is_own(session.peer)).then_some(session.peer.uid));
+        if owed_bytes > stream.limits.memory_bytes / LARGEST_DEBT {
+            let text = "too many frames were still held when earlier subscriptions ended: their memory counts until the process \
+                        that may read them ends. Release frames before you end a subscription";
             return session.refuse(request, ErrorCode::NotAdmitted, text);
         }
         match stream.capacity().admit(terms.max_held) {
@@ -232,17 +266,18 @@ impl Control {
 
     /// Sends the next message with descriptors, if the client has mapped the last.
     pub(super) fn hand_over(&mut self, session: &mut Session) {
-        if session.unmapped() > 0 || session.is_blocked() || session.subscriptions.is_empty() {
+        session.forget_room();
+        if session.is_unmapped() || session.is_blocked() || session.subscriptions.is_empty() {
             return;
         }
-        let in_flight: usize = self.sessions.values().map(Session::unmapped).sum();
+        let in_flight = session.in_flight() + self.sessions.values_mut().map(Session::in_flight).sum::<usize>();
+        let at_once = SEGMENTS_PER_MESSAGE.min(self.descriptor_budget.saturating_sub(PAGE_DESCRIPTORS)).max(1);
         let mut subscriptions = std::mem::take(&mut session.subscriptions);
         for (id, subscription) in &mut subscriptions {
             let Some(stream) = self.streams.get(subscription.stream) else { continue };
-            let segments = subscription.untold(stream.pool.segments(), SEGMENTS_PER_MESSAGE);
-            if in_flight + segments.len() + 3 > self.descriptor_budget {
-                debug!(client = %session.id, "descriptors wait for other clients to map theirs");
-                self.budget_awaited = true;
+            let segments = subscription.untold(stream.pool.segments(), at_once);
+            if in_flight > 0 && in_flight + segments.len() + PAGE_DESCRIPTORS > self.descriptor_budget {
+                self.descriptor_retry.get_or_insert_with(|| Instant::now() + DESCRIPTOR_RETRY);
                 break;
             }
             let sent = match subscription.phase {
@@ -257,10 +292,16 @@ impl Control {
                 }
                 _ => continue,
             };
-            if sent {
-                subscription.tell_of(&segments);
-                subscription.phase = Phase::Active;
-                std::mem::take(&mut subscription.early_news).into_iter().for_each(|news| session.tell(0, news));
+            match sent {
+                HandedOver::Sent => {
+                    subscription.tell_of(&segments);
+                    subscription.phase = Phase::Active;
+                    std::mem::take(&mut subscription.early_news).into_iter().for_each(|news| session.tell(0, news));
+                }
+                HandedOver::TooManyInFlight => {
+                    self.descriptor_retry.get_or_insert_with(|| Instant::now() + DESCRIPTOR_RETRY);
+                }
+                HandedOver::Later => {}
             }
             break;
         }

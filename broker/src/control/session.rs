@@ -8,6 +8,7 @@ use framebroker_protocol::codec::{CodecError, encode};
 use framebroker_protocol::message::{ErrorCode, Reply, Roles, Tell};
 use framebroker_protocol::socket::{Channel, ChannelError};
 use framebroker_protocol::{ClientId, ClientName, SubscriptionId, Text};
+use nix::errno::Errno;
 use tracing::{debug, error, warn};
 
 use super::access::Peer;
@@ -22,9 +23,9 @@ pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
 const UNREAD_LIMIT: usize = 64;
 /// How long a client may read nothing while messages wait for it.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// A client that has not answered descriptors with `Mapped` for this time may lose its session when others need its share
-/// of what all may have in flight.
-const MAPPED_TIMEOUT: Duration = Duration::from_secs(5);
+/// A client that has not received descriptors for this time may lose its session when others need its share of what all may
+/// have in flight.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A session that failed stays this long, unless the client closes it first: closed earlier, with messages of the client
 /// unread, the kernel would show the client an error in place of the reason.
 const LINGER: Duration = Duration::from_secs(5);
@@ -54,7 +55,9 @@ pub struct Session {
     pub phase: Phase,
     /// What it reads.
     pub subscriptions: BTreeMap<SubscriptionId, Subscription>,
-    unmapped: Option<Unmapped>,
+    /// Descriptors were sent that are to be answered with `Mapped`.
+    unmapped: bool,
+    in_flight: Option<InFlight>,
     /// Descriptors found no room in the socket.
     wants_room: bool,
     channel: Channel,
@@ -64,9 +67,9 @@ pub struct Session {
     next_subscription: u32,
 }
 
-/// Descriptors sent and not yet answered with `Mapped`.
+/// Descriptors that the client may not have received.
 #[derive(Debug, Clone, Copy)]
-struct Unmapped {
+struct InFlight {
     count: usize,
     deadline: Instant,
 }
@@ -106,7 +109,8 @@ impl Session {
             roles: Roles::NONE,
             phase: Phase::Strange { deadline: Instant::now() + HELLO_TIMEOUT },
             subscriptions: BTreeMap::new(),
-            unmapped: None,
+            unmapped: false,
+            in_flight: None,
             wants_room: false,
             channel,
             output: VecDeque::new(),
@@ -144,18 +148,12 @@ impl Session {
         }
     }
 
-    /// When others may claim the descriptors that were sent and not mapped.
-    #[must_use]
-    pub fn mapped_deadline(&self) -> Option<Instant> {
-        self.unmapped.filter(|_| self.phase == Phase::Open).map(|unmapped| unmapped.deadline)
-    }
-
     /// Fails the session where it keeps descriptors in flight that others need.
     pub fn claim_descriptors(&mut self, now: Instant) {
-        if self.mapped_deadline().is_some_and(|deadline| now >= deadline) {
+        if self.in_flight() > 0 && self.in_flight.is_some_and(|in_flight| now >= in_flight.deadline) {
             self.fail(
                 ErrorCode::TooSlow,
-                "descriptors were not answered with Mapped and others need them; read the socket as it becomes readable",
+                "descriptors were not received and others need their share; read the socket as it becomes readable",
             );
         }
     }
@@ -178,15 +176,26 @@ impl Session {
         self.is_blocked() || self.wants_room
     }
 
-    /// Descriptors sent and not yet mapped.
+    /// Whether descriptors were sent that are not mapped yet.
     #[must_use]
-    pub fn unmapped(&self) -> usize {
-        self.unmapped.map_or(0, |unmapped| unmapped.count)
+    pub fn is_unmapped(&self) -> bool {
+        self.unmapped
     }
 
-    /// The client has mapped what it was sent. False if it was sent nothing.
+    /// The client says that it has mapped what it was sent. False if it was sent nothing.
     pub fn take_mapped(&mut self) -> bool {
-        self.unmapped.take().is_some()
+        std::mem::take(&mut self.unmapped)
+    }
+
+    /// Descriptors that lie in the socket, whatever the client says.
+    pub fn in_flight(&mut self) -> usize {
+        self.in_flight = self.in_flight.filter(|_| !self.channel.is_all_received());
+        self.in_flight.map_or(0, |in_flight| in_flight.count)
+    }
+
+    /// Nothing waits for room in the socket but what is tried from here on.
+    pub fn forget_room(&mut self) {
+        self.wants_room = false;
     }
 
     /// Its process, which may still read what it holds.
@@ -194,7 +203,7 @@ impl Session {
     pub fn reader(&self) -> Reader {
         // Without a second descriptor the process counts as one that cannot be watched.
         let pidfd = self.pidfd.as_ref().and_then(|pidfd| pidfd.try_clone().ok());
-        Reader::MayLive(Process { pid: self.peer.pid, pidfd })
+        Reader::MayLive(Process { pid: self.peer.pid, uid: self.peer.uid, pidfd })
     }
 
     /// A number for a new subscription; none is ever used twice. None when they are used up.
@@ -237,11 +246,12 @@ impl Session {
 
     /// Ends the session for a reason that the client may still read: an error that answers no request.
     pub fn fail(&mut self, code: ErrorCode, text: impl std::fmt::Display) {
+        let text = Text::cut(text);
         if matches!(self.phase, Phase::Dying { .. } | Phase::Failed { .. }) {
             return;
         }
         if CLIENTS.may_speak() {
-            warn!(client = %self.id, pid = self.peer.pid, uid = self.peer.uid, ?code, reason = %text, "session failed");
+            warn!(client = %self.id, pid = self.peer.pid, uid = self.peer.uid, ?code, reason = %Text::label(&text), "session failed");
         }
         self.output.clear();
         self.phase = Phase::Failed { deadline: Instant::now() + LINGER };
@@ -290,39 +300,39 @@ impl Session {
     }
 
     /// Sends a message with descriptors now, or not at all. The client must answer it with `Mapped`.
-    pub fn try_hand_over(&mut self, request: u32, body: Tell, fds: &[BorrowedFd<'_>]) -> bool {
-        if self.is_blocked() || self.unmapped.is_some() || self.phase != Phase::Open {
-            return false;
+    pub fn try_hand_over(&mut self, request: u32, body: Tell, fds: &[BorrowedFd<'_>]) -> HandedOver {
+        if self.is_blocked() || self.unmapped || self.phase != Phase::Open {
+            return HandedOver::Later;
         }
-        self.wants_room = false;
-        let bytes = match encode(&Reply { request, body }) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                error!(client = %self.id, %error, "descriptors not sent");
-                return false;
-            }
+        let sent = match encode(&Reply { request, body }) {
+            Ok(bytes) => self.channel.try_send(&bytes, fds),
+            Err(_too_long) => Err(ChannelError::TooLong),
         };
-        match self.channel.try_send(&bytes, fds) {
+        match sent {
             Ok(()) => {
-                if !fds.is_empty() {
-                    self.unmapped = Some(Unmapped { count: fds.len(), deadline: Instant::now() + MAPPED_TIMEOUT });
-                }
-                true
+                self.unmapped = true;
+                let count = self.in_flight() + fds.len();
+                self.in_flight = Some(InFlight { count, deadline: Instant::now() + RECEIVE_TIMEOUT });
+                return HandedOver::Sent;
             }
-            Err(ChannelError::WouldBlock) => {
-                self.wants_room = true;
-                false
-            }
-            Err(ChannelError::Closed) => {
-                self.begin_dying();
-                false
-            }
-            Err(error) => {
-                error!(client = %self.id, %error, "descriptors not sent");
-                false
-            }
+            Err(ChannelError::WouldBlock) => self.wants_room = true,
+            Err(ChannelError::Closed) => self.begin_dying(),
+            Err(ChannelError::Failed(Errno::ETOOMANYREFS)) => return HandedOver::TooManyInFlight,
+            Err(error) => self.fail(ErrorCode::Unavailable, format_args!("descriptors cannot be sent: {error}")),
         }
+        HandedOver::Later
     }
+}
+
+/// What became of a message with descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandedOver {
+    /// It is on its way.
+    Sent,
+    /// It must be tried again when the session has changed.
+    Later,
+    /// Too many descriptors are in flight in all sessions.
+    TooManyInFlight,
 }
 
 impl AsFd for Session {

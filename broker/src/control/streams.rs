@@ -40,9 +40,9 @@ impl Control {
             Event::Quarantined { stream, kept, stale, process } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
                 stream.forget_quarantined(&stale);
-                stream.owed.add((kept.len() * stream.needs.payload_bytes) as u64, process);
                 let before = stream.pool.expected();
-                kept.iter().for_each(|context| stream.pool.quarantine(context.segment()));
+                let given_up = kept.iter().filter(|context| stream.pool.quarantine(context.segment())).count();
+                stream.owed.add((given_up * stream.needs.payload_bytes) as u64, process);
                 stream.replace(&self.worker, before);
             }
             Event::Vacated { stream, index } => {
@@ -173,6 +173,7 @@ impl Control {
             }
             session.subscriptions = subscriptions;
         }
+        self.settle_all();
     }
 
     pub(super) fn settle_all(&mut self) {

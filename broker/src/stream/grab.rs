@@ -197,22 +197,39 @@ impl Grab {
             if self.take_freed() {
                 continue;
             }
-            let Some(slowest) = self.writer.slowest_lossless() else { return };
-            if needs.can_pause
-                && !self.patience.is_over(slowest.cursor(), self.parked_count(), self.options.lossless_timeout)
-            {
-                self.wait_for_lossless();
-            } else {
+            let Some(slowest) = self.writer.slowest_lossless() else {
+                // The cursor that was in the way may have moved since.
+                self.writer.retire(wanted, &mut self.freed);
+                if self.take_freed() {
+                    continue;
+                }
+                return;
+            };
+            if !needs.can_pause {
                 self.demote(&slowest);
+            } else if self.patience_is_over(slowest.cursor()) {
+                let worst = self.writer.lossless().max_by_key(|member| member.waited_ns()).map(Arc::clone);
+                self.demote(&worst.unwrap_or(slowest));
+            } else {
+                self.wait_for(&slowest);
             }
         }
     }
 
-    /// Waits a moment for the slowest lossless reader, on the account of all.
-    fn wait_for_lossless(&mut self) {
+    fn patience_is_over(&mut self, slowest: Sequence) -> bool {
+        if self.patience.renews_at(slowest, self.writer.published() as u64) {
+            self.writer.lossless().for_each(|member| member.forgive());
+        }
+        self.patience.is_over(self.options.lossless_timeout)
+    }
+
+    /// Waits a moment for the slowest lossless reader, on its account and that of all.
+    fn wait_for(&mut self, slowest: &Member) {
         let began = Instant::now();
         self.writer.retire_or_wait(1, &mut self.freed);
-        self.patience.charge(began.elapsed());
+        let waited = began.elapsed();
+        self.patience.charge(waited);
+        slowest.charge(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
         self.take_freed();
         self.handle_commands();
     }
@@ -245,10 +262,6 @@ impl Grab {
 
     fn unpark(&mut self, index: SegmentIndex) -> Option<WritableSegment> {
         self.parked.get_mut(index.as_usize())?.take()
-    }
-
-    fn parked_count(&self) -> u64 {
-        self.writer.published() as u64
     }
 
     fn queue(&mut self, segment: WritableSegment) {

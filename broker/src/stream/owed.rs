@@ -13,6 +13,8 @@ const UNWATCHED: Duration = Duration::from_secs(60);
 pub struct Process {
     /// Its number.
     pub pid: i32,
+    /// Its user.
+    pub uid: u32,
     /// Readable once it has ended.
     pub pidfd: Option<OwnedFd>,
 }
@@ -24,6 +26,7 @@ pub struct Owed(Vec<Debt>);
 #[derive(Debug)]
 struct Debt {
     pid: i32,
+    uid: u32,
     bytes: u64,
     until: Until,
 }
@@ -39,12 +42,24 @@ impl Owed {
     /// A process may still read so many bytes more.
     pub fn add(&mut self, bytes: u64, process: Process) {
         self.0.retain(Debt::is_open);
-        let Process { pid, pidfd } = process;
+        let Process { pid, uid, pidfd } = process;
         let until = pidfd.map_or_else(|| Until::Time(Instant::now() + UNWATCHED), Until::End);
         match self.0.iter_mut().find(|debt| debt.pid == pid) {
-            Some(debt) => *debt = Debt { pid, bytes: debt.bytes + bytes, until },
-            None => self.0.push(Debt { pid, bytes, until }),
+            Some(debt) => {
+                debt.bytes += bytes;
+                if matches!(until, Until::End(_)) {
+                    debt.until = until;
+                }
+            }
+            None => self.0.push(Debt { pid, uid, bytes, until }),
         }
+    }
+
+    /// Bytes that a process may still read, or any process of a user.
+    #[must_use]
+    pub fn bytes_of(&self, pid: i32, uid: Option<u32>) -> u64 {
+        let theirs = self.0.iter().filter(|debt| debt.pid == pid || Some(debt.uid) == uid);
+        theirs.filter(|debt| debt.is_open()).map(|debt| debt.bytes).sum()
     }
 
     /// Bytes that may still be read.
@@ -76,10 +91,11 @@ mod tests {
         let (reader, writer) = std::io::pipe().unwrap();
         let mut owed = Owed::default();
         // An empty pipe is like a pidfd: readable only at the end.
-        owed.add(60, Process { pid: 1, pidfd: Some(reader.try_clone().unwrap().into()) });
-        owed.add(40, Process { pid: 1, pidfd: Some(reader.into()) });
-        owed.add(20, Process { pid: 2, pidfd: None });
+        owed.add(60, Process { pid: 1, uid: 7, pidfd: Some(reader.try_clone().unwrap().into()) });
+        owed.add(40, Process { pid: 1, uid: 7, pidfd: Some(reader.into()) });
+        owed.add(20, Process { pid: 2, uid: 7, pidfd: None });
         assert_eq!((owed.bytes(), owed.0.len()), (120, 2));
+        assert_eq!((owed.bytes_of(1, None), owed.bytes_of(2, None), owed.bytes_of(9, Some(7))), (100, 20, 120));
         std::io::Write::write_all(&mut &writer, &[1]).unwrap();
         assert_eq!(owed.bytes(), 20);
     }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use framebroker_protocol::Sequence;
 
-/// How long the ring has waited for its lossless readers together, so that they cannot take turns. The account is cleared
-/// when the slowest has got on by a ring of frames.
+/// How long the ring has waited for its lossless readers together, so that they cannot take turns; each has an account of its
+/// own beside it (`Member::charge`), and who has used most is demoted. All accounts begin anew when the slowest has got on by
+/// a ring of frames.
 #[derive(Debug, Default)]
 pub struct Patience {
     cursor: Sequence,
@@ -13,16 +14,23 @@ pub struct Patience {
 }
 
 impl Patience {
+    /// Begins anew if the slowest reader, with its cursor at `slowest`, has got on by a `ring` of frames. True if so.
+    pub fn renews_at(&mut self, slowest: Sequence, ring: u64) -> bool {
+        let renews = slowest.since(self.cursor) >= ring;
+        if renews {
+            *self = Self { cursor: slowest, waited: Duration::ZERO };
+        }
+        renews
+    }
+
     /// The ring has waited so long once more.
     pub fn charge(&mut self, waited: Duration) {
         self.waited += waited;
     }
 
-    /// Whether the slowest reader, with its cursor at `slowest`, has used up `limit` within a `ring` of frames.
-    pub fn is_over(&mut self, slowest: Sequence, ring: u64, limit: Duration) -> bool {
-        if slowest.since(self.cursor) >= ring {
-            *self = Self { cursor: slowest, waited: Duration::ZERO };
-        }
+    /// Whether `limit` is used up.
+    #[must_use]
+    pub fn is_over(&self, limit: Duration) -> bool {
         self.waited >= limit
     }
 }
@@ -34,11 +42,13 @@ mod tests {
     #[test]
     fn readers_that_take_turns_have_one_account() {
         let (mut patience, limit) = (Patience::default(), Duration::from_millis(10));
-        assert!(!patience.is_over(Sequence(100), 8, limit), "the account begins here");
-        for at in 0..10 {
+        assert!(patience.renews_at(Sequence(100), 8), "the account begins here");
+        for at in 1..=10 {
             patience.charge(Duration::from_millis(1));
-            assert_eq!(patience.is_over(Sequence(100 + at % 7), 8, limit), at == 9);
+            assert!(!patience.renews_at(Sequence(100 + at % 7), 8));
+            assert_eq!(patience.is_over(limit), at == 10);
         }
-        assert!(!patience.is_over(Sequence(108), 8, limit), "a ring further");
+        assert!(patience.renews_at(Sequence(108), 8), "a ring further");
+        assert!(!patience.is_over(limit));
     }
 }

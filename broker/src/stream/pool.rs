@@ -58,12 +58,16 @@ impl Pool {
         self.set(index, Content::Vacant);
     }
 
-    /// The segment no longer counts: its frame is never refilled.
-    pub fn quarantine(&mut self, index: SegmentIndex) {
-        let Some(place) = self.places.get_mut(index.as_usize()) else { return };
-        if let Content::Installed(segment) = std::mem::take(&mut place.content) {
-            place.content = Content::Quarantined(segment);
-        }
+    /// The segment no longer counts: its frame is never refilled. False if that is so already: two subscriptions can have
+    /// held one frame.
+    pub fn quarantine(&mut self, index: SegmentIndex) -> bool {
+        let Some(place) = self.places.get_mut(index.as_usize()) else { return false };
+        let (content, counted) = match std::mem::take(&mut place.content) {
+            Content::Installed(segment) => (Content::Quarantined(segment), true),
+            other => (other, false),
+        };
+        place.content = content;
+        counted
     }
 
     /// Segments in use and ordered.
@@ -100,5 +104,25 @@ impl Pool {
         if let Some(place) = self.places.get_mut(index.as_usize()) {
             place.content = content;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::factory::Factory;
+
+    #[test]
+    fn a_segment_that_is_quarantined_twice_stays_quarantined() {
+        let (mut pool, factory) = (Pool::default(), Arc::new(Factory::default()));
+        let (index, backing) = pool.order().unwrap();
+        let (segment, _writable) = factory.allocate(index, backing, 100).unwrap();
+        pool.install(&segment);
+        assert!(pool.quarantine(index));
+        assert!(!pool.quarantine(index), "by a second holder");
+        assert!(pool.is_quarantined(index));
+        assert_ne!(pool.order().unwrap().0, index, "its frame is still in the ring");
+        pool.vacate(index);
+        assert_eq!(pool.order(), Some((index, Backing(2))));
     }
 }

@@ -20,13 +20,20 @@ pub struct Member {
     page: Arc<Mapped<ConsumerPage>>,
     granted: usize,
     lossless: AtomicBool,
+    waited_ns: AtomicU64,
     notify: Box<dyn Notify>,
 }
 
 impl Member {
     /// A subscription that may hold `granted` frames, at most [`HOLD_LIMIT`].
     pub fn new(page: Arc<Mapped<ConsumerPage>>, granted: usize, notify: Box<dyn Notify>) -> Self {
-        Self { page, granted: granted.min(HOLD_LIMIT), lossless: AtomicBool::new(false), notify }
+        Self {
+            page,
+            granted: granted.min(HOLD_LIMIT),
+            lossless: AtomicBool::new(false),
+            waited_ns: AtomicU64::new(0),
+            notify,
+        }
     }
 
     /// The subscription's page.
@@ -47,6 +54,21 @@ impl Member {
     /// Makes the ring wait for it, or not. Only for the grab thread, which alone may gate the ring.
     pub fn set_lossless(&self, lossless: bool) {
         self.lossless.store(lossless, Ordering::Relaxed);
+    }
+
+    /// The ring has waited so much longer for it. Only for the grab thread.
+    pub fn charge(&self, waited_ns: u64) {
+        self.waited_ns.store(self.waited_ns().saturating_add(waited_ns), Ordering::Relaxed);
+    }
+
+    /// How long the ring has waited for it since it was last forgiven, in ns.
+    pub fn waited_ns(&self) -> u64 {
+        self.waited_ns.load(Ordering::Relaxed)
+    }
+
+    /// Counts the waiting for it anew. Only for the grab thread.
+    pub fn forgive(&self) {
+        self.waited_ns.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn set_cursor(&self, cursor: Sequence) {

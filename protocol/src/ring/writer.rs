@@ -190,7 +190,8 @@ impl Writer {
         (slowest.cursor() < newest_takeable.sequence()).then(|| Arc::clone(slowest))
     }
 
-    fn lossless(&self) -> impl Iterator<Item = &Arc<Member>> {
+    /// The subscriptions that the ring waits for.
+    pub fn lossless(&self) -> impl Iterator<Item = &Arc<Member>> {
         self.roster.members.iter().filter(|member| member.is_lossless())
     }
 
