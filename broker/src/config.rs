@@ -9,6 +9,10 @@ use framebroker_protocol::{MAX_SEGMENTS, PixelFormat, StreamName};
 
 use crate::source::Fill;
 
+/// Headings of `--help`.
+const CAMERAS: &str = "Cameras";
+const CLIENTS: &str = "Clients";
+
 /// Grabs camera frames into a ring of shared memory that other processes read with no copy.
 ///
 /// Consumers attach over the broker's Unix socket. Without --socket that is $FRAMEBROKER_SOCKET, else
@@ -33,13 +37,13 @@ pub struct Config {
     #[arg(long, default_value = "pattern", value_name = "SOURCE")]
     pub source: SourceChoice,
     /// List the cameras that the source can open, and end
-    #[arg(long)]
+    #[arg(long, help_heading = CAMERAS)]
     pub list: bool,
     /// Wait for a camera that is not there yet
-    #[arg(long)]
+    #[arg(long, help_heading = CAMERAS)]
     pub wait: bool,
     /// Set a camera feature before grabbing; may be given more than once
-    #[arg(long, value_name = "FEATURE=VALUE")]
+    #[arg(long, value_name = "FEATURE=VALUE", help_heading = CAMERAS)]
     pub set: Vec<FeatureSetting>,
     /// Width in pixels [default: 1920 for the pattern, else the camera's]
     #[arg(long)]
@@ -57,34 +61,35 @@ pub struct Config {
     #[arg(long, value_enum, default_value_t)]
     pub fill: Fill,
     /// Bytes of a GigE Vision packet [default: what the network takes; 1400 over loopback]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", help_heading = CAMERAS)]
     pub packet_size: Option<u32>,
     /// Bytes of the receive buffer of a GigE Vision stream [default: by frame size]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", help_heading = CAMERAS)]
     pub socket_buffer: Option<u32>,
     /// Publish frames of which a part was lost on the way, marked incomplete, instead of only counting them
-    #[arg(long)]
+    #[arg(long, help_heading = CAMERAS)]
     pub publish_incomplete: bool,
     /// Most memory for segments, in MB of 2^20 bytes [default: a quarter of the machine's]
     #[arg(long, value_name = "MB")]
     pub memory_limit: Option<u64>,
-    /// Socket to listen on
-    #[arg(long, value_name = "PATH")]
+    /// Socket to listen on [default: as above]
+    #[arg(long, value_name = "PATH", help_heading = CLIENTS)]
     pub socket: Option<PathBuf>,
-    /// How long the ring may wait for a lossless reader while that takes one ring of frames, in ms; 0 refuses lossless
-    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    /// How long the pattern may wait for lossless readers within one ring of frames, in ms; cameras never wait. 0 refuses
+    /// lossless
+    #[arg(long, value_name = "MS", default_value_t = 1000, help_heading = CLIENTS)]
     pub lossless_timeout: u64,
     /// Sessions at once
-    #[arg(long, value_name = "N", default_value_t = 256)]
+    #[arg(long, value_name = "N", default_value_t = 256, help_heading = CLIENTS)]
     pub max_clients: usize,
     /// Sessions at once of one user other than the broker's
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, help_heading = CLIENTS)]
     pub max_clients_per_user: usize,
     /// Let this user connect, as consumer or with the roles given; may be given more than once
-    #[arg(long, value_name = "UID[:ROLE,ROLE]")]
+    #[arg(long, value_name = "UID[:ROLE,ROLE]", help_heading = CLIENTS)]
     pub allow_uid: Vec<AllowedUser>,
     /// Let users of this group connect as consumers; may be given more than once
-    #[arg(long, value_name = "GID")]
+    #[arg(long, value_name = "GID", help_heading = CLIENTS)]
     pub allow_gid: Vec<u32>,
     /// End after so many frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -13,7 +13,7 @@ use framebroker_protocol::{BrokerId, StreamId};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::time::TimeSpec;
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use crate::config::Config;
 use crate::control::access::Access;
@@ -259,5 +259,5 @@ fn announce(ready: &str) {
     if let Err(error) = sd_notify::notify(false, &[sd_notify::NotifyState::Ready]) {
         warn!(%error, "cannot tell the service manager that the broker is ready");
     }
-    info!("{ready}");
+    debug!("{ready}");
 }

@@ -126,7 +126,7 @@ pub struct SubscriptionStats {
     pub id: SubscriptionId,
     /// The stream.
     pub stream: StreamName,
-    /// Which frames.
+    /// Which frames, now: a demoted lossless subscription is sequential.
     pub policy: Policy,
     /// By which way.
     pub delivery: Delivery,

@@ -197,19 +197,21 @@ fn the_demonstration_runs_and_ends_with_ctrl_c() {
     let rest = demonstration.rest(PATIENCE).join("\n");
     assert!(demonstration.ended(PATIENCE).success());
     assert!(rest.contains("total freed"), "{rest}");
+    assert_eq!(rest.lines().filter(|line| line.contains("received") && line.contains("p99")).count(), 2, "{rest}");
     for pid in started {
         assert!(kill(Pid::from_raw(pid), None).is_err(), "process {pid} is still there");
     }
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "its directory is removed");
 }
 
-/// Processes with a directory in their command line.
+/// Brokers and consumers with a directory in their environment.
 fn processes_in(directory: &Path) -> Vec<i32> {
     let pids =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-    let named = |pid: &i32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&line).contains(&directory.display().to_string())
+    let read = |pid: &i32, file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let ours = |pid: &i32| {
+        let is_started = matches!(read(pid, "comm").trim_ascii(), b"broker" | b"framectl");
+        is_started && String::from_utf8_lossy(&read(pid, "environ")).contains(&directory.display().to_string())
     };
-    pids.filter(named).collect()
+    pids.filter(ours).collect()
 }

@@ -47,6 +47,12 @@ pub enum ListenError {
         /// The kernel's word.
         source: std::io::Error,
     },
+    /// There is no place for the socket.
+    #[error("cannot listen on {path}: there is no such directory; create it, or use --socket PATH for another place")]
+    NoDirectory {
+        /// The socket's path.
+        path: PathBuf,
+    },
     /// The socket cannot be made.
     #[error("cannot listen on {path}: {source}")]
     Socket {
@@ -74,6 +80,9 @@ impl Listener {
     /// Says what is in the way.
     pub fn open(given: Option<&Path>, shared: bool) -> Result<Self, ListenError> {
         let path = place(given, shared)?;
+        if path.parent().is_some_and(|directory| !directory.as_os_str().is_empty() && !directory.is_dir()) {
+            return Err(ListenError::NoDirectory { path });
+        }
         let lock = lock(&path)?;
         // Whoever had the socket is dead: the lock is ours.
         match std::fs::remove_file(&path) {

@@ -289,7 +289,8 @@ impl Control {
     fn next_deadline(&self) -> Option<Instant> {
         let sessions = self.sessions.values().filter_map(Session::deadline).min();
         let drain = self.ending.as_ref().map(|ending| ending.deadline.min(Instant::now() + DRAIN_LOOK));
-        sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).min()
+        let looks = self.streams.iter().map(|stream| stream.health.next_look());
+        sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).chain(looks).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -311,6 +312,7 @@ impl Control {
             }
         }
         self.listen_again(now);
+        self.streams.iter_mut().for_each(|stream| stream.health.look(&stream.core, now));
         if self.descriptor_retry.is_some_and(|retry| now >= retry) {
             self.descriptor_retry = None;
             self.sessions.values_mut().for_each(|session| session.claim_descriptors(now));

@@ -79,7 +79,7 @@ impl Control {
             Some(SubscriptionStats {
                 id: *id,
                 stream: self.streams.get(subscription.stream)?.core.name.clone(),
-                policy: subscription.terms.policy,
+                policy: place.policy(subscription.terms),
                 delivery: subscription.terms.delivery,
                 received: counters.received,
                 lost: counters.lost,

@@ -4,6 +4,7 @@ use framebroker_protocol::message::{ErrorCode, Tell};
 use framebroker_protocol::{ClientId, StreamId, SubscriptionId, Text};
 use tracing::{info, warn};
 
+use super::quiet::CLIENTS;
 use super::subscription::{Phase, Place};
 use super::{Control, DRAIN};
 use crate::events::{Event, SubscriptionKey};
@@ -130,6 +131,11 @@ impl Control {
         let reason = Text::cut(
             "the ring could not wait any longer; frames may be lost from here on. Read faster, or start the broker with more --segments or a longer --lossless-timeout",
         );
+        if CLIENTS.may_speak() {
+            warn!(
+                "a lossless reader was too slow and goes on as a sequential one; `framectl stats` tells whose losses grow"
+            );
+        }
         self.tell_where(stream, |subscription, place| {
             if std::ptr::from_ref(place.member.page()).addr() != page {
                 return None;

@@ -192,6 +192,15 @@ impl Place {
         }
     }
 
+    /// How frames are chosen now: a lossless subscription that was demoted is sequential.
+    #[must_use]
+    pub fn policy(&self, terms: Terms) -> Policy {
+        match terms.policy {
+            Policy::Lossless if !self.member.is_lossless() => Policy::Sequential,
+            policy => policy,
+        }
+    }
+
     /// What it did, by its own word for a shared delivery.
     #[must_use]
     pub fn counters(&self) -> Counters {

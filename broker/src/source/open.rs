@@ -85,7 +85,7 @@ mod aravis {
     fn not_built() -> SourceError {
         SourceError::Invalid(
             "this broker was built without the source aravis; install libaravis-dev and libusb-1.0-0-dev and build it with \
-             `cargo install --path broker --features aravis`"
+             `cargo install --locked --path broker --features aravis`"
                 .to_owned(),
         )
     }

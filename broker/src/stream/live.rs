@@ -12,6 +12,7 @@ use framebroker_protocol::{ContextId, SegmentIndex, Text};
 use super::StreamCore;
 use super::admission::Capacity;
 use super::grab::Command;
+use super::health::Health;
 use super::owed::{Owed, Process};
 use super::pool::Pool;
 use crate::events::SubscriptionKey;
@@ -50,6 +51,8 @@ pub struct Stream {
     pub finished: bool,
     /// Why the source is away, if it is.
     pub offline: Option<String>,
+    /// What is wrong with it.
+    pub health: Health,
     /// Segments that were given up while somebody may read them.
     pub owed: Owed,
     /// Rosters that the grab thread may still use.
@@ -106,6 +109,7 @@ impl Stream {
             waiting: VecDeque::new(),
             finished: false,
             offline: None,
+            health: Health::default(),
             owed: Owed::default(),
             old_rosters: Vec::new(),
         }
@@ -194,7 +198,7 @@ impl Stream {
     pub fn facts(&self) -> String {
         let Description { width, height, pixel_format, fps, .. } = &self.description;
         format!(
-            "stream={} source={} width={width} height={height} pixel_format={pixel_format} fps={fps} segments={} \
+            "stream={} source={} width={width} height={height} pixel_format={pixel_format} fps={fps:.2} segments={} \
              backing=memfd holds_left={}",
             self.core.name,
             self.source,

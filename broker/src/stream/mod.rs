@@ -4,6 +4,7 @@
 pub mod admission;
 pub mod counters;
 pub mod grab;
+pub mod health;
 pub mod live;
 pub mod owed;
 pub mod patience;

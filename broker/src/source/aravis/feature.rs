@@ -55,8 +55,9 @@ fn find(camera: &Camera, feature: &str) -> Option<(CString, Kind)> {
 
 fn unknown(feature: &str) -> SourceError {
     SourceError::Invalid(format!(
-        "this camera has no feature {feature:?}. Names are those of the GenICam SFNC, as in ExposureTime=5000; \
-         `arv-tool-0.8 features` (Debian: aravis-tools-cli) lists the camera's"
+        "this camera has no feature {feature:?}. Names are those of the GenICam SFNC; older cameras \
+         have some of their own, as ExposureTimeAbs for ExposureTime. `arv-tool-0.8 features` (Debian: aravis-tools-cli) lists \
+         the camera's"
     ))
 }
 
