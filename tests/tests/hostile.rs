@@ -18,8 +18,9 @@ use framebroker_protocol::{
 };
 use framebroker_tests::actor::figure;
 use framebroker_tests::attack::ways_to_write;
+use framebroker_tests::broker::run;
 use framebroker_tests::raw::Heard;
-use framebroker_tests::{Actor, Broker, Raw, wait_for};
+use framebroker_tests::{Actor, Broker, Raw, binaries, wait_for};
 
 const SMALL: &str = "--segments 8 --fps 200 --width 64 --height 64";
 
@@ -514,15 +515,30 @@ fn other_users_need_to_be_allowed() {
         matches!(&answer, Tell::Error { code: ErrorCode::Forbidden, text } if text.to_string().contains("--allow-uid 31007")),
         "{answer:?}"
     );
+    let said = framectl_as(STRANGER, closed.socket());
+    assert!(said.contains("--allow-uid 31007"), "{said}");
     beside.noticed_nothing();
     closed.end_clean();
 
     let open = Broker::start(&format!("{SMALL} --allow-uid 31007"));
     let answer = as_stranger(&open, Roles::CONSUMER);
     assert!(matches!(answer, Tell::Welcome { .. }), "{answer:?}");
+    let said = framectl_as(STRANGER, open.socket());
+    assert!(said.contains("cam0"), "{said}");
     let answer = as_stranger(&open, Roles::CONSUMER.with(Roles::CONTROL));
     assert!(matches!(answer, Tell::Error { code: ErrorCode::Forbidden, .. }), "{answer:?}");
     open.end_clean();
+}
+
+/// What `framectl list` says to another user.
+fn framectl_as(uid: u32, socket: &std::path::Path) -> String {
+    // A copy: the build's own directory may be closed to others.
+    let program = socket.with_file_name("framectl");
+    std::fs::copy(binaries::framectl(), &program).unwrap();
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--clear-groups", &format!("--reuid={uid}"), &format!("--regid={uid}")]);
+    let (_, said, errors) = run(command.arg(program).arg("--socket").arg(socket).args(["--server-uid=0", "list"]));
+    format!("{said}{errors}")
 }
 
 /// Lets every user reach the socket: the scratch directory is the test's own.
