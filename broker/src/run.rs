@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::control::access::Access;
 use crate::control::listener::{ListenError, Listener};
-use crate::control::{ClientLimits, Control, Summary, end_signals};
+use crate::control::{ClientLimits, Control, Rules, Summary, end_signals};
 use crate::events::{EventSender, event_channel};
 use crate::factory::Factory;
 use crate::source::open::{Opener, kind, list as cameras, opener};
@@ -115,7 +115,8 @@ pub fn run(config: &Config) -> Result<Report, RunError> {
     let stream = start_stream(config, opener, source, events)?;
     let ready = format!("ready socket={} {}", path.display(), stream.facts());
     let limits = ClientLimits { in_all: config.max_clients, per_user: config.max_clients_per_user };
-    let control = Control::new(broker_id(), listener, received, worker, access, limits, vec![stream])
+    let rules = Rules { access, limits, lease: config.lease(), stats_interval: config.stats_interval };
+    let control = Control::new(broker_id(), listener, received, worker, rules, vec![stream])
         .map_err(system("watch the socket"))?;
     announce(&ready);
     let streams = control.run().map_err(system("wait for clients"))?;
@@ -182,6 +183,7 @@ fn start_stream(
     let limits = Limits {
         max_segments: config.max_segments,
         memory_bytes,
+        memory_warn_bytes: config.memory_warn.map(|megabytes| megabytes.saturating_mul(1 << 20)),
         history: config.history,
         lossless: config.lossless_timeout > 0,
     };
@@ -195,6 +197,7 @@ fn start_stream(
     let description = source.describe();
     let grab = Grab::new(Arc::clone(&core), options, todo, events, opener, source);
     let mut stream = Stream::new(core, factory, pool, commands, needs, description, kind(config), limits);
+    stream.watch_memory();
     stream.thread = Some(
         std::thread::Builder::new()
             .name(format!("grab-{}", config.name))

@@ -286,7 +286,7 @@ impl Control {
         }
     }
 
-    fn end_subscription(&mut self, subscription: &mut Subscription, reader: Reader) {
+    pub(super) fn end_subscription(&mut self, subscription: &mut Subscription, reader: Reader) {
         let Some(stream) = self.streams.get_mut(subscription.stream) else { return };
         stream.granted -= subscription.terms.max_held;
         if let Some(place) = &mut subscription.place {

@@ -1,6 +1,7 @@
 //! The grab thread: wait for a frame, publish it, retire an old one, queue its segment. It takes no lock a client can
 //! hold, and per frame it allocates nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
@@ -71,8 +72,8 @@ pub struct Grab {
     events: EventSender,
     open: Opener,
     source: Option<Box<dyn Source>>,
-    /// Segments the source has.
-    queued: usize,
+    /// Segments the source has, in the order it was given them.
+    queued: VecDeque<SegmentIndex>,
     /// Segments of published frames, by index.
     parked: Vec<Option<WritableSegment>>,
     /// Segments nobody has: the source is away.
@@ -101,7 +102,7 @@ impl Grab {
             events,
             open,
             source: Some(source),
-            queued: 0,
+            queued: VecDeque::with_capacity(SEGMENT_LIMIT),
             parked: std::iter::repeat_with(|| None).take(SEGMENT_LIMIT).collect(),
             idle: Vec::with_capacity(SEGMENT_LIMIT),
             freed: Vec::with_capacity(SEGMENT_LIMIT),
@@ -140,7 +141,9 @@ impl Grab {
         let Some(source) = &mut self.source else { return };
         match source.wait(COMMAND_INTERVAL) {
             source::Event::Filled(segment, info) => {
-                self.queued -= 1;
+                let index = segment.index();
+                self.queued.retain(|queued| *queued != index);
+                self.core.set_filling(self.queued.front().copied());
                 self.take(segment, &info);
             }
             source::Event::Starved => {
@@ -189,8 +192,8 @@ impl Grab {
     /// Retires frames until the source has as many segments as it needs.
     fn refill(&mut self) {
         let Some(needs) = self.source.as_ref().map(|source| source.requirements()) else { return };
-        while self.queued < needs.min_queued && !self.stopping {
-            let wanted = needs.min_queued - self.queued;
+        while self.queued.len() < needs.min_queued && !self.stopping {
+            let wanted = needs.min_queued - self.queued.len();
             let began_ns = monotonic_ns();
             self.writer.retire(wanted, &mut self.freed);
             self.core.counters.retire.add(monotonic_ns() - began_ns);
@@ -254,8 +257,9 @@ impl Grab {
     fn queue(&mut self, segment: WritableSegment) {
         match &mut self.source {
             Some(source) => {
+                self.queued.push_back(segment.index());
                 source.queue(segment);
-                self.queued += 1;
+                self.core.set_filling(self.queued.front().copied());
             }
             None => self.idle.push(segment),
         }
@@ -294,7 +298,7 @@ impl Grab {
 
     /// Starts a source and says that the stream is live.
     fn start(&mut self, source: Box<dyn Source>) {
-        self.queued = 0;
+        self.queued.clear();
         let description = source.describe();
         self.source = Some(source);
         while let Some(segment) = self.idle.pop() {
@@ -322,7 +326,8 @@ impl Grab {
             self.idle.append(&mut source.stop());
             self.core.counters.set_transport(source.counters());
             self.core.counters.end_transport();
-            self.queued = 0;
+            self.queued.clear();
+            self.core.set_filling(None);
         }
     }
 

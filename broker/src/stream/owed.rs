@@ -3,14 +3,21 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use framebroker_protocol::{ClientId, ClientName};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// How long memory counts where the process cannot be watched.
 const UNWATCHED: Duration = Duration::from_secs(60);
 
-/// A process, as far as it can be watched.
+/// A client's process, as far as it can be watched.
 #[derive(Debug)]
 pub struct Process {
+    /// Its session.
+    pub client: ClientId,
+    /// What it calls itself.
+    pub name: ClientName,
+    /// Its user.
+    pub uid: u32,
     /// Its number.
     pub pid: i32,
     /// Readable once it has ended.
@@ -39,7 +46,7 @@ impl Owed {
     /// A process may still read so many bytes more.
     pub fn add(&mut self, bytes: u64, process: Process) {
         self.0.retain(Debt::is_open);
-        let Process { pid, pidfd } = process;
+        let Process { pid, pidfd, .. } = process;
         let until = pidfd.map_or_else(|| Until::Time(Instant::now() + UNWATCHED), Until::End);
         match self.0.iter_mut().find(|debt| debt.pid == pid) {
             Some(debt) => *debt = Debt { pid, bytes: debt.bytes + bytes, until },
@@ -75,10 +82,11 @@ mod tests {
     fn a_debt_ends_with_its_process() {
         let (reader, writer) = std::io::pipe().unwrap();
         let mut owed = Owed::default();
+        let process = |pid, pidfd| Process { client: ClientId(1), name: ClientName::cut("x"), uid: 0, pid, pidfd };
         // An empty pipe is like a pidfd: readable only at the end.
-        owed.add(60, Process { pid: 1, pidfd: Some(reader.try_clone().unwrap().into()) });
-        owed.add(40, Process { pid: 1, pidfd: Some(reader.into()) });
-        owed.add(20, Process { pid: 2, pidfd: None });
+        owed.add(60, process(1, Some(reader.try_clone().unwrap().into())));
+        owed.add(40, process(1, Some(reader.into())));
+        owed.add(20, process(2, None));
         assert_eq!((owed.bytes(), owed.0.len()), (120, 2));
         std::io::Write::write_all(&mut &writer, &[1]).unwrap();
         assert_eq!(owed.bytes(), 20);

@@ -1,6 +1,6 @@
 //! Which segments a stream has: the control thread's books. Pure but for the segments themselves.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use framebroker_protocol::{Backing, SEGMENT_LIMIT, SegmentIndex};
 
@@ -10,6 +10,8 @@ use crate::factory::Segment;
 #[derive(Debug)]
 pub struct Pool {
     places: Vec<Place>,
+    /// Every segment that was ever installed and is not known to be freed.
+    known: Vec<Weak<Segment>>,
 }
 
 /// What is at one index.
@@ -34,7 +36,7 @@ enum Content {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { places: std::iter::repeat_with(Place::default).take(SEGMENT_LIMIT).collect() }
+        Self { places: std::iter::repeat_with(Place::default).take(SEGMENT_LIMIT).collect(), known: Vec::new() }
     }
 }
 
@@ -50,6 +52,8 @@ impl Pool {
 
     /// An ordered segment has come.
     pub fn install(&mut self, segment: &Arc<Segment>) {
+        self.known.retain(|known| known.strong_count() > 0);
+        self.known.push(Arc::downgrade(segment));
         self.set(segment.index(), Content::Installed(Arc::clone(segment)));
     }
 
@@ -64,6 +68,12 @@ impl Pool {
         if let Content::Installed(segment) = std::mem::take(&mut place.content) {
             place.content = Content::Quarantined(segment);
         }
+    }
+
+    /// Lets go of every segment; returns those that somebody else in this process still has.
+    pub fn empty(&mut self) -> Vec<Weak<Segment>> {
+        let Self { known, .. } = std::mem::take(self);
+        known.into_iter().filter(|segment| segment.strong_count() > 0).collect()
     }
 
     /// Segments in use and ordered.
