@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -77,6 +78,12 @@ impl Report {
             Self::Cameras(_) => true,
             Self::Buffers(summaries) => summaries.iter().all(Summary::is_clean),
         }
+    }
+
+    /// The broker's exit status: a leak is a failure.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        if self.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 

@@ -72,3 +72,69 @@ impl fmt::Display for Summary {
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitCode;
+    use std::sync::mpsc::channel;
+
+    use framebroker_protocol::message::Content;
+    use framebroker_protocol::{PixelFormat, StreamId};
+
+    use super::*;
+    use crate::factory::Factory;
+    use crate::run::Report;
+    use crate::source::{Description, Requirements};
+    use crate::stream::StreamCore;
+    use crate::stream::live::Limits;
+    use crate::stream::pool::Pool;
+
+    const BYTES: usize = 5000;
+
+    /// A stream with so many segments and no grab thread.
+    fn stream(segments: usize) -> Stream {
+        let core = Arc::new(StreamCore::create("cam0".parse().unwrap(), StreamId(0)).unwrap());
+        let (factory, mut pool) = (Arc::new(Factory::default()), Pool::default());
+        for _ in 0..segments {
+            let (index, backing) = pool.order().unwrap();
+            let (segment, _writable) = factory.allocate(index, backing, BYTES).unwrap();
+            pool.install(&segment);
+        }
+        let needs = Requirements { min_queued: 1, fixed_pool: false, can_pause: true, payload_bytes: BYTES };
+        let (model, serial, pixel_format) = (String::new(), String::new(), PixelFormat::MONO8);
+        let description = Description { model, serial, width: 100, height: 50, pixel_format, fps: 0.0 };
+        let limits =
+            Limits { max_segments: 8, memory_bytes: 1 << 20, memory_warn_bytes: None, history: 0, lossless: false };
+        Stream::new(core, factory, pool, channel().0, needs, description, ("pattern", Content::Opaque), limits)
+    }
+
+    fn said(summary: Summary) -> (String, ExitCode) {
+        let report = Report::Buffers(vec![summary]);
+        (report.to_string(), report.exit_code())
+    }
+
+    #[test]
+    fn what_was_allocated_was_freed() {
+        let (said, exit) = said(Summary::of(stream(3)));
+        assert!(said.contains("total allocated  3 buffers\n  total freed      3 buffers"), "{said}");
+        assert!(said.contains("usage            1000 x0, 1001 x0, 1002 x0\n"), "{said}");
+        assert!(!said.contains("WARNING"), "{said}");
+        assert_eq!(exit, ExitCode::SUCCESS);
+    }
+
+    /// Goal: a leak is told, with the buffers' names, and fails the broker. Method: segments that something else than the
+    /// stream keeps, one of them long out of its pool.
+    #[test]
+    fn a_leak_is_named_and_fails() {
+        let mut leaky = stream(4);
+        let kept: Vec<Arc<Segment>> = leaky.pool.segments().skip(1).step_by(2).cloned().collect();
+        for segment in &kept[..1] {
+            leaky.pool.vacate(segment.index());
+        }
+        let (said, exit) = said(Summary::of(leaky));
+        assert!(said.contains("total allocated  4 buffers\n  total freed      2 buffers"), "{said}");
+        let warning = "WARNING: 2 buffers leaked, allocated and not freed: contexts 1001, 1003\n";
+        assert!(said.ends_with(warning), "{said}");
+        assert_eq!(exit, ExitCode::FAILURE);
+    }
+}
