@@ -295,7 +295,7 @@ impl Control {
             {
                 warn!(%errno, "the bell of a delivery that ended is still heard");
             }
-            stream.leave(&place.member, reader);
+            stream.leave(&place.member, reader, std::time::Instant::now());
         }
     }
 }

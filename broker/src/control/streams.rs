@@ -1,7 +1,5 @@
 //! What the other threads tell: segments, sources that come and go, and subscriptions that can begin.
 
-use std::time::Instant;
-
 use framebroker_protocol::message::{ErrorCode, Tell};
 use framebroker_protocol::{ClientId, StreamId, SubscriptionId, Text};
 use tracing::{info, warn};
@@ -35,15 +33,15 @@ impl Control {
             }
             Event::Adopted { key, first } => self.announce(key, first),
             Event::Demoted { stream, page } => self.tell_demoted(stream, page),
-            Event::Quarantined { stream, kept, stale, process } => {
+            Event::Quarantined { stream, kept, stale, client } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
-                stream.quarantine(&kept, &stale, process, Instant::now());
+                stream.quarantine(client, &kept, &stale);
                 stream.restore(&self.worker);
                 self.admit_waiting();
             }
-            Event::Vacated { stream, index } => {
+            Event::Vacated { stream, context } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
-                stream.vacate(index);
+                stream.vacate(context);
                 // It counted until now where it was retired before it was known to be quarantined.
                 stream.restore(&self.worker);
             }

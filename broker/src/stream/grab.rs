@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use framebroker_protocol::message::Start;
 use framebroker_protocol::ring::{Member, Retired, Writer};
 use framebroker_protocol::{
-    ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns,
+    ClientId, ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns,
 };
 
 use super::StreamCore;
-use super::owed::Process;
 use super::patience::Patience;
 use crate::events::{Event, EventSender, SubscriptionKey};
 use crate::source::open::Opener;
@@ -43,8 +42,8 @@ pub enum Command {
     Confirm {
         /// The frames.
         held: Vec<ContextId>,
-        /// Who may still read them.
-        process: Process,
+        /// Whose subscription it was.
+        client: ClientId,
     },
     /// Ends: no more frames are taken.
     Stop,
@@ -74,8 +73,8 @@ pub struct Grab {
     source: Option<Box<dyn Source>>,
     /// Segments the source has, in the order it was given them.
     queued: VecDeque<SegmentIndex>,
-    /// Segments of published frames, by index.
-    parked: Vec<Option<WritableSegment>>,
+    /// Published frames and their segments, by index.
+    parked: Vec<Option<(ContextId, WritableSegment)>>,
     /// Segments nobody has: the source is away.
     idle: Vec<WritableSegment>,
     freed: Vec<Retired>,
@@ -175,11 +174,11 @@ impl Grab {
     fn publish(&mut self, mut segment: WritableSegment, info: &FrameInfo) {
         let index = segment.index();
         segment.count_use();
-        if let Some(place) = self.parked.get_mut(index.as_usize()) {
-            *place = Some(segment);
-        }
         let now_ns = monotonic_ns();
         let (context, calls) = self.writer.publish(index, header(info, now_ns), now_ns);
+        if let Some(place) = self.parked.get_mut(index.as_usize()) {
+            *place = Some((context, segment));
+        }
         let counters = &self.core.counters;
         counters.publish.add(monotonic_ns() - now_ns);
         counters.published.add(1);
@@ -232,21 +231,22 @@ impl Grab {
         while let Some(retired) = self.freed.pop() {
             match retired {
                 Retired::Reusable(index) => {
-                    if let Some(segment) = self.unpark(index) {
+                    if let Some((_, segment)) = self.unpark(index) {
                         self.queue(segment);
                         got = true;
                     }
                 }
                 Retired::Quarantined(index) => {
-                    drop(self.unpark(index));
-                    self.events.send(Event::Vacated { stream: self.core.id, index });
+                    if let Some((context, _given_up)) = self.unpark(index) {
+                        self.events.send(Event::Vacated { stream: self.core.id, context });
+                    }
                 }
             }
         }
         got
     }
 
-    fn unpark(&mut self, index: SegmentIndex) -> Option<WritableSegment> {
+    fn unpark(&mut self, index: SegmentIndex) -> Option<(ContextId, WritableSegment)> {
         self.parked.get_mut(index.as_usize())?.take()
     }
 
@@ -288,9 +288,9 @@ impl Grab {
                 let first = self.writer.adopt_lossless(&member, start);
                 self.events.send(Event::Adopted { key, first });
             }
-            Command::Confirm { held, process } => {
+            Command::Confirm { held, client } => {
                 let (kept, stale) = held.into_iter().partition(|context| self.writer.is_published(*context));
-                self.events.send(Event::Quarantined { stream: self.core.id, kept, stale, process });
+                self.events.send(Event::Quarantined { stream: self.core.id, kept, stale, client });
             }
             Command::Stop | Command::Close => self.stopping = true,
         }
@@ -377,7 +377,7 @@ impl Grab {
     }
 
     fn segments(&self) -> impl Iterator<Item = &WritableSegment> {
-        self.idle.iter().chain(self.parked.iter().flatten())
+        self.idle.iter().chain(self.parked.iter().flatten().map(|(_, segment)| segment))
     }
 
     fn handle_commands_for(&mut self, time: Duration) {

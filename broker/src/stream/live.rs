@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use framebroker_protocol::message::{Content, StreamInfo};
 use framebroker_protocol::ring::{Member, Roster};
-use framebroker_protocol::{ClientId, ClientName, ContextId, SegmentIndex, Text};
+use framebroker_protocol::{ClientId, ClientName, ContextId, Text};
 use tracing::warn;
 
 use super::StreamCore;
@@ -58,10 +58,8 @@ pub struct Stream {
     pub overdue: u64,
     /// Subscriptions that were ended for one.
     pub evicted: u64,
-    /// Who may still read the quarantined frames that the ring still has.
+    /// Who may still read what the ring still has, though its subscription has ended.
     lingering: Vec<Lingering>,
-    /// Quarantined segments that the ring was done with before it was known who had held them.
-    early: Vec<SegmentIndex>,
     /// Frames that revoked subscriptions held, of which the grab thread has not yet said which are in the ring.
     unconfirmed: usize,
     /// Segments the ring should have, once memory allows.
@@ -94,7 +92,7 @@ pub struct Lingering {
     pub pid: i32,
     /// Its user.
     pub uid: u32,
-    /// When its subscription was known to have ended.
+    /// When its subscription was ended.
     pub since: Instant,
 }
 
@@ -146,7 +144,6 @@ impl Stream {
             overdue: 0,
             evicted: 0,
             lingering: Vec::new(),
-            early: Vec::new(),
             unconfirmed: 0,
             size,
             warned: false,
@@ -158,7 +155,8 @@ impl Stream {
     #[must_use]
     pub fn capacity(&self) -> Capacity {
         let expected = self.pool.expected();
-        let memory_bytes = self.limits.memory_bytes.saturating_sub(self.owed.bytes());
+        let quarantined_bytes = (self.pool.quarantined() * self.needs.payload_bytes) as u64;
+        let memory_bytes = self.limits.memory_bytes.saturating_sub(self.owed.bytes() + quarantined_bytes);
         let by_memory = memory_bytes / (self.needs.payload_bytes.max(1) as u64);
         let by_memory = usize::try_from(by_memory).unwrap_or(usize::MAX);
         let growable_to = if self.needs.fixed_pool { expected } else { self.limits.max_segments.min(by_memory) };
@@ -233,53 +231,51 @@ impl Stream {
     }
 
     /// Takes a subscription out of the ring. What it held is given up if its process may still read it.
-    pub fn leave(&mut self, member: &Arc<Member>, reader: Reader) {
+    pub fn leave(&mut self, member: &Arc<Member>, reader: Reader, now: Instant) {
         let (held, process) = match reader {
             Reader::Dead => (Vec::new(), None),
             Reader::MayLive(process) => (member.revoke(), Some(process)),
         };
+        let client = process.filter(|_| !held.is_empty()).map(|process| self.linger(&held, process, now));
         self.change_roster(|roster| {
             roster.members.retain(|other| !Arc::ptr_eq(other, member));
             roster.quarantined.extend(&held);
         });
-        if let Some(process) = process.filter(|_| !held.is_empty()) {
+        if let Some(client) = client {
             self.unconfirmed += held.len();
             // Where the grab thread has ended, nothing is refilled any more.
-            let _ended = self.commands.send(Command::Confirm { held, process });
+            let _ended = self.commands.send(Command::Confirm { held, client });
         }
     }
 
-    /// Of the frames that a subscription held when it was ended, these are in the ring; the others never were.
-    pub fn quarantine(&mut self, kept: &[ContextId], stale: &[ContextId], process: Process, now: Instant) {
+    /// Writes down who may still read what it held, before the ring can be done with any of it.
+    fn linger(&mut self, held: &[ContextId], process: Process, since: Instant) -> ClientId {
+        let Process { client, name, uid, pid, pidfd } = process;
+        self.owed.watch(pid, pidfd);
+        let each =
+            held.iter().map(|context| Lingering { context: *context, client, name: name.clone(), pid, uid, since });
+        self.lingering.extend(each);
+        client
+    }
+
+    /// Of the frames that a client's subscription held when it was ended, these are in the ring; the others are not, or no
+    /// longer.
+    pub fn quarantine(&mut self, client: ClientId, kept: &[ContextId], stale: &[ContextId]) {
         self.unconfirmed -= kept.len() + stale.len();
         if !stale.is_empty() {
             self.change_roster(|roster| roster.quarantined.retain(|context| !stale.contains(context)));
+            self.lingering.retain(|other| other.client != client || !stale.contains(&other.context));
         }
-        let Process { client, uid, pid, .. } = process;
-        let lingering = kept.iter().map(|context| {
-            let name = process.name.clone();
-            Lingering { context: *context, client, name, pid, uid, since: now }
-        });
-        self.lingering.extend(lingering);
-        let mut given_up = kept.len();
-        for context in stale {
-            if let Some(at) = self.early.iter().position(|index| *index == context.segment()) {
-                self.early.swap_remove(at);
-                given_up += 1;
-            }
-        }
-        self.owed.add((given_up * self.needs.payload_bytes) as u64, process);
         kept.iter().for_each(|context| self.pool.quarantine(context.segment()));
     }
 
-    /// The ring is done with a quarantined segment: its index is free.
-    pub fn vacate(&mut self, index: SegmentIndex) {
-        if !self.pool.is_quarantined(index) {
-            self.early.push(index);
-        }
-        self.pool.vacate(index);
-        self.lingering.retain(|lingering| lingering.context.segment() != index);
-        self.change_roster(|roster| roster.quarantined.retain(|context| context.segment() != index));
+    /// The ring is done with a quarantined frame: the index of its segment is free, its memory is owed to who may read it.
+    pub fn vacate(&mut self, context: ContextId) {
+        self.pool.vacate(context.segment());
+        let pids = self.lingering(context).map(|lingering| lingering.pid).collect();
+        self.owed.add(self.needs.payload_bytes as u64, pids);
+        self.lingering.retain(|lingering| lingering.context != context);
+        self.change_roster(|roster| roster.quarantined.retain(|other| other.segment() != context.segment()));
     }
 
     /// Who was cut off while it held this frame.

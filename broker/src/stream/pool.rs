@@ -65,8 +65,9 @@ impl Pool {
     /// The segment no longer counts: its frame is never refilled.
     pub fn quarantine(&mut self, index: SegmentIndex) {
         let Some(place) = self.places.get_mut(index.as_usize()) else { return };
-        if let Content::Installed(segment) = std::mem::take(&mut place.content) {
-            place.content = Content::Quarantined(segment);
+        // Two subscriptions may have held its frame: then it comes here twice.
+        if let Content::Installed(segment) = &place.content {
+            place.content = Content::Quarantined(Arc::clone(segment));
         }
     }
 
@@ -86,6 +87,12 @@ impl Pool {
     #[must_use]
     pub fn installed(&self) -> usize {
         self.count(|content| matches!(content, Content::Installed(_)))
+    }
+
+    /// Segments given up that the ring still has.
+    #[must_use]
+    pub fn quarantined(&self) -> usize {
+        self.count(|content| matches!(content, Content::Quarantined(_)))
     }
 
     /// Segments that frames may lie in, by index; quarantined ones still may.
