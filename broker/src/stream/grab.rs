@@ -301,6 +301,8 @@ impl Grab {
         self.queued.clear();
         let description = source.describe();
         self.source = Some(source);
+        // The source gets them in their order.
+        self.idle.reverse();
         while let Some(segment) = self.idle.pop() {
             self.queue(segment);
         }
