@@ -2,16 +2,21 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Parser;
 use framebroker_protocol::message::Roles;
 use framebroker_protocol::{MAX_SEGMENTS, PixelFormat, StreamName};
 
+use crate::control::Lease;
 use crate::source::Fill;
 
 /// Headings of `--help`.
 const CAMERAS: &str = "Cameras";
 const CLIENTS: &str = "Clients";
+
+/// Ten years, as good as for ever.
+const LONGEST_LEASE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 
 /// Grabs camera frames into a ring of shared memory that other processes read with no copy.
 ///
@@ -72,6 +77,9 @@ pub struct Config {
     /// Most memory for segments, in MB of 2^20 bytes [default: a quarter of the machine's]
     #[arg(long, value_name = "MB")]
     pub memory_limit: Option<u64>,
+    /// Warn once in the log when segments take more memory than this, in MB of 2^20 bytes [default: do not]
+    #[arg(long, value_name = "MB")]
+    pub memory_warn: Option<u64>,
     /// Socket to listen on [default: as above]
     #[arg(long, value_name = "PATH", help_heading = CLIENTS)]
     pub socket: Option<PathBuf>,
@@ -79,6 +87,17 @@ pub struct Config {
     /// lossless
     #[arg(long, value_name = "MS", default_value_t = 1000, help_heading = CLIENTS)]
     pub lossless_timeout: u64,
+    /// How long a frame may be held, in ms: a longer hold is reported in the log and in the statistics; 0 for as long as is
+    /// liked
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LONGEST_LEASE_MS))]
+    pub lease: u64,
+    /// End the subscription of who holds a frame longer than the lease. What it held stays as it is; new segments take
+    /// the places
+    #[arg(long)]
+    pub evict: bool,
+    /// Log the figures of each stream every so many seconds [default: only at the end]
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub stats_interval: Option<Duration>,
     /// Sessions at once
     #[arg(long, value_name = "N", default_value_t = 256, help_heading = CLIENTS)]
     pub max_clients: usize,
@@ -106,6 +125,9 @@ impl Config {
             let Self { segments, max_segments, .. } = self;
             return Err(format!("--segments {segments} is above --max-segments {max_segments}; raise the second"));
         }
+        if self.evict && self.lease == 0 {
+            return Err("--evict needs to know how long a frame may be held; give --lease MS".to_owned());
+        }
         let camera_options = [
             (self.packet_size.is_some(), "--packet-size"),
             (self.socket_buffer.is_some(), "--socket-buffer"),
@@ -119,6 +141,12 @@ impl Config {
             }
             _ => Ok(()),
         }
+    }
+
+    /// How long frames may be held.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        Lease { time: (self.lease > 0).then(|| Duration::from_millis(self.lease)), evict: self.evict }
     }
 
     /// Bytes that all segments together may take.
@@ -225,6 +253,13 @@ fn segment_count(text: &str) -> Result<usize, String> {
     }
 }
 
+fn seconds(text: &str) -> Result<Duration, String> {
+    let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration
+        .filter(|time| (0.001..=1e9).contains(&time.as_secs_f64()))
+        .ok_or_else(|| "0.001 to 1000000000 will do".to_owned())
+}
+
 fn frame_rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(fps) if (0.0..=1e6).contains(&fps) => Ok(fps),
@@ -263,6 +298,9 @@ mod tests {
             ("broker --fps -1", "--fps"),
             ("broker --name a/b", "no stream name"),
             ("broker --frames 0", "--frames"),
+            ("broker --evict", "--lease MS"),
+            ("broker --stats-interval 0", "0.001"),
+            ("broker --stats-interval soon", "0.001"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(advice), "{line}: {error}");

@@ -11,7 +11,6 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::factory::{Segment, WritableSegment};
 use crate::source::Description;
-use crate::stream::owed::Process;
 
 /// Names a subscription among all sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -56,15 +55,15 @@ pub enum Event {
         kept: Vec<ContextId>,
         /// Not in the ring.
         stale: Vec<ContextId>,
-        /// Who may still read them.
-        process: Process,
+        /// Whose subscription it was.
+        client: ClientId,
     },
     /// The ring is done with a quarantined frame: its segment is given up and the index is free.
     Vacated {
         /// Of which stream.
         stream: StreamId,
-        /// Which segment.
-        index: SegmentIndex,
+        /// Which frame.
+        context: ContextId,
     },
     /// The source delivers.
     Online {

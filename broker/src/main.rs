@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Ok(report) => {
             // Whoever closed our standard output does not want it.
             let _unread = write!(std::io::stdout(), "{report}");
-            if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            report.exit_code()
         }
         Err(RunError::Interrupted) => ExitCode::SUCCESS,
         Err(error) => {

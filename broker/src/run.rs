@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use tracing::{debug, warn};
 use crate::config::Config;
 use crate::control::access::Access;
 use crate::control::listener::{ListenError, Listener};
-use crate::control::{ClientLimits, Control, Summary, end_signals};
+use crate::control::{ClientLimits, Control, Rules, Summary, end_signals};
 use crate::events::{EventSender, event_channel};
 use crate::factory::Factory;
 use crate::source::open::{Opener, kind, list as cameras, opener};
@@ -78,6 +79,12 @@ impl Report {
             Self::Buffers(summaries) => summaries.iter().all(Summary::is_clean),
         }
     }
+
+    /// The broker's exit status: a leak is a failure.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        if self.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
 }
 
 impl fmt::Display for Report {
@@ -114,7 +121,8 @@ pub fn run(config: &Config) -> Result<Report, RunError> {
     let stream = start_stream(config, opener, source, events)?;
     let ready = format!("ready socket={} {}", path.display(), stream.facts());
     let limits = ClientLimits { in_all: config.max_clients, per_user: config.max_clients_per_user };
-    let control = Control::new(broker_id(), listener, received, worker, access, limits, vec![stream])
+    let rules = Rules { access, limits, lease: config.lease(), stats_interval: config.stats_interval };
+    let control = Control::new(broker_id(), listener, received, worker, rules, vec![stream])
         .map_err(system("watch the socket"))?;
     announce(&ready);
     let streams = control.run().map_err(system("wait for clients"))?;
@@ -184,6 +192,7 @@ fn start_stream(
     let limits = Limits {
         max_segments: config.max_segments,
         memory_bytes,
+        memory_warn_bytes: config.memory_warn.map(|megabytes| megabytes.saturating_mul(1 << 20)),
         history: config.history,
         lossless: config.lossless_timeout > 0,
     };
@@ -197,6 +206,7 @@ fn start_stream(
     let description = source.describe();
     let grab = Grab::new(Arc::clone(&core), options, todo, events, opener, source);
     let mut stream = Stream::new(core, factory, pool, commands, needs, description, kind(config), limits);
+    stream.watch_memory();
     stream.thread = Some(
         std::thread::Builder::new()
             .name(format!("grab-{}", config.name))

@@ -35,6 +35,8 @@ pub struct StreamStats {
     pub peak_bytes: u64,
     /// Bytes of the segments' pages now.
     pub mapped_bytes: u64,
+    /// Payload bytes of segments that were given up because a living process may still read them.
+    pub given_up_bytes: u64,
     /// Segments the stream may grow to.
     pub max_buffers: u64,
     /// Frames the source delivered.
@@ -47,6 +49,10 @@ pub struct StreamStats {
     pub lost_at_camera: u64,
     /// Frames dropped because no segment was free.
     pub starved: u64,
+    /// Holds that became older than the lease.
+    pub overdue: u64,
+    /// Subscriptions that were ended for such a hold.
+    pub evicted: u64,
     /// Packets asked for again.
     pub resent_packets: u64,
     /// Packets that never came.
@@ -64,8 +70,10 @@ pub struct StreamStats {
 /// What a segment is doing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum SegmentState {
-    /// With the source.
+    /// With the source, behind the one that is filled; or waiting for the source.
     Queued,
+    /// The source writes it, or will write it next.
+    Filling,
     /// Readable, held by nobody.
     Published,
     /// Readable and held.
@@ -87,11 +95,13 @@ pub struct SegmentStats {
     pub state: SegmentState,
     /// Times it was published.
     pub usage_count: u64,
-    /// Who holds its frame.
+    /// Who holds its frame; the first 8.
     pub held_by: Vec<Holder>,
+    /// How many more hold it.
+    pub more_holders: u32,
 }
 
-/// Who holds a frame.
+/// Who holds a frame; of a quarantined one also who held it when its subscription was ended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Holder {
     /// The session.
@@ -102,6 +112,10 @@ pub struct Holder {
     pub pid: u32,
     /// Its user.
     pub uid: u32,
+    /// For how long in ns, as the broker has seen it; since the subscription was ended where that held it.
+    pub held_ns: u64,
+    /// Whether that is longer than the lease.
+    pub is_overdue: bool,
 }
 
 /// Figures of one session.
@@ -119,7 +133,8 @@ pub struct ClientStats {
     pub subscriptions: Vec<SubscriptionStats>,
 }
 
-/// Figures of one subscription. For shared delivery received, lost and skipped are the client's own word.
+/// Figures of one subscription. For shared delivery received, lost, skipped and held are the client's own word; how long
+/// it holds is what the broker has seen.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SubscriptionStats {
     /// Names it in its session.
@@ -140,4 +155,8 @@ pub struct SubscriptionStats {
     pub held: u32,
     /// Frames it may hold.
     pub max_held: u32,
+    /// Its longest hold in ns, those that stand included.
+    pub longest_hold_ns: u64,
+    /// Holds that are older than the lease.
+    pub overdue: u32,
 }

@@ -3,6 +3,7 @@
 
 pub mod access;
 mod delivery;
+mod holds;
 pub mod listener;
 mod poll;
 mod quiet;
@@ -11,6 +12,7 @@ mod requests;
 mod session;
 mod streams;
 mod subscription;
+mod summary;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -31,7 +33,8 @@ use crate::events::EventReceiver;
 use crate::stream::live::Stream;
 use crate::worker::Worker;
 
-pub use report::Summary;
+pub use holds::Lease;
+pub use summary::Summary;
 
 /// Readers have this long to take the last frames of a stream that ended by itself.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -56,6 +59,19 @@ pub struct ClientLimits {
     pub per_user: usize,
 }
 
+/// What the command line says about clients.
+#[derive(Debug)]
+pub struct Rules {
+    /// Who may connect.
+    pub access: Access,
+    /// How many.
+    pub limits: ClientLimits,
+    /// How long they may hold a frame.
+    pub lease: Lease,
+    /// How often the figures of each stream are logged, if at all.
+    pub stats_interval: Option<Duration>,
+}
+
 /// The control thread's state.
 #[derive(Debug)]
 pub struct Control {
@@ -67,6 +83,10 @@ pub struct Control {
     worker: Worker,
     access: Access,
     limits: ClientLimits,
+    lease: Lease,
+    /// When the holds are looked at next.
+    next_look: Instant,
+    statistics: Option<report::Rhythm>,
     streams: Vec<Stream>,
     sessions: BTreeMap<ClientId, Session>,
     next_client: u64,
@@ -99,8 +119,7 @@ impl Control {
         listener: Listener,
         events: EventReceiver,
         worker: Worker,
-        access: Access,
-        limits: ClientLimits,
+        rules: Rules,
         streams: Vec<Stream>,
     ) -> Result<Self, Errno> {
         let signals = SignalFd::with_flags(&end_signals(), SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
@@ -108,6 +127,7 @@ impl Control {
         poll.add(&listener, Token::Listener)?;
         poll.add(&signals, Token::Signals)?;
         poll.add(&events, Token::Events)?;
+        let Rules { access, limits, lease, stats_interval } = rules;
         let (open_files, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?;
         Ok(Self {
             id,
@@ -118,6 +138,9 @@ impl Control {
             worker,
             access,
             limits,
+            lease,
+            next_look: Instant::now(),
+            statistics: stats_interval.map(report::Rhythm::new),
             streams,
             sessions: BTreeMap::new(),
             next_client: 1,
@@ -290,7 +313,9 @@ impl Control {
         let sessions = self.sessions.values().filter_map(Session::deadline).min();
         let drain = self.ending.as_ref().map(|ending| ending.deadline.min(Instant::now() + DRAIN_LOOK));
         let looks = self.streams.iter().map(|stream| stream.health.next_look());
-        sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).chain(looks).min()
+        let statistics = self.statistics.as_ref().map(report::Rhythm::next);
+        let all = sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).chain(looks);
+        all.chain(self.next_look()).chain(statistics).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -312,6 +337,8 @@ impl Control {
             }
         }
         self.listen_again(now);
+        self.keep_lease(now);
+        self.log_statistics(now);
         self.streams.iter_mut().for_each(|stream| stream.health.look(&stream.core, now));
         if self.descriptor_retry.is_some_and(|retry| now >= retry) {
             self.descriptor_retry = None;
@@ -328,6 +355,8 @@ impl Control {
         if quiet::CLIENTS.may_speak() {
             info!(client = %client, name = %session.name, pid = session.peer.pid, "session ended");
         }
+        // What its process owed may be paid by its end.
+        self.streams.iter_mut().for_each(|stream| stream.restore(&self.worker));
         self.admit_waiting();
     }
 

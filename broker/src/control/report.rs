@@ -1,75 +1,106 @@
-//! Statistics, for clients and for the summary at the end.
+//! Statistics, for clients and for the log.
 
-use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use framebroker_protocol::limits::PAGE_ENTRIES;
 use framebroker_protocol::message::{Stats, StatsEntries, StatsOf, Tell};
 use framebroker_protocol::stats::{ClientStats, Holder, SegmentState, SegmentStats, StreamStats, SubscriptionStats};
 use framebroker_protocol::{ContextId, StreamId};
+use tracing::info;
 
 use super::Control;
+use super::holds::look_at_holds;
 use super::session::Session;
 use crate::factory::Segment;
 use crate::stream::live::Stream;
-use crate::stream::pool::Pool;
 
 impl Control {
     pub(super) fn report(&mut self, session: &mut Session, request: u32, of: StatsOf, from: u32) {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let now = Instant::now();
+        self.look_at_all_holds(now);
+        look_at_holds(session, &self.streams, now);
         let (entries, more) = match of {
             StatsOf::Streams => {
-                let (page, more) = page(self.streams.iter(), from);
+                let (page, more) = page(self.streams.iter(), from, PAGE_ENTRIES);
                 (StatsEntries::Streams(page.into_iter().map(stream_stats).collect()), more)
             }
             StatsOf::Segments(id) => {
                 let stream = self.streams.iter().find(|stream| stream.core.id == id);
-                let (page, more) = page(stream.into_iter().flat_map(|stream| stream.pool.segments()), from);
-                let entry = |segment: &Arc<Segment>| self.segment_stats(session, id, segment);
+                let segments = stream.into_iter().flat_map(|stream| stream.pool.segments());
+                let (page, more) = page(segments, from, PAGE_ENTRIES);
+                let entry = |segment: &Arc<Segment>| self.segment_stats(session, id, segment, now);
                 (StatsEntries::Segments(page.into_iter().map(entry).collect()), more)
             }
             StatsOf::Clients => {
                 // The session that is served is not among the others.
                 let mut all: Vec<&Session> = self.sessions.values().chain(std::iter::once(&*session)).collect();
                 all.sort_unstable_by_key(|session| session.id);
-                let (page, more) = page(all.into_iter(), from);
+                let (page, more) = page(all.into_iter(), from, CLIENT_PAGE_ENTRIES);
                 (StatsEntries::Clients(page.into_iter().map(|client| self.client_stats(client)).collect()), more)
             }
         };
         session.tell(request, Tell::Stats(Stats { entries, more }));
     }
 
-    fn segment_stats(&self, asking: &Session, stream: StreamId, segment: &Segment) -> SegmentStats {
+    fn segment_stats(&self, asking: &Session, stream: StreamId, segment: &Segment, now: Instant) -> SegmentStats {
         let at = self.streams.iter().position(|known| known.core.id == stream);
         let stream = at.and_then(|at| self.streams.get(at));
-        let published = stream.and_then(|stream| stream.core.page.readable_in(segment.index()));
-        let held_by: Vec<Holder> = self
-            .sessions
-            .values()
-            .chain(std::iter::once(asking))
-            .filter(|session| published.is_some_and(|context| holds(session, at, context)))
-            .take(MAX_HOLDERS)
-            .map(|session| Holder {
-                client: session.id,
-                name: session.name.clone(),
-                pid: session.peer.pid.unsigned_abs(),
-                uid: session.peer.uid,
-            })
-            .collect();
-        let quarantined = stream.is_some_and(|stream| stream.pool.is_quarantined(segment.index()));
+        let index = segment.index();
+        let published = stream.and_then(|stream| stream.core.page.readable_in(index));
+        let mut held_by: Vec<Holder> = Vec::new();
+        if let (Some(stream), Some(context)) = (stream, published) {
+            let sessions = self.sessions.values().chain(std::iter::once(asking));
+            held_by.extend(sessions.filter_map(|session| self.holder(session, at, context)));
+            held_by.extend(stream.lingering(context).map(|lingering| Holder {
+                client: lingering.client,
+                name: lingering.name.clone(),
+                pid: lingering.pid.unsigned_abs(),
+                uid: lingering.uid,
+                held_ns: nanoseconds(now.saturating_duration_since(lingering.since)),
+                is_overdue: false,
+            }));
+        }
+        let more_holders = held_by.len().saturating_sub(MAX_HOLDERS);
+        let quarantined = stream.is_some_and(|stream| stream.pool.is_quarantined(index));
+        let filling = stream.is_some_and(|stream| stream.core.filling() == Some(index));
+        let state = match published {
+            _ if quarantined => SegmentState::Quarantined,
+            None if filling => SegmentState::Filling,
+            None => SegmentState::Queued,
+            Some(_) if held_by.is_empty() => SegmentState::Published,
+            Some(_) => SegmentState::Held,
+        };
+        held_by.truncate(MAX_HOLDERS);
         SegmentStats {
-            context: segment.index().buffer_context(),
+            context: index.buffer_context(),
             bytes: segment.bytes() as u64,
             allocated_realtime_ns: segment.allocated_realtime_ns(),
-            state: match published {
-                _ if quarantined => SegmentState::Quarantined,
-                None => SegmentState::Queued,
-                Some(_) if held_by.is_empty() => SegmentState::Published,
-                Some(_) => SegmentState::Held,
-            },
+            state,
             usage_count: segment.usage_count(),
             held_by,
+            more_holders: u32::try_from(more_holders).unwrap_or(u32::MAX),
         }
+    }
+
+    /// The session as the holder of a frame, if it holds it.
+    fn holder(&self, session: &Session, stream: Option<usize>, context: ContextId) -> Option<Holder> {
+        let of_stream = session.subscriptions.values().filter(|subscription| Some(subscription.stream) == stream);
+        let holding = of_stream.filter(|subscription| {
+            let mut held = subscription.place.iter().flat_map(|place| place.held());
+            held.any(|held| held == context.as_u64())
+        });
+        // Two subscriptions of a session may hold one frame: the longer hold counts.
+        let held = holding.map(|subscription| subscription.tenures.of(context)).max()?;
+        Some(Holder {
+            client: session.id,
+            name: session.name.clone(),
+            pid: session.peer.pid.unsigned_abs(),
+            uid: session.peer.uid,
+            held_ns: nanoseconds(held),
+            is_overdue: self.lease.time.is_some_and(|lease| held >= lease),
+        })
     }
 
     fn client_stats(&self, session: &Session) -> ClientStats {
@@ -86,6 +117,11 @@ impl Control {
                 skipped: counters.skipped,
                 held: u32::try_from(place.held().count()).unwrap_or(u32::MAX),
                 max_held: u32::try_from(subscription.terms.max_held).unwrap_or(u32::MAX),
+                longest_hold_ns: nanoseconds(subscription.tenures.longest()),
+                overdue: self
+                    .lease
+                    .time
+                    .map_or(0, |lease| u32::try_from(subscription.tenures.overdue(lease)).unwrap_or(u32::MAX)),
             })
         });
         ClientStats {
@@ -98,22 +134,83 @@ impl Control {
     }
 }
 
+impl Control {
+    /// Logs the figures of each stream where that is due.
+    pub(super) fn log_statistics(&mut self, now: Instant) {
+        if !self.statistics.as_mut().is_some_and(|rhythm| rhythm.is_due(now)) {
+            return;
+        }
+        for (at, stream) in self.streams.iter().enumerate() {
+            let subscriptions = self.sessions.values().flat_map(|session| session.subscriptions.values());
+            let places = subscriptions.filter(|s| s.stream == at).filter_map(|s| s.place.as_ref());
+            let readers = places.clone().count();
+            let held: usize = places.map(|place| place.held().count()).sum();
+            let stats = stream_stats(stream);
+            info!(
+                stream = %stats.name,
+                grabbed = stats.grabbed,
+                published = stats.published,
+                incomplete = stats.incomplete,
+                lost_at_camera = stats.lost_at_camera,
+                starved = stats.starved,
+                active_buffers = stats.active_buffers,
+                current_memory_mb = stats.current_bytes >> 20,
+                peak_memory_mb = stats.peak_bytes >> 20,
+                readers,
+                held,
+                overdue = stats.overdue,
+                evicted = stats.evicted,
+                "statistics"
+            );
+        }
+    }
+}
+
+/// When the figures are logged.
+#[derive(Debug)]
+pub(super) struct Rhythm {
+    interval: Duration,
+    next: Instant,
+}
+
+impl Rhythm {
+    pub(super) fn new(interval: Duration) -> Self {
+        Self { interval, next: Instant::now() + interval }
+    }
+
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = now >= self.next;
+        if due {
+            // From now on, and not from when it was due: a broker that was stopped has nothing to catch up with.
+            self.next = now + self.interval;
+        }
+        due
+    }
+}
+
 /// Holders named for one segment.
 const MAX_HOLDERS: usize = 8;
 
-fn holds(session: &Session, stream: Option<usize>, context: ContextId) -> bool {
-    let of_stream = session.subscriptions.values().filter(|subscription| Some(subscription.stream) == stream);
-    of_stream.filter_map(|s| s.place.as_ref()).any(|place| place.held().any(|held| held == context.as_u64()))
+/// Clients in one answer: with all the subscriptions a session may have, twice as many do not fit in a message.
+const CLIENT_PAGE_ENTRIES: usize = PAGE_ENTRIES / 2;
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Entries of one answer, and whether more are there.
-fn page<T>(entries: impl Iterator<Item = T>, from: usize) -> (Vec<T>, bool) {
+fn page<T>(entries: impl Iterator<Item = T>, from: usize, limit: usize) -> (Vec<T>, bool) {
     let mut entries = entries.skip(from);
-    let page: Vec<T> = entries.by_ref().take(PAGE_ENTRIES).collect();
+    let page: Vec<T> = entries.by_ref().take(limit).collect();
     (page, entries.next().is_some())
 }
 
-fn stream_stats(stream: &Stream) -> StreamStats {
+/// The figures of a stream now.
+pub(super) fn stream_stats(stream: &Stream) -> StreamStats {
     let factory = stream.factory.stats();
     let counters = &stream.core.counters;
     let transport = counters.transport();
@@ -126,12 +223,15 @@ fn stream_stats(stream: &Stream) -> StreamStats {
         current_bytes: factory.current_bytes,
         peak_bytes: factory.peak_bytes,
         mapped_bytes: factory.mapped_bytes,
+        given_up_bytes: stream.owed.bytes(),
         max_buffers: stream.limits.max_segments as u64,
         grabbed: counters.grabbed.get(),
         published: counters.published.get(),
         incomplete: counters.incomplete.get(),
         lost_at_camera: counters.lost_at_camera.get(),
         starved: counters.starved.get(),
+        overdue: stream.overdue,
+        evicted: stream.evicted,
         resent_packets: transport.resent_packets,
         missing_packets: transport.missing_packets,
         failed_frames: transport.failed_frames,
@@ -139,56 +239,4 @@ fn stream_stats(stream: &Stream) -> StreamStats {
         publish: counters.publish.timing(),
         retire: counters.retire.timing(),
     }
-}
-
-/// The buffer statistics of a stream that has ended.
-#[derive(Debug)]
-pub struct Summary {
-    stats: StreamStats,
-    usage: Vec<String>,
-}
-
-impl Summary {
-    /// Frees the stream's segments and counts what is left.
-    #[must_use]
-    pub fn of(mut stream: Stream) -> Self {
-        let uses = |segment: &Arc<Segment>| format!("{} x{}", segment.index().buffer_context(), segment.usage_count());
-        let usage = stream.pool.segments().map(uses).collect();
-        stream.pool = Pool::default();
-        Self { stats: stream_stats(&stream), usage }
-    }
-
-    /// Whether every buffer was freed.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.stats.active_buffers == 0
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StreamStats { name, published, starved, incomplete, lost_at_camera, .. } = &self.stats;
-        let StreamStats { total_allocated, total_freed, active_buffers, max_buffers, .. } = &self.stats;
-        writeln!(
-            f,
-            "stream {name}: {published} frames published, {incomplete} incomplete, {lost_at_camera} lost at the camera, \
-             {starved} starved"
-        )?;
-        writeln!(f, "  total allocated  {total_allocated} buffers")?;
-        writeln!(f, "  total freed      {total_freed} buffers")?;
-        writeln!(f, "  active           {active_buffers} buffers")?;
-        writeln!(f, "  maximum          {max_buffers} buffers")?;
-        writeln!(f, "  current memory   {:.2} MB", megabytes(self.stats.current_bytes))?;
-        writeln!(f, "  peak memory      {:.2} MB", megabytes(self.stats.peak_bytes))?;
-        writeln!(f, "  usage            {}", self.usage.join(", "))?;
-        if !self.is_clean() {
-            writeln!(f, "  WARNING: {active_buffers} buffers leaked: they were allocated and not freed")?;
-        }
-        Ok(())
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people to read")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }

@@ -327,7 +327,7 @@ impl Control {
         }
     }
 
-    fn end_subscription(&mut self, subscription: &mut Subscription, reader: Reader) {
+    pub(super) fn end_subscription(&mut self, subscription: &mut Subscription, reader: Reader) {
         let Some(stream) = self.streams.get_mut(subscription.stream) else { return };
         stream.granted -= subscription.terms.max_held;
         if let Some(place) = &mut subscription.place {
@@ -336,7 +336,7 @@ impl Control {
             {
                 warn!(%errno, "the bell of a delivery that ended is still heard");
             }
-            stream.leave(&place.member, reader);
+            stream.leave(&place.member, reader, std::time::Instant::now());
         }
     }
 }

@@ -203,7 +203,8 @@ impl Session {
     pub fn reader(&self) -> Reader {
         // Without a second descriptor the process counts as one that cannot be watched.
         let pidfd = self.pidfd.as_ref().and_then(|pidfd| pidfd.try_clone().ok());
-        Reader::MayLive(Process { pid: self.peer.pid, uid: self.peer.uid, pidfd })
+        let (client, name, uid, pid) = (self.id, self.name.clone(), self.peer.uid, self.peer.pid);
+        Reader::MayLive(Process { client, name, uid, pid, pidfd })
     }
 
     /// A number for a new subscription; none is ever used twice. None when they are used up.

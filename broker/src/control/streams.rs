@@ -23,11 +23,7 @@ impl Control {
             Event::Allocated { stream, index, result } => {
                 let Some(stream) = self.stream_at(stream) else { return };
                 match result {
-                    Ok((segment, writable)) => {
-                        stream.pool.install(&segment);
-                        // Where the grab thread has ended, nothing is filled any more.
-                        let _ended = stream.commands.send(Command::Install(writable));
-                    }
+                    Ok((segment, writable)) => stream.install(&segment, writable),
                     Err(error) => {
                         warn!(stream = %stream.core.name, %error, "the ring cannot grow");
                         stream.pool.vacate(index);
@@ -38,23 +34,17 @@ impl Control {
             }
             Event::Adopted { key, first } => self.announce(key, first),
             Event::Demoted { stream, page } => self.tell_demoted(stream, page),
-            Event::Quarantined { stream, kept, stale, process } => {
+            Event::Quarantined { stream, kept, stale, client } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
-                stream.forget_quarantined(&stale);
-                let before = stream.pool.expected();
-                let given_up = kept.iter().filter(|context| stream.pool.quarantine(context.segment())).count();
-                stream.owed.add((given_up * stream.needs.payload_bytes) as u64, process);
-                stream.replace(&self.worker, before);
+                stream.quarantine(client, &kept, &stale);
+                stream.restore(&self.worker);
+                self.admit_waiting();
             }
-            Event::Vacated { stream, index } => {
+            Event::Vacated { stream, context } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
-                let missing = usize::from(!stream.pool.is_quarantined(index));
-                let target = stream.pool.expected();
-                stream.vacate(index);
-                // Retired before it was known to be quarantined: the place still counted.
-                if missing > 0 {
-                    stream.replace(&self.worker, target);
-                }
+                stream.vacate(context);
+                // It counted until now where it was retired before it was known to be quarantined.
+                stream.restore(&self.worker);
             }
             Event::Online { stream, description } => self.tell_online(stream, description),
             Event::Offline { stream, reason } => self.tell_offline(stream, &reason),
@@ -106,12 +96,12 @@ impl Control {
         };
         // Others may have left since: what is granted now decides.
         let needed = needed.min(stream.needs.min_queued + 1 + stream.granted);
-        if stream.pool.installed() >= needed {
+        if stream.has(needed) {
             stream.waiting.pop_front();
             self.begin(at, key);
             return true;
         }
-        if stream.pool.expected() >= needed {
+        if stream.will_have(needed) {
             return false;
         }
         stream.waiting.pop_front();

@@ -3,17 +3,21 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use framebroker_protocol::message::{Delivery, Policy, Start, Subscribed, Tell};
 use framebroker_protocol::ring::{Hold, Member, Notify, Pages, Reader};
 use framebroker_protocol::shm::{Mapped, SharedObject, ShmError};
 use framebroker_protocol::socket::Channel;
-use framebroker_protocol::{Backing, ConsumerId, ConsumerPage, Counters, SegmentIndex, Sequence, SubscriptionId};
+use framebroker_protocol::{
+    Backing, ConsumerId, ConsumerPage, ContextId, Counters, SegmentIndex, Sequence, SubscriptionId,
+};
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::factory::Segment;
 use crate::stream::StreamCore;
+use crate::stream::tenure::Tenures;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +43,8 @@ pub struct Subscription {
     pub phase: Phase,
     /// In the ring, from when it is admitted.
     pub place: Option<Place>,
+    /// How long it holds what it holds.
+    pub tenures: Tenures,
     /// What happened before the client knew that it has begun.
     pub early_news: Vec<Tell>,
     /// Segments whose descriptors the client has been sent.
@@ -222,9 +228,17 @@ impl Subscription {
             terms,
             phase: Phase::Waiting { request, needed },
             place: None,
+            tenures: Tenures::default(),
             early_news: Vec::new(),
             told: BTreeMap::new(),
         }
+    }
+
+    /// Looks what it holds.
+    pub fn look_at_holds(&mut self, stream: &StreamCore, now: Instant) {
+        let Some(place) = &self.place else { return };
+        let held = place.held().filter_map(ContextId::from_u64);
+        self.tenures.look(now, held, |context| stream.page.readable_in(context.segment()) == Some(context));
     }
 
     /// Whether the client has the descriptor of this object.

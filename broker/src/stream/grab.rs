@@ -1,6 +1,7 @@
 //! The grab thread: wait for a frame, publish it, retire an old one, queue its segment. It takes no lock a client can
 //! hold, and per frame it allocates nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
@@ -8,11 +9,10 @@ use std::time::{Duration, Instant};
 use framebroker_protocol::message::Start;
 use framebroker_protocol::ring::{Member, Retired, Writer};
 use framebroker_protocol::{
-    ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns,
+    ClientId, ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns,
 };
 
 use super::StreamCore;
-use super::owed::Process;
 use super::patience::Patience;
 use crate::events::{Event, EventSender, SubscriptionKey};
 use crate::source::open::Opener;
@@ -42,8 +42,8 @@ pub enum Command {
     Confirm {
         /// The frames.
         held: Vec<ContextId>,
-        /// Who may still read them.
-        process: Process,
+        /// Whose subscription it was.
+        client: ClientId,
     },
     /// Ends: no more frames are taken.
     Stop,
@@ -71,10 +71,10 @@ pub struct Grab {
     events: EventSender,
     open: Opener,
     source: Option<Box<dyn Source>>,
-    /// Segments the source has.
-    queued: usize,
-    /// Segments of published frames, by index.
-    parked: Vec<Option<WritableSegment>>,
+    /// Segments the source has, in the order it was given them.
+    queued: VecDeque<SegmentIndex>,
+    /// Published frames and their segments, by index.
+    parked: Vec<Option<(ContextId, WritableSegment)>>,
     /// Segments nobody has: the source is away.
     idle: Vec<WritableSegment>,
     freed: Vec<Retired>,
@@ -101,7 +101,7 @@ impl Grab {
             events,
             open,
             source: Some(source),
-            queued: 0,
+            queued: VecDeque::with_capacity(SEGMENT_LIMIT),
             parked: std::iter::repeat_with(|| None).take(SEGMENT_LIMIT).collect(),
             idle: Vec::with_capacity(SEGMENT_LIMIT),
             freed: Vec::with_capacity(SEGMENT_LIMIT),
@@ -140,7 +140,9 @@ impl Grab {
         let Some(source) = &mut self.source else { return };
         match source.wait(COMMAND_INTERVAL) {
             source::Event::Filled(segment, info) => {
-                self.queued -= 1;
+                let index = segment.index();
+                self.queued.retain(|queued| *queued != index);
+                self.core.set_filling(self.queued.front().copied());
                 self.take(segment, &info);
             }
             source::Event::Starved => {
@@ -172,11 +174,11 @@ impl Grab {
     fn publish(&mut self, mut segment: WritableSegment, info: &FrameInfo) {
         let index = segment.index();
         segment.count_use();
-        if let Some(place) = self.parked.get_mut(index.as_usize()) {
-            *place = Some(segment);
-        }
         let now_ns = monotonic_ns();
         let (context, calls) = self.writer.publish(index, header(info, now_ns), now_ns);
+        if let Some(place) = self.parked.get_mut(index.as_usize()) {
+            *place = Some((context, segment));
+        }
         let counters = &self.core.counters;
         counters.publish.add(monotonic_ns() - now_ns);
         counters.published.add(1);
@@ -189,8 +191,8 @@ impl Grab {
     /// Retires frames until the source has as many segments as it needs.
     fn refill(&mut self) {
         let Some(needs) = self.source.as_ref().map(|source| source.requirements()) else { return };
-        while self.queued < needs.min_queued && !self.stopping {
-            let wanted = needs.min_queued - self.queued;
+        while self.queued.len() < needs.min_queued && !self.stopping {
+            let wanted = needs.min_queued - self.queued.len();
             let began_ns = monotonic_ns();
             self.writer.retire(wanted, &mut self.freed);
             self.core.counters.retire.add(monotonic_ns() - began_ns);
@@ -246,29 +248,31 @@ impl Grab {
         while let Some(retired) = self.freed.pop() {
             match retired {
                 Retired::Reusable(index) => {
-                    if let Some(segment) = self.unpark(index) {
+                    if let Some((_, segment)) = self.unpark(index) {
                         self.queue(segment);
                         got = true;
                     }
                 }
                 Retired::Quarantined(index) => {
-                    drop(self.unpark(index));
-                    self.events.send(Event::Vacated { stream: self.core.id, index });
+                    if let Some((context, _given_up)) = self.unpark(index) {
+                        self.events.send(Event::Vacated { stream: self.core.id, context });
+                    }
                 }
             }
         }
         got
     }
 
-    fn unpark(&mut self, index: SegmentIndex) -> Option<WritableSegment> {
+    fn unpark(&mut self, index: SegmentIndex) -> Option<(ContextId, WritableSegment)> {
         self.parked.get_mut(index.as_usize())?.take()
     }
 
     fn queue(&mut self, segment: WritableSegment) {
         match &mut self.source {
             Some(source) => {
+                self.queued.push_back(segment.index());
                 source.queue(segment);
-                self.queued += 1;
+                self.core.set_filling(self.queued.front().copied());
             }
             None => self.idle.push(segment),
         }
@@ -297,9 +301,9 @@ impl Grab {
                 let first = self.writer.adopt_lossless(&member, start);
                 self.events.send(Event::Adopted { key, first });
             }
-            Command::Confirm { held, process } => {
+            Command::Confirm { held, client } => {
                 let (kept, stale) = held.into_iter().partition(|context| self.writer.is_published(*context));
-                self.events.send(Event::Quarantined { stream: self.core.id, kept, stale, process });
+                self.events.send(Event::Quarantined { stream: self.core.id, kept, stale, client });
             }
             Command::Stop | Command::Close => self.stopping = true,
         }
@@ -307,9 +311,11 @@ impl Grab {
 
     /// Starts a source and says that the stream is live.
     fn start(&mut self, source: Box<dyn Source>) {
-        self.queued = 0;
+        self.queued.clear();
         let description = source.describe();
         self.source = Some(source);
+        // The source gets them in their order.
+        self.idle.reverse();
         while let Some(segment) = self.idle.pop() {
             self.queue(segment);
         }
@@ -335,7 +341,8 @@ impl Grab {
             self.idle.append(&mut source.stop());
             self.core.counters.set_transport(source.counters());
             self.core.counters.end_transport();
-            self.queued = 0;
+            self.queued.clear();
+            self.core.set_filling(None);
         }
     }
 
@@ -385,7 +392,7 @@ impl Grab {
     }
 
     fn segments(&self) -> impl Iterator<Item = &WritableSegment> {
-        self.idle.iter().chain(self.parked.iter().flatten())
+        self.idle.iter().chain(self.parked.iter().flatten().map(|(_, segment)| segment))
     }
 
     fn handle_commands_for(&mut self, time: Duration) {

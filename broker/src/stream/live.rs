@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use framebroker_protocol::message::{Content, StreamInfo};
 use framebroker_protocol::ring::{Member, Roster};
-use framebroker_protocol::{ContextId, SegmentIndex, Text};
+use framebroker_protocol::{ClientId, ClientName, ContextId, Text};
+use tracing::warn;
 
 use super::StreamCore;
 use super::admission::Capacity;
@@ -16,7 +18,7 @@ use super::health::Health;
 use super::owed::{Owed, Process};
 use super::pool::Pool;
 use crate::events::SubscriptionKey;
-use crate::factory::Factory;
+use crate::factory::{Factory, Segment, WritableSegment};
 use crate::source::{Description, Requirements};
 use crate::worker::{Order, Worker};
 
@@ -55,6 +57,18 @@ pub struct Stream {
     pub health: Health,
     /// Segments that were given up while somebody may read them.
     pub owed: Owed,
+    /// Holds that became older than the lease.
+    pub overdue: u64,
+    /// Subscriptions that were ended for one.
+    pub evicted: u64,
+    /// Who may still read what the ring still has, though its subscription has ended.
+    lingering: Vec<Lingering>,
+    /// Frames that revoked subscriptions held, of which the grab thread has not yet said which are in the ring.
+    unconfirmed: usize,
+    /// Segments the ring should have, once memory allows.
+    size: usize,
+    /// The warning of `--memory-warn` was given.
+    warned: bool,
     /// Rosters that the grab thread may still use.
     old_rosters: Vec<Arc<Roster>>,
 }
@@ -68,6 +82,23 @@ pub enum Reader {
     MayLive(Process),
 }
 
+/// Somebody whose subscription was ended while it held a frame.
+#[derive(Debug)]
+pub struct Lingering {
+    /// The frame.
+    pub context: ContextId,
+    /// Its session.
+    pub client: ClientId,
+    /// What it called itself.
+    pub name: ClientName,
+    /// Its process.
+    pub pid: i32,
+    /// Its user.
+    pub uid: u32,
+    /// When its subscription was ended.
+    pub since: Instant,
+}
+
 /// How large a stream may grow.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -75,6 +106,8 @@ pub struct Limits {
     pub max_segments: usize,
     /// Bytes of segments.
     pub memory_bytes: u64,
+    /// Bytes of segments above which is warned, once.
+    pub memory_warn_bytes: Option<u64>,
     /// Frames kept beyond all holds.
     pub history: usize,
     /// Whether lossless subscriptions are granted.
@@ -94,6 +127,7 @@ impl Stream {
         kind: (&'static str, Content),
         limits: Limits,
     ) -> Self {
+        let size = pool.expected();
         Self {
             core,
             factory,
@@ -111,6 +145,12 @@ impl Stream {
             offline: None,
             health: Health::default(),
             owed: Owed::default(),
+            overdue: 0,
+            evicted: 0,
+            lingering: Vec::new(),
+            unconfirmed: 0,
+            size,
+            warned: false,
             old_rosters: Vec::new(),
         }
     }
@@ -118,13 +158,15 @@ impl Stream {
     /// The numbers that decide about admission.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
-        let segments = self.pool.expected();
-        let memory_bytes = self.limits.memory_bytes.saturating_sub(self.owed.bytes());
+        let expected = self.pool.expected();
+        let quarantined_bytes = (self.pool.quarantined() * self.needs.payload_bytes) as u64;
+        let memory_bytes = self.limits.memory_bytes.saturating_sub(self.owed.bytes() + quarantined_bytes);
         let by_memory = memory_bytes / (self.needs.payload_bytes.max(1) as u64);
         let by_memory = usize::try_from(by_memory).unwrap_or(usize::MAX);
-        let growable_to = if self.needs.fixed_pool { segments } else { self.limits.max_segments.min(by_memory) };
+        let growable_to = if self.needs.fixed_pool { expected } else { self.limits.max_segments.min(by_memory) };
         Capacity {
-            segments,
+            // Each of the unconfirmed may turn out to be a segment less.
+            segments: expected.saturating_sub(self.unconfirmed),
             growable_to,
             // The newest frame is never retired.
             reserve: self.needs.min_queued + 1,
@@ -133,8 +175,33 @@ impl Stream {
         }
     }
 
+    /// Whether a subscription that was admitted on condition of `needed` segments can begin.
+    #[must_use]
+    pub fn has(&self, needed: usize) -> bool {
+        self.pool.installed().saturating_sub(self.unconfirmed) >= needed
+    }
+
+    /// Whether it will be able to.
+    #[must_use]
+    pub fn will_have(&self, needed: usize) -> bool {
+        self.pool.expected() >= needed
+    }
+
     /// Orders segments until the ring will have `target`.
     pub fn grow(&mut self, worker: &Worker, target: usize) {
+        self.size = self.size.max(target);
+        self.order(worker, target);
+    }
+
+    /// Orders segments in place of those that were given up, as far as the limits go. Without, the ring still has enough for
+    /// the holds that are granted: what was given up was held.
+    pub fn restore(&mut self, worker: &Worker) {
+        if self.pool.expected() < self.size {
+            self.order(worker, self.size.min(self.capacity().growable_to));
+        }
+    }
+
+    fn order(&mut self, worker: &Worker, target: usize) {
         while self.pool.expected() < target {
             let Some((index, backing)) = self.pool.order() else { return };
             let (stream, factory) = (self.core.id, Arc::clone(&self.factory));
@@ -142,10 +209,23 @@ impl Stream {
         }
     }
 
-    /// Orders segments in place of those that were given up, as far as the limits go. Without, the ring still has enough for
-    /// the holds that are granted: what was given up was held.
-    pub fn replace(&mut self, worker: &Worker, target: usize) {
-        self.grow(worker, target.min(self.capacity().growable_to));
+    /// A segment that was ordered has come.
+    pub fn install(&mut self, segment: &Arc<Segment>, writable: WritableSegment) {
+        self.pool.install(segment);
+        // Where the grab thread has ended, nothing is filled any more.
+        let _ended = self.commands.send(Command::Install(writable));
+        self.watch_memory();
+    }
+
+    /// Warns, once, when the segments take more memory than is liked.
+    pub fn watch_memory(&mut self) {
+        let Some(limit) = self.limits.memory_warn_bytes.filter(|_| !self.warned) else { return };
+        let current = self.factory.stats().current_bytes;
+        if current > limit {
+            self.warned = true;
+            let (current_mb, warn_mb) = (current.div_ceil(1 << 20), limit >> 20);
+            warn!(stream = %self.core.name, current_mb, warn_mb, "segments take more memory than --memory-warn");
+        }
     }
 
     /// Puts a subscription into the ring.
@@ -155,32 +235,56 @@ impl Stream {
     }
 
     /// Takes a subscription out of the ring. What it held is given up if its process may still read it.
-    pub fn leave(&mut self, member: &Arc<Member>, reader: Reader) {
+    pub fn leave(&mut self, member: &Arc<Member>, reader: Reader, now: Instant) {
         let (held, process) = match reader {
             Reader::Dead => (Vec::new(), None),
             Reader::MayLive(process) => (member.revoke(), Some(process)),
         };
+        let client = process.filter(|_| !held.is_empty()).map(|process| self.linger(&held, process, now));
         self.change_roster(|roster| {
             roster.members.retain(|other| !Arc::ptr_eq(other, member));
             roster.quarantined.extend(&held);
         });
-        if let Some(process) = process.filter(|_| !held.is_empty()) {
+        if let Some(client) = client {
+            self.unconfirmed += held.len();
             // Where the grab thread has ended, nothing is refilled any more.
-            let _ended = self.commands.send(Command::Confirm { held, process });
+            let _ended = self.commands.send(Command::Confirm { held, client });
         }
     }
 
-    /// These frames were never in the ring when they were quarantined.
-    pub fn forget_quarantined(&mut self, stale: &[ContextId]) {
+    /// Writes down who may still read what it held, before the ring can be done with any of it.
+    fn linger(&mut self, held: &[ContextId], process: Process, since: Instant) -> ClientId {
+        let Process { client, name, uid, pid, pidfd } = process;
+        self.owed.watch(pid, uid, pidfd);
+        let each =
+            held.iter().map(|context| Lingering { context: *context, client, name: name.clone(), pid, uid, since });
+        self.lingering.extend(each);
+        client
+    }
+
+    /// Of the frames that a client's subscription held when it was ended, these are in the ring; the others are not, or no
+    /// longer.
+    pub fn quarantine(&mut self, client: ClientId, kept: &[ContextId], stale: &[ContextId]) {
+        self.unconfirmed -= kept.len() + stale.len();
         if !stale.is_empty() {
             self.change_roster(|roster| roster.quarantined.retain(|context| !stale.contains(context)));
+            self.lingering.retain(|other| other.client != client || !stale.contains(&other.context));
         }
+        kept.iter().for_each(|context| self.pool.quarantine(context.segment()));
     }
 
-    /// The ring is done with a quarantined segment.
-    pub fn vacate(&mut self, index: SegmentIndex) {
-        self.pool.vacate(index);
-        self.change_roster(|roster| roster.quarantined.retain(|context| context.segment() != index));
+    /// The ring is done with a quarantined frame: the index of its segment is free, its memory is owed to who may read it.
+    pub fn vacate(&mut self, context: ContextId) {
+        self.pool.vacate(context.segment());
+        let pids = self.lingering(context).map(|lingering| lingering.pid).collect();
+        self.owed.add(self.needs.payload_bytes as u64, pids);
+        self.lingering.retain(|lingering| lingering.context != context);
+        self.change_roster(|roster| roster.quarantined.retain(|other| other.segment() != context.segment()));
+    }
+
+    /// Who was cut off while it held this frame.
+    pub fn lingering(&self, context: ContextId) -> impl Iterator<Item = &Lingering> {
+        self.lingering.iter().filter(move |lingering| lingering.context == context)
     }
 
     fn change_roster(&mut self, change: impl FnOnce(&mut Roster)) {

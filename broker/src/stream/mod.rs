@@ -9,14 +9,19 @@ pub mod live;
 pub mod owed;
 pub mod patience;
 pub mod pool;
+pub mod tenure;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use framebroker_protocol::ring::SharedRoster;
 use framebroker_protocol::shm::{Mapped, SharedObject, ShmError};
-use framebroker_protocol::{StreamId, StreamName, StreamPage};
+use framebroker_protocol::{SegmentIndex, StreamId, StreamName, StreamPage};
 
 use self::counters::StreamCounters;
+
+/// No index of a segment.
+const NO_SEGMENT: u32 = u32::MAX;
 
 /// What grab thread and control thread share of a stream.
 #[derive(Debug)]
@@ -33,6 +38,8 @@ pub struct StreamCore {
     pub roster: Arc<SharedRoster>,
     /// What happened.
     pub counters: StreamCounters,
+    /// The segment the source writes, or will write next: [`Self::filling`].
+    filling: AtomicU32,
 }
 
 impl StreamCore {
@@ -51,6 +58,19 @@ impl StreamCore {
             page_object,
             roster: Arc::default(),
             counters: StreamCounters::default(),
+            filling: AtomicU32::new(NO_SEGMENT),
         })
+    }
+
+    /// The segment the source writes, or will write next: of those it was given, the first.
+    #[must_use]
+    pub fn filling(&self) -> Option<SegmentIndex> {
+        usize::try_from(self.filling.load(Ordering::Relaxed)).ok().and_then(SegmentIndex::new)
+    }
+
+    /// For the grab thread alone.
+    fn set_filling(&self, segment: Option<SegmentIndex>) {
+        let number = segment.map_or(NO_SEGMENT, |segment| u32::from(u16::from(segment)));
+        self.filling.store(number, Ordering::Relaxed);
     }
 }

@@ -1,33 +1,43 @@
 //! Memory that was given up to clients that may still read it: it counts against the stream's limit while they live.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use framebroker_protocol::{ClientId, ClientName};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// How long memory counts where the process cannot be watched.
 const UNWATCHED: Duration = Duration::from_secs(60);
 
-/// A process, as far as it can be watched.
+/// A client's process, as far as it can be watched.
 #[derive(Debug)]
 pub struct Process {
-    /// Its number.
-    pub pid: i32,
+    /// Its session.
+    pub client: ClientId,
+    /// What it calls itself.
+    pub name: ClientName,
     /// Its user.
     pub uid: u32,
+    /// Its number.
+    pub pid: i32,
     /// Readable once it has ended.
     pub pidfd: Option<OwnedFd>,
 }
 
-/// What is owed, one debt for each process.
+/// What is owed, and to whom.
 #[derive(Debug, Default)]
-pub struct Owed(Vec<Debt>);
+pub struct Owed {
+    /// Each process once: clients that come, hold and leave again and again cost one descriptor.
+    processes: Vec<Watched>,
+    /// Each group of processes once.
+    debts: Vec<Debt>,
+}
 
 #[derive(Debug)]
-struct Debt {
+struct Watched {
     pid: i32,
     uid: u32,
-    bytes: u64,
     until: Until,
 }
 
@@ -38,39 +48,73 @@ enum Until {
     Time(Instant),
 }
 
+/// Memory that is free when all of these processes have ended.
+#[derive(Debug)]
+struct Debt {
+    bytes: u64,
+    pids: BTreeSet<i32>,
+}
+
 impl Owed {
-    /// A process may still read so many bytes more.
-    pub fn add(&mut self, bytes: u64, process: Process) {
-        self.0.retain(Debt::is_open);
-        let Process { pid, uid, pidfd } = process;
+    /// Watches a process, so that memory can be owed to it.
+    pub fn watch(&mut self, pid: i32, uid: u32, pidfd: Option<OwnedFd>) {
+        self.forget_the_dead();
         let until = pidfd.map_or_else(|| Until::Time(Instant::now() + UNWATCHED), Until::End);
-        match self.0.iter_mut().find(|debt| debt.pid == pid) {
-            Some(debt) => {
-                debt.bytes += bytes;
-                if matches!(until, Until::End(_)) {
-                    debt.until = until;
-                }
-            }
-            None => self.0.push(Debt { pid, uid, bytes, until }),
+        match self.processes.iter_mut().find(|watched| watched.pid == pid) {
+            // A process that was watched by its pidfd still is.
+            Some(Watched { until: Until::End(_), .. }) if matches!(until, Until::Time(_)) => {}
+            Some(known) => known.until = until,
+            None => self.processes.push(Watched { pid, uid, until }),
         }
     }
 
-    /// Bytes that a process may still read, or any process of a user.
-    #[must_use]
-    pub fn bytes_of(&self, pid: i32, uid: Option<u32>) -> u64 {
-        let theirs = self.0.iter().filter(|debt| debt.pid == pid || Some(debt.uid) == uid);
-        theirs.filter(|debt| debt.is_open()).map(|debt| debt.bytes).sum()
+    /// Memory that processes, which are watched, may still read.
+    pub fn add(&mut self, bytes: u64, pids: BTreeSet<i32>) {
+        match self.debts.iter_mut().find(|debt| debt.pids == pids) {
+            Some(debt) => debt.bytes += bytes,
+            None => self.debts.push(Debt { bytes, pids }),
+        }
     }
 
     /// Bytes that may still be read.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.0.iter().filter(|debt| debt.is_open()).map(|debt| debt.bytes).sum()
+        if self.debts.is_empty() {
+            return 0;
+        }
+        let alive = self.alive();
+        self.debts.iter().filter(|debt| !debt.pids.is_disjoint(&alive)).map(|debt| debt.bytes).sum()
+    }
+
+    /// Bytes that a process may still read, or any process of a user.
+    #[must_use]
+    pub fn bytes_of(&self, pid: i32, uid: Option<u32>) -> u64 {
+        let theirs = |watched: &&Watched| watched.pid == pid || Some(watched.uid) == uid;
+        let pids: BTreeSet<i32> = self
+            .processes
+            .iter()
+            .filter(theirs)
+            .filter(|watched| watched.is_alive())
+            .map(|watched| watched.pid)
+            .collect();
+        self.debts.iter().filter(|debt| !debt.pids.is_disjoint(&pids)).map(|debt| debt.bytes).sum()
+    }
+
+    fn alive(&self) -> BTreeSet<i32> {
+        self.processes.iter().filter(|watched| watched.is_alive()).map(|watched| watched.pid).collect()
+    }
+
+    /// A number that is given to another process must find no debts of the one that had it.
+    fn forget_the_dead(&mut self) {
+        let alive = self.alive();
+        self.processes.retain(|watched| alive.contains(&watched.pid));
+        self.debts.iter_mut().for_each(|debt| debt.pids.retain(|pid| alive.contains(pid)));
+        self.debts.retain(|debt| !debt.pids.is_empty());
     }
 }
 
-impl Debt {
-    fn is_open(&self) -> bool {
+impl Watched {
+    fn is_alive(&self) -> bool {
         match &self.until {
             // Its number is not given to another process while it can still be seen running.
             Until::End(pidfd) => {
@@ -86,17 +130,27 @@ impl Debt {
 mod tests {
     use super::*;
 
+    /// An empty pipe is like a pidfd: readable only at the end.
     #[test]
-    fn a_debt_ends_with_its_process() {
-        let (reader, writer) = std::io::pipe().unwrap();
+    fn a_debt_ends_with_the_last_of_its_processes() {
         let mut owed = Owed::default();
-        // An empty pipe is like a pidfd: readable only at the end.
-        owed.add(60, Process { pid: 1, uid: 7, pidfd: Some(reader.try_clone().unwrap().into()) });
-        owed.add(40, Process { pid: 1, uid: 7, pidfd: Some(reader.into()) });
-        owed.add(20, Process { pid: 2, uid: 7, pidfd: None });
-        assert_eq!((owed.bytes(), owed.0.len()), (120, 2));
-        assert_eq!((owed.bytes_of(1, None), owed.bytes_of(2, None), owed.bytes_of(9, Some(7))), (100, 20, 120));
-        std::io::Write::write_all(&mut &writer, &[1]).unwrap();
-        assert_eq!(owed.bytes(), 20);
+        let (first, end_first) = std::io::pipe().unwrap();
+        let (second, end_second) = std::io::pipe().unwrap();
+        owed.watch(1, 7, Some(first.try_clone().unwrap().into()));
+        owed.watch(1, 7, Some(first.into()));
+        owed.watch(2, 8, Some(second.into()));
+        owed.watch(3, 7, None);
+        owed.add(60, [1].into());
+        owed.add(40, [1].into());
+        owed.add(20, [1, 2].into());
+        owed.add(5, [3].into());
+        assert_eq!((owed.bytes(), owed.processes.len(), owed.debts.len()), (125, 3, 3));
+        assert_eq!((owed.bytes_of(2, None), owed.bytes_of(3, Some(7)), owed.bytes_of(9, Some(8))), (20, 125, 20));
+        drop(end_first);
+        assert_eq!(owed.bytes(), 25);
+        drop(end_second);
+        assert_eq!(owed.bytes(), 5);
+        owed.watch(1, 7, None);
+        assert_eq!((owed.bytes(), owed.debts.len()), (5, 1), "process 1 is another one now");
     }
 }

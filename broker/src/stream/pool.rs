@@ -1,6 +1,6 @@
 //! Which segments a stream has: the control thread's books. Pure but for the segments themselves.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use framebroker_protocol::{Backing, SEGMENT_LIMIT, SegmentIndex};
 
@@ -10,6 +10,8 @@ use crate::factory::Segment;
 #[derive(Debug)]
 pub struct Pool {
     places: Vec<Place>,
+    /// Every segment that was ever installed and is not known to be freed.
+    known: Vec<Weak<Segment>>,
 }
 
 /// What is at one index.
@@ -34,7 +36,7 @@ enum Content {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { places: std::iter::repeat_with(Place::default).take(SEGMENT_LIMIT).collect() }
+        Self { places: std::iter::repeat_with(Place::default).take(SEGMENT_LIMIT).collect(), known: Vec::new() }
     }
 }
 
@@ -50,6 +52,8 @@ impl Pool {
 
     /// An ordered segment has come.
     pub fn install(&mut self, segment: &Arc<Segment>) {
+        self.known.retain(|known| known.strong_count() > 0);
+        self.known.push(Arc::downgrade(segment));
         self.set(segment.index(), Content::Installed(Arc::clone(segment)));
     }
 
@@ -58,16 +62,19 @@ impl Pool {
         self.set(index, Content::Vacant);
     }
 
-    /// The segment no longer counts: its frame is never refilled. False if that is so already: two subscriptions can have
-    /// held one frame.
-    pub fn quarantine(&mut self, index: SegmentIndex) -> bool {
-        let Some(place) = self.places.get_mut(index.as_usize()) else { return false };
-        let (content, counted) = match std::mem::take(&mut place.content) {
-            Content::Installed(segment) => (Content::Quarantined(segment), true),
-            other => (other, false),
-        };
-        place.content = content;
-        counted
+    /// The segment no longer counts: its frame is never refilled.
+    pub fn quarantine(&mut self, index: SegmentIndex) {
+        let Some(place) = self.places.get_mut(index.as_usize()) else { return };
+        // Two subscriptions may have held its frame: then it comes here twice.
+        if let Content::Installed(segment) = &place.content {
+            place.content = Content::Quarantined(Arc::clone(segment));
+        }
+    }
+
+    /// Lets go of every segment; returns those that somebody else in this process still has.
+    pub fn empty(&mut self) -> Vec<Weak<Segment>> {
+        let Self { known, .. } = std::mem::take(self);
+        known.into_iter().filter(|segment| segment.strong_count() > 0).collect()
     }
 
     /// Segments in use and ordered.
@@ -80,6 +87,12 @@ impl Pool {
     #[must_use]
     pub fn installed(&self) -> usize {
         self.count(|content| matches!(content, Content::Installed(_)))
+    }
+
+    /// Segments given up that the ring still has.
+    #[must_use]
+    pub fn quarantined(&self) -> usize {
+        self.count(|content| matches!(content, Content::Quarantined(_)))
     }
 
     /// Segments that frames may lie in, by index; quarantined ones still may.
@@ -118,8 +131,8 @@ mod tests {
         let (index, backing) = pool.order().unwrap();
         let (segment, _writable) = factory.allocate(index, backing, 100).unwrap();
         pool.install(&segment);
-        assert!(pool.quarantine(index));
-        assert!(!pool.quarantine(index), "by a second holder");
+        pool.quarantine(index);
+        pool.quarantine(index);
         assert!(pool.is_quarantined(index));
         assert_ne!(pool.order().unwrap().0, index, "its frame is still in the ring");
         pool.vacate(index);

@@ -66,6 +66,13 @@ impl Command {
 pub struct StatsOptions {
     /// Only this stream and its readers [default: all]
     pub stream: Option<String>,
+    /// Show of the tables only that of the segments: what each is doing, who holds it and for how long
+    /// [default: both tables]
+    #[arg(long)]
+    pub segments: bool,
+    /// Show of the tables only that of the clients: received, lost, skipped, held, longest hold [default: both tables]
+    #[arg(long)]
+    pub clients: bool,
 }
 
 /// Options of `watch`.

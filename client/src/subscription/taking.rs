@@ -48,7 +48,11 @@ impl Attachment {
         }
         let held = self.held();
         match &mut self.feed {
-            Feed::BySocket(feed) => feed.take(held),
+            Feed::BySocket(feed) => match (feed.take(held), self.status.ended()) {
+                // Giving frames back is of no use to a subscription that has ended.
+                (Err(Error::Full { .. }), Some(ended)) => Err(ended.clone()),
+                (taken, _) => taken,
+            },
             Feed::Shared(feed) => {
                 let claimed = feed.take(&self.connection)?;
                 if claimed.is_none()
@@ -120,7 +124,7 @@ impl Attachment {
             self.look();
             let held = self.held();
             if held >= self.max_held() {
-                return Err(full);
+                return Err(self.status.ended().cloned().unwrap_or(full));
             }
             let Feed::BySocket(feed) = &mut self.feed else { break };
             if let Some(claimed) = feed.take_context(context) {

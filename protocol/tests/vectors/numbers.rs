@@ -30,7 +30,7 @@ variants!(START: Start { Next, Oldest });
 variants!(CONTENT: Content { Opaque, Pattern });
 variants!(STATS_OF: StatsOf { Streams, Segments, Clients });
 variants!(STATS_ENTRIES: StatsEntries { Streams, Segments, Clients });
-variants!(SEGMENT_STATE: SegmentState { Queued, Published, Held, Quarantined });
+variants!(SEGMENT_STATE: SegmentState { Queued, Filling, Published, Held, Quarantined });
 
 /// Every enumeration by the heading of its table.
 pub const ENUMERATIONS: [(&str, &[&str]); 8] = [

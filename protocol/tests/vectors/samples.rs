@@ -8,8 +8,8 @@ use framebroker_protocol::stats::{
     ClientStats, Holder, SegmentState, SegmentStats, StreamStats, SubscriptionStats, Timing,
 };
 use framebroker_protocol::{
-    Backing, BrokerId, ClientId, ContextId, FrameHeader, PROTOCOL_VERSION, PixelFormat, SEGMENT_LIMIT, SegmentIndex,
-    Sequence, StreamId, SubscriptionId, Text,
+    Backing, BrokerId, ClientId, ClientName, ContextId, FrameHeader, PROTOCOL_VERSION, PixelFormat, SEGMENT_LIMIT,
+    SegmentIndex, Sequence, StreamId, SubscriptionId, Text,
 };
 
 use crate::numbers::ERROR_CODE;
@@ -222,12 +222,15 @@ fn stream_stats() -> StreamStats {
         current_bytes: 16_588_800,
         peak_bytes: 24_883_200,
         mapped_bytes: 16_613_376,
+        given_up_bytes: 2_073_600,
         max_buffers: 64,
         grabbed: 1001,
         published: 1002,
         incomplete: 1003,
         lost_at_camera: 1004,
         starved: 1005,
+        overdue: 1009,
+        evicted: 1010,
         resent_packets: 1006,
         missing_packets: 1007,
         failed_frames: 1008,
@@ -238,17 +241,22 @@ fn stream_stats() -> StreamStats {
 }
 
 fn segment_stats() -> Vec<SegmentStats> {
-    let states = [SegmentState::Queued, SegmentState::Published, SegmentState::Held, SegmentState::Quarantined];
-    let holder = Holder { client: ClientId(5), name: "viewer".parse().unwrap(), pid: 4711, uid: 1000 };
+    use SegmentState::{Filling, Held, Published, Quarantined, Queued};
+    let name: ClientName = "viewer".parse().unwrap();
+    let holder = |is_overdue| {
+        let (client, name, held_ns) = (ClientId(5), name.clone(), 2_000_000_001);
+        Holder { client, name, pid: 4711, uid: 1000, held_ns, is_overdue }
+    };
     let stats = |(state, at): (SegmentState, u32)| SegmentStats {
         context: 1000 + at,
         bytes: 2_073_600,
         allocated_realtime_ns: 1_700_000_000_000_000_001,
         state,
         usage_count: 125 + u64::from(at),
-        held_by: if state == SegmentState::Held { vec![holder.clone(); 2] } else { Vec::new() },
+        held_by: if state == Held { vec![holder(false), holder(true)] } else { Vec::new() },
+        more_holders: if state == Held { 3 } else { 0 },
     };
-    states.into_iter().zip(0..).map(stats).collect()
+    [Queued, Filling, Published, Held, Quarantined].into_iter().zip(0..).map(stats).collect()
 }
 
 fn client_stats() -> ClientStats {
@@ -262,6 +270,8 @@ fn client_stats() -> ClientStats {
         skipped: 102,
         held: 1,
         max_held: 2,
+        longest_hold_ns: 3_000_000_001,
+        overdue: 1,
     };
     ClientStats {
         id: ClientId(5),

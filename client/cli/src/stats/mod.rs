@@ -12,12 +12,15 @@ use crate::options::StatsOptions;
 
 /// Prints the statistics.
 pub fn run(broker: &Broker, options: &StatsOptions, json: bool) -> Result<(), Failure> {
-    let report = gather(broker, options.stream.as_deref())?;
+    let report = gather(broker, options)?;
     if json { print_json(&report) } else { print(&report.to_string()) }
 }
 
-/// Asks for everything, of one stream or of all. This command's own connection is left out.
-fn gather(broker: &Broker, only: Option<&str>) -> Result<Report, Failure> {
+/// Asks for what is wanted, of one stream or of all. This command's own connection is left out.
+fn gather(broker: &Broker, options: &StatsOptions) -> Result<Report, Failure> {
+    let only = options.stream.as_deref();
+    // Neither is as good as both.
+    let all_tables = options.segments == options.clients;
     let is_wanted = |name: &str| only.is_none_or(|only| only == name);
     let all = broker.stats()?;
     if let Some(name) = only
@@ -28,10 +31,14 @@ fn gather(broker: &Broker, only: Option<&str>) -> Result<Report, Failure> {
     }
     let mut streams = Vec::new();
     for stats in all.iter().filter(|stream| is_wanted(stream.name.as_str())) {
-        streams.push(StreamView::new(stats, &broker.segments(stats.id)?));
+        let segments = if options.segments || all_tables { Some(broker.segments(stats.id)?) } else { None };
+        streams.push(StreamView::new(stats, segments.as_deref()));
+    }
+    if !options.clients && !all_tables {
+        return Ok(Report { streams, clients: None });
     }
     let others = broker.clients()?.into_iter().filter(|client| client.id != broker.client_id());
     let clients = others.map(|client| ClientView::new(client, is_wanted));
     let clients = clients.filter(|client| only.is_none() || !client.subscriptions.is_empty()).collect();
-    Ok(Report { streams, clients })
+    Ok(Report { streams, clients: Some(clients) })
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use super::view::{ClientView, HolderView, Report, StreamView, SubscriptionView, TimingView};
+use super::view::{ClientView, HolderView, Report, SegmentView, StreamView, SubscriptionView, TimingView};
 use crate::console::plain;
 use crate::table::{Table, numbers, words};
-use crate::units::{duration, megabytes};
+use crate::units::{duration, megabytes, microseconds};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -15,7 +15,10 @@ impl fmt::Display for Report {
         for stream in &self.streams {
             writeln!(f, "{stream}")?;
         }
-        write!(f, "{}", clients(&self.clients))
+        match &self.clients {
+            Some(list) => write!(f, "{}", clients(list)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -24,13 +27,18 @@ impl fmt::Display for StreamView {
         writeln!(f, "stream {}", self.name)?;
         writeln!(f, "  total allocated {}, total freed {}", self.total_allocated, self.total_freed)?;
         writeln!(f, "  active buffers {}, max buffers {}", self.active_buffers, self.max_buffers)?;
-        let Self { current_mb, peak_mb, mapped_mb, .. } = self;
-        writeln!(f, "  current memory {current_mb:.1} MB, peak memory {peak_mb:.1} MB, mapped {mapped_mb:.1} MB")?;
+        let Self { current_memory_mb, peak_memory_mb, mapped_mb, given_up_mb, .. } = self;
+        write!(
+            f,
+            "  current memory {current_memory_mb:.1} MB, peak memory {peak_memory_mb:.1} MB, mapped {mapped_mb:.1} MB"
+        )?;
+        writeln!(f, ", given up {given_up_mb:.1} MB")?;
         let Self { grabbed, published, incomplete, lost_at_camera, starved, .. } = self;
         writeln!(
             f,
             "  frames: {grabbed} grabbed, {published} published, {incomplete} incomplete, {lost_at_camera} lost at camera, {starved} starved"
         )?;
+        writeln!(f, "  lease: {} holds overdue, {} subscriptions evicted", self.overdue, self.evicted)?;
         let packets = &self.packets;
         writeln!(
             f,
@@ -43,36 +51,52 @@ impl fmt::Display for StreamView {
         {
             writeln!(f, "  {what}: {timing}")?;
         }
-        write!(f, "{}", self.segment_table())
+        match &self.segments {
+            Some(segments) => write!(f, "{}", segment_table(segments)),
+            None => Ok(()),
+        }
     }
 }
 
 impl fmt::Display for TimingView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} times, mean {}, max {}", self.count, duration(self.mean_us), duration(self.max_us))
+        write!(
+            f,
+            "{} times, mean {}, max {}",
+            self.count,
+            duration(microseconds(self.mean_ns)),
+            duration(microseconds(self.max_ns))
+        )
     }
 }
 
-impl StreamView {
-    fn segment_table(&self) -> Table {
-        let mut table =
-            Table::new(&[numbers("CONTEXT"), numbers("MB"), words("STATE"), numbers("USED"), words("HELD BY")]);
-        for segment in &self.segments {
-            table.row([
-                segment.context.to_string(),
-                format!("{:.1}", megabytes(segment.bytes)),
-                segment.state.to_owned(),
-                segment.usage_count.to_string(),
-                segment.held_by.iter().map(HolderView::to_string).collect::<Vec<_>>().join(", "),
-            ]);
-        }
-        table
+fn segment_table(segments: &[SegmentView]) -> Table {
+    let mut table = Table::new(&[numbers("CONTEXT"), numbers("MB"), words("STATE"), numbers("USED"), words("HELD BY")]);
+    for segment in segments {
+        let named = segment.held_by.iter().map(HolderView::to_string);
+        let more = (segment.more_holders > 0).then(|| format!("and {} more", segment.more_holders));
+        table.row([
+            segment.context.to_string(),
+            format!("{:.1}", megabytes(segment.bytes)),
+            segment.state.to_owned(),
+            segment.usage_count.to_string(),
+            named.chain(more).collect::<Vec<_>>().join("; "),
+        ]);
     }
+    table
 }
 
 impl fmt::Display for HolderView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (pid {})", plain(&self.name), self.pid)
+        write!(
+            f,
+            "{} (pid {}, uid {}) for {}",
+            plain(&self.name),
+            self.pid,
+            self.uid,
+            duration(self.held_ms * 1000.0)
+        )?;
+        if self.overdue { f.write_str(", OVERDUE") } else { Ok(()) }
     }
 }
 
@@ -92,6 +116,7 @@ fn clients(clients: &[ClientView]) -> String {
         numbers("LOST"),
         numbers("SKIPPED"),
         numbers("HELD"),
+        numbers("LONGEST"),
     ]);
     for client in clients {
         let identity = [plain(&client.name), client.pid.to_string(), client.uid.to_string()];
@@ -105,7 +130,7 @@ fn clients(clients: &[ClientView]) -> String {
     table.to_string()
 }
 
-fn cells(subscription: &SubscriptionView) -> [String; 7] {
+fn cells(subscription: &SubscriptionView) -> [String; 8] {
     [
         subscription.stream.clone(),
         subscription.policy.to_owned(),
@@ -114,5 +139,6 @@ fn cells(subscription: &SubscriptionView) -> [String; 7] {
         subscription.lost.to_string(),
         subscription.skipped.to_string(),
         format!("{}/{}", subscription.held, subscription.max_held),
+        duration(subscription.longest_hold_ms * 1000.0),
     ]
 }

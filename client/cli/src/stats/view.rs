@@ -8,11 +8,17 @@ use serde::Serialize;
 
 use crate::units::{megabytes, microseconds};
 
+fn milliseconds(ns: u64) -> f64 {
+    microseconds(ns) / 1000.0
+}
+
 /// All that is printed.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub streams: Vec<StreamView>,
-    pub clients: Vec<ClientView>,
+    /// `None` where they were not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Vec<ClientView>>,
 }
 
 /// A stream. Memory is payload asked for, in MB of 2^20 bytes, but for `mapped_mb`, which is what it takes in pages.
@@ -23,17 +29,25 @@ pub struct StreamView {
     pub total_freed: u64,
     pub active_buffers: u64,
     pub max_buffers: u64,
-    pub current_mb: f64,
-    pub peak_mb: f64,
+    pub current_memory_mb: f64,
+    pub peak_memory_mb: f64,
     pub mapped_mb: f64,
+    /// Given up, but a living process may still read it.
+    pub given_up_mb: f64,
     pub grabbed: u64,
     pub published: u64,
     pub incomplete: u64,
     pub lost_at_camera: u64,
     pub starved: u64,
+    /// Holds that became older than the lease.
+    pub overdue: u64,
+    /// Subscriptions ended for one.
+    pub evicted: u64,
     pub packets: Packets,
     pub timings: Timings,
-    pub segments: Vec<SegmentView>,
+    /// `None` where they were not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<Vec<SegmentView>>,
 }
 
 /// What the driver counts.
@@ -56,8 +70,8 @@ pub struct Timings {
 #[derive(Debug, Serialize)]
 pub struct TimingView {
     pub count: u64,
-    pub mean_us: f64,
-    pub max_us: f64,
+    pub mean_ns: u64,
+    pub max_ns: u64,
 }
 
 /// A segment.
@@ -70,6 +84,8 @@ pub struct SegmentView {
     pub state: &'static str,
     pub usage_count: u64,
     pub held_by: Vec<HolderView>,
+    /// Holders beyond those.
+    pub more_holders: u32,
 }
 
 /// Who holds a segment's frame.
@@ -79,15 +95,25 @@ pub struct HolderView {
     pub name: String,
     pub pid: u32,
     pub uid: u32,
+    /// For how long, as the broker has seen it.
+    pub held_ms: f64,
+    /// Longer than the lease.
+    pub overdue: bool,
 }
 
-/// A client.
+/// A client; its figures are those of its subscriptions together.
 #[derive(Debug, Serialize)]
 pub struct ClientView {
     pub id: u64,
     pub name: String,
     pub pid: u32,
     pub uid: u32,
+    pub received: u64,
+    pub lost: u64,
+    pub skipped: u64,
+    pub held: u64,
+    pub longest_hold_ms: f64,
+    pub overdue: u64,
     pub subscriptions: Vec<SubscriptionView>,
 }
 
@@ -103,24 +129,31 @@ pub struct SubscriptionView {
     pub skipped: u64,
     pub held: u32,
     pub max_held: u32,
+    /// As the broker has seen it, holds that stand included.
+    pub longest_hold_ms: f64,
+    /// Holds older than the lease.
+    pub overdue: u32,
 }
 
 impl StreamView {
-    pub fn new(stats: &StreamStats, segments: &[SegmentStats]) -> Self {
+    pub fn new(stats: &StreamStats, segments: Option<&[SegmentStats]>) -> Self {
         Self {
             name: stats.name.to_string(),
             total_allocated: stats.total_allocated,
             total_freed: stats.total_freed,
             active_buffers: stats.active_buffers,
             max_buffers: stats.max_buffers,
-            current_mb: megabytes(stats.current_bytes),
-            peak_mb: megabytes(stats.peak_bytes),
+            current_memory_mb: megabytes(stats.current_bytes),
+            peak_memory_mb: megabytes(stats.peak_bytes),
             mapped_mb: megabytes(stats.mapped_bytes),
+            given_up_mb: megabytes(stats.given_up_bytes),
             grabbed: stats.grabbed,
             published: stats.published,
             incomplete: stats.incomplete,
             lost_at_camera: stats.lost_at_camera,
             starved: stats.starved,
+            overdue: stats.overdue,
+            evicted: stats.evicted,
             packets: Packets {
                 resent: stats.resent_packets,
                 missing: stats.missing_packets,
@@ -131,14 +164,15 @@ impl StreamView {
                 publish: stats.publish.into(),
                 retire: stats.retire.into(),
             },
-            segments: segments.iter().map(SegmentView::from).collect(),
+            segments: segments.map(|segments| segments.iter().map(SegmentView::from).collect()),
         }
     }
 }
 
 impl From<Timing> for TimingView {
     fn from(timing: Timing) -> Self {
-        Self { count: timing.count, mean_us: microseconds(timing.mean_ns), max_us: microseconds(timing.max_ns) }
+        let Timing { count, mean_ns, max_ns } = timing;
+        Self { count, mean_ns, max_ns }
     }
 }
 
@@ -150,19 +184,23 @@ impl From<&SegmentStats> for SegmentView {
             allocated_realtime_ns: stats.allocated_realtime_ns,
             state: match stats.state {
                 SegmentState::Queued => "queued",
+                SegmentState::Filling => "filling",
                 SegmentState::Published => "published",
                 SegmentState::Held => "held",
                 SegmentState::Quarantined => "quarantined",
             },
             usage_count: stats.usage_count,
             held_by: stats.held_by.iter().map(HolderView::from).collect(),
+            more_holders: stats.more_holders,
         }
     }
 }
 
 impl From<&Holder> for HolderView {
     fn from(holder: &Holder) -> Self {
-        Self { client: holder.client.0, name: holder.name.to_string(), pid: holder.pid, uid: holder.uid }
+        let Holder { client, name, pid, uid, held_ns, is_overdue } = holder;
+        let (held_ms, name) = (milliseconds(*held_ns), name.to_string());
+        Self { client: client.0, name, pid: *pid, uid: *uid, held_ms, overdue: *is_overdue }
     }
 }
 
@@ -170,11 +208,18 @@ impl ClientView {
     /// A client with those of its subscriptions whose stream is wanted.
     pub fn new(stats: ClientStats, is_wanted: impl Fn(&str) -> bool) -> Self {
         let wanted = stats.subscriptions.iter().filter(|subscription| is_wanted(subscription.stream.as_str()));
+        let sum = |of: fn(&SubscriptionStats) -> u64| wanted.clone().map(of).sum();
         Self {
             id: stats.id.0,
             name: stats.name.to_string(),
             pid: stats.pid,
             uid: stats.uid,
+            received: sum(|of| of.received),
+            lost: sum(|of| of.lost),
+            skipped: sum(|of| of.skipped),
+            held: sum(|of| of.held.into()),
+            longest_hold_ms: milliseconds(wanted.clone().map(|of| of.longest_hold_ns).max().unwrap_or(0)),
+            overdue: sum(|of| of.overdue.into()),
             subscriptions: wanted.map(SubscriptionView::from).collect(),
         }
     }
@@ -200,6 +245,8 @@ impl From<&SubscriptionStats> for SubscriptionView {
             skipped: stats.skipped,
             held: stats.held,
             max_held: stats.max_held,
+            longest_hold_ms: milliseconds(stats.longest_hold_ns),
+            overdue: stats.overdue,
         }
     }
 }

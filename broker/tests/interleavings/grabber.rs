@@ -1,0 +1,122 @@
+//! The grab thread's part, with the real writer and a source that fills what it is told to.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use framebroker::events::Event;
+use framebroker::factory::WritableSegment;
+use framebroker::stream::StreamCore;
+use framebroker::stream::grab::Command;
+use framebroker_protocol::ring::{Retired, Writer};
+use framebroker_protocol::sync::Arc;
+use framebroker_protocol::{ContextId, FrameHeader, PixelFormat, SegmentIndex, monotonic_ns};
+
+pub struct Grabber {
+    core: Arc<StreamCore>,
+    pub writer: Writer,
+    pub commands: Receiver<Command>,
+    /// With the source, the next to be filled first.
+    pub queue: VecDeque<WritableSegment>,
+    /// Published.
+    pub parked: BTreeMap<SegmentIndex, (ContextId, WritableSegment)>,
+    /// Told to the control thread, which has not heard it yet.
+    pub told: VecDeque<Event>,
+    min_queued: usize,
+    freed: Vec<Retired>,
+}
+
+impl Grabber {
+    pub fn new(core: Arc<StreamCore>, min_queued: usize) -> (Self, Sender<Command>) {
+        let (sender, commands) = channel();
+        let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
+        let (queue, parked, told, freed) = Default::default();
+        (Self { core, writer, commands, queue, parked, told, min_queued, freed }, sender)
+    }
+
+    /// A frame, whose payload is `stamp`; then commands. As `Grab::grab_one` and `Grab::handle_commands` do.
+    pub fn frame(&mut self, stamp: u64) -> ContextId {
+        let mut segment = self.queue.pop_front().expect("the source has a segment for every frame");
+        segment.bytes_mut()[..8].copy_from_slice(&stamp.to_le_bytes());
+        segment.count_use();
+        let index = segment.index();
+        let (context, calls) = self.writer.publish(index, header(), monotonic_ns());
+        assert!(self.parked.insert(index, (context, segment)).is_none(), "segment {index} was published already");
+        self.writer.wake(calls);
+        self.refill();
+        self.obey();
+        context
+    }
+
+    /// As `Grab::refill` for a source that cannot pause.
+    pub fn refill(&mut self) {
+        while self.queue.len() < self.min_queued {
+            self.writer.retire(self.min_queued - self.queue.len(), &mut self.freed);
+            if self.take_freed() {
+                continue;
+            }
+            let Some(slowest) = self.writer.slowest_lossless() else { return };
+            slowest.set_lossless(false);
+        }
+    }
+
+    fn take_freed(&mut self) -> bool {
+        let mut got = false;
+        while let Some(retired) = self.freed.pop() {
+            match retired {
+                Retired::Reusable(index) => {
+                    self.queue.push_back(self.parked.remove(&index).expect("what is retired was published").1);
+                    got = true;
+                }
+                Retired::Quarantined(index) => {
+                    let (context, _given_up) = self.parked.remove(&index).expect("what is retired was published");
+                    self.told.push_back(Event::Vacated { stream: self.core.id, context });
+                }
+            }
+        }
+        got
+    }
+
+    /// As `Grab::handle_commands`.
+    pub fn obey(&mut self) {
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Install(segment) => {
+                    assert!(!self.parked.contains_key(&segment.index()), "a new object under a published frame");
+                    self.writer.set_backing(segment.index(), segment.backing());
+                    self.queue.push_back(segment);
+                }
+                Command::Confirm { held, client } => {
+                    let (kept, stale) = held.into_iter().partition(|context| self.writer.is_published(*context));
+                    self.told.push_back(Event::Quarantined { stream: self.core.id, kept, stale, client });
+                }
+                other => panic!("nobody sends {other:?}"),
+            }
+        }
+    }
+}
+
+fn header() -> FrameHeader {
+    FrameHeader {
+        context: 0,
+        usage_count: 0,
+        camera_timestamp_ns: 0,
+        monotonic_ns: 0,
+        realtime_ns: 0,
+        block_id: 0,
+        payload_offset: 0,
+        payload_bytes: 8,
+        chunk_offset: 8,
+        chunk_bytes: 0,
+        buffer_context: 0,
+        width: 8,
+        height: 1,
+        stride: 8,
+        offset_x: 0,
+        offset_y: 0,
+        pixel_format: PixelFormat::MONO8,
+        status: 0,
+        lost_at_camera: 0,
+        settings_version: 0,
+        reserved: 0,
+    }
+}

@@ -1,0 +1,355 @@
+//! The control thread's part, the readers, and the model that judges.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs::File;
+use std::io::PipeWriter;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::time::Instant;
+
+use framebroker::events::{Event, EventReceiver, event_channel};
+use framebroker::factory::Factory;
+use framebroker::source::{Description, Requirements};
+use framebroker::stream::StreamCore;
+use framebroker::stream::admission::Verdict;
+use framebroker::stream::grab::Command;
+use framebroker::stream::live::{Limits, Reader as Ended, Stream};
+use framebroker::stream::owed::Process;
+use framebroker::stream::pool::Pool;
+use framebroker::worker::Worker;
+use framebroker_protocol::message::{Content, Policy, Start};
+use framebroker_protocol::ring::{Claim, Hold, Member, Notify, Pages, Reader, Taken};
+use framebroker_protocol::shm::Mapped;
+use framebroker_protocol::sync::Arc;
+use framebroker_protocol::{
+    Backing, ClientId, ClientName, ConsumerPage, ContextId, PixelFormat, SegmentIndex, Sequence, StreamId,
+};
+
+use crate::Step;
+use crate::grabber::Grabber;
+
+const BYTES: usize = 64;
+
+/// The numbers of a ring.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    pub min_queued: usize,
+    pub segments: usize,
+    pub max_segments: usize,
+    pub history: usize,
+    /// Segments that the memory limit allows.
+    pub memory_segments: usize,
+}
+
+pub struct World {
+    setting: Setting,
+    stream: Stream,
+    worker: Worker,
+    events: EventReceiver,
+    grabber: Grabber,
+    /// Admitted and waiting for the ring to grow.
+    waiting: VecDeque<Waiting>,
+    readers: Vec<Subscriber>,
+    /// Ended while their process lives.
+    ended: Vec<Subscriber>,
+    next_client: u64,
+    truth: Truth,
+}
+
+/// What was published, ever.
+#[derive(Default)]
+struct Truth {
+    stamps: BTreeMap<ContextId, u64>,
+    newest: Option<ContextId>,
+    objects: BTreeSet<(SegmentIndex, Backing)>,
+}
+
+struct Waiting {
+    needed: usize,
+    max_held: usize,
+    policy: Policy,
+}
+
+struct Subscriber {
+    client: ClientId,
+    member: Arc<Member>,
+    reader: Reader,
+    max_held: usize,
+    first: Sequence,
+    holds: Vec<Held>,
+    /// Its end is readable when the process has ended.
+    alive: Option<PipeWriter>,
+}
+
+/// A hold and the object it is read from, as a client has it: by descriptor.
+struct Held {
+    hold: Hold,
+    object: File,
+}
+
+#[derive(Debug)]
+struct Nobody;
+
+impl Notify for Nobody {
+    fn notify(&self) {}
+}
+
+impl World {
+    pub fn new(setting: Setting) -> Self {
+        let Setting { min_queued, segments, max_segments, history, memory_segments } = setting;
+        let core = Arc::new(StreamCore::create("cam0".parse().unwrap(), StreamId(0)).unwrap());
+        let (grabber, commands) = Grabber::new(Arc::clone(&core), min_queued);
+        let (factory, mut pool) = (Arc::new(Factory::default()), Pool::default());
+        for _ in 0..segments {
+            let (index, backing) = pool.order().unwrap();
+            let (segment, writable) = factory.allocate(index, backing, BYTES).unwrap();
+            pool.install(&segment);
+            commands.send(Command::Install(writable)).unwrap();
+        }
+        let needs = Requirements { min_queued, fixed_pool: false, can_pause: false, payload_bytes: BYTES };
+        let memory_bytes = (memory_segments * BYTES) as u64;
+        let limits = Limits { max_segments, memory_bytes, memory_warn_bytes: None, history, lossless: true };
+        let (model, serial, pixel_format) = (String::new(), String::new(), PixelFormat::MONO8);
+        let description = Description { model, serial, width: 8, height: 1, pixel_format, fps: 0.0 };
+        let kind = ("pattern", Content::Opaque);
+        let stream = Stream::new(core, factory, pool, commands, needs, description, kind, limits);
+        let (sender, events) = event_channel().unwrap();
+        let worker = Worker::start(sender).unwrap();
+        let (waiting, readers, ended, truth) = Default::default();
+        let mut world =
+            Self { setting, stream, worker, events, grabber, waiting, readers, ended, next_client: 1, truth };
+        world.grabber.obey();
+        world.grabber.refill();
+        world
+    }
+
+    pub fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Frame => self.frame(),
+            Step::Hear(events) => (0..events).for_each(|_| self.hear()),
+            Step::Deliver => self.deliver(),
+            Step::Subscribe(max_held, policy) => self.subscribe(max_held, policy),
+            Step::Take(who) => self.take(who),
+            Step::Acquire(who, back) => self.acquire(who, back),
+            Step::Release(who, which) => self.release(who, which),
+            Step::End(who) => self.end_one(who, true),
+            Step::Die(who) => self.end_one(who, false),
+            Step::Bury(who) => {
+                if let Some(who) = who.checked_rem(self.ended.len()) {
+                    drop(self.ended.swap_remove(who));
+                    self.stream.restore(&self.worker);
+                    self.admit_waiting();
+                }
+            }
+        }
+        self.stream.forget_rosters();
+    }
+
+    fn frame(&mut self) {
+        let stamp = self.truth.stamps.len() as u64 + 1;
+        let context = self.grabber.frame(stamp);
+        assert_eq!(context.sequence().0, stamp, "sequences are without gaps");
+        assert!(self.truth.stamps.insert(context, stamp).is_none(), "{context} was used before");
+        self.truth.newest = Some(context);
+        let (queued, needed) = (self.grabber.queue.len(), self.setting.min_queued);
+        assert!(queued >= needed, "the source starves: it has {queued} of {needed} segments");
+        for reader in &mut self.readers {
+            // As the broker tells who was demoted.
+            if reader.reader.policy() == Policy::Lossless && !reader.member.is_lossless() {
+                reader.reader.demote();
+            }
+        }
+    }
+
+    /// As `Control::take_event`.
+    fn hear(&mut self) {
+        match self.grabber.told.pop_front() {
+            Some(Event::Quarantined { kept, stale, client, .. }) => self.stream.quarantine(client, &kept, &stale),
+            Some(Event::Vacated { context, .. }) => self.stream.vacate(context),
+            Some(other) => panic!("nobody tells {other:?}"),
+            None => return,
+        }
+        self.stream.restore(&self.worker);
+        self.admit_waiting();
+    }
+
+    fn deliver(&mut self) {
+        if self.stream.pool.expected() == self.stream.pool.installed() {
+            return;
+        }
+        let event = loop {
+            match self.events.next() {
+                Some(event) => break event,
+                None => std::thread::yield_now(),
+            }
+        };
+        let Event::Allocated { result, .. } = event else { panic!("the worker only allocates") };
+        let (segment, writable) = result.unwrap();
+        let object = (segment.index(), segment.backing());
+        assert!(self.truth.objects.insert(object), "{object:?} names two objects");
+        self.stream.install(&segment, writable);
+        self.admit_waiting();
+    }
+
+    fn subscribe(&mut self, max_held: usize, policy: Policy) {
+        let Verdict::Admit { needed, target } = self.stream.capacity().admit(max_held) else { return };
+        self.stream.granted += max_held;
+        self.stream.grow(&self.worker, target);
+        self.waiting.push_back(Waiting { needed, max_held, policy });
+        self.admit_waiting();
+    }
+
+    /// As `Control::admit_or_refuse`.
+    fn admit_waiting(&mut self) {
+        while let Some(Waiting { needed, max_held, policy }) = self.waiting.pop_front() {
+            let needed = needed.min(self.stream.needs.min_queued + 1 + self.stream.granted);
+            if self.stream.has(needed) {
+                self.begin(max_held, policy);
+            } else if self.stream.will_have(needed) {
+                return self.waiting.push_front(Waiting { needed, max_held, policy });
+            } else {
+                self.stream.granted -= max_held;
+            }
+        }
+    }
+
+    fn begin(&mut self, max_held: usize, policy: Policy) {
+        let page = Arc::new(Mapped::<ConsumerPage>::create().unwrap().0);
+        let member = Arc::new(Member::new(Arc::clone(&page), max_held, Box::new(Nobody)));
+        self.stream.enter(&member);
+        let stream_page = Arc::clone(&self.stream.core.page);
+        let first = match policy {
+            Policy::Lossless => self.grabber.writer.adopt_lossless(&member, Start::Oldest),
+            _ => stream_page.oldest().unwrap_or(stream_page.head().next()),
+        };
+        let pages = Pages { stream: stream_page, consumer: page };
+        let reader = Reader::new(Arc::new(pages), max_held, policy, first);
+        let (client, holds) = (ClientId(self.next_client), Vec::new());
+        self.next_client += 1;
+        self.readers.push(Subscriber { client, member, reader, max_held, first, holds, alive: None });
+    }
+
+    fn take(&mut self, who: usize) {
+        let Some(at) = who.checked_rem(self.readers.len()) else { return };
+        let reader = &mut self.readers[at];
+        match reader.reader.try_take() {
+            Taken::Frame(hold) => self.keep(at, hold),
+            Taken::Full => assert_eq!(reader.holds.len(), reader.max_held),
+            Taken::Empty => {}
+            Taken::Revoked => panic!("nobody revoked it"),
+        }
+    }
+
+    fn acquire(&mut self, who: usize, back: u64) {
+        let Some(at) = who.checked_rem(self.readers.len()) else { return };
+        let Some(newest) = self.truth.newest else { return };
+        let page = &self.stream.core.page;
+        let wanted = newest.sequence().0.checked_sub(back).and_then(|wanted| page.context_of(Sequence(wanted)));
+        let Some(wanted) = wanted else { return };
+        if let Claim::Held(hold) = self.readers[at].reader.take_context(wanted) {
+            assert_eq!(hold.context, wanted);
+            self.keep(at, hold);
+        }
+    }
+
+    /// The client finds the object by index and backing among those it was sent.
+    fn keep(&mut self, at: usize, hold: Hold) {
+        let segments = self.stream.pool.segments();
+        let mut there = segments.filter(|s| (s.index(), s.backing()) == (hold.context.segment(), hold.backing));
+        let segment = there.next().unwrap_or_else(|| panic!("the pool knows no object of {}", hold.context));
+        let object = File::from(segment.as_fd().try_clone_to_owned().unwrap());
+        self.readers[at].holds.push(Held { hold, object });
+    }
+
+    fn release(&mut self, who: usize, which: usize) {
+        let Some(at) = who.checked_rem(self.readers.len()) else { return };
+        let reader = &mut self.readers[at];
+        let Some(which) = which.checked_rem(reader.holds.len()) else { return };
+        let held = reader.holds.swap_remove(which);
+        reader.reader.pages().release(held.hold.slot);
+    }
+
+    /// As `Control::end_subscription`.
+    fn end_one(&mut self, who: usize, lives_on: bool) {
+        let Some(at) = who.checked_rem(self.readers.len()) else { return };
+        let mut reader = self.readers.swap_remove(at);
+        self.stream.granted -= reader.max_held;
+        if lives_on {
+            let (end, alive) = std::io::pipe().unwrap();
+            let (client, pid) = (reader.client, i32::try_from(reader.client.0).unwrap());
+            let process = Process { client, name: ClientName::cut("x"), uid: 0, pid, pidfd: Some(end.into()) };
+            self.stream.leave(&reader.member, Ended::MayLive(process), Instant::now());
+            reader.alive = Some(alive);
+            assert_eq!(reader.reader.try_take(), Taken::Revoked);
+            self.ended.push(reader);
+        } else {
+            self.stream.leave(&reader.member, Ended::Dead, Instant::now());
+        }
+        self.admit_waiting();
+    }
+
+    /// The promises.
+    pub fn check(&self) {
+        for reader in self.readers.iter().chain(&self.ended) {
+            for Held { hold, object } in &reader.holds {
+                let mut found = [0; 8];
+                object.read_exact_at(&mut found, 0).unwrap();
+                let (found, context) = (u64::from_le_bytes(found), hold.context);
+                assert_eq!(found, self.truth.stamps[&context], "{context} changed while it was held");
+            }
+            let counters = reader.reader.counters();
+            let span = reader.reader.cursor().0 + 1 - reader.first.0;
+            assert_eq!(counters.received + counters.lost + counters.skipped, span, "what was missed is counted");
+            assert!(reader.holds.len() <= reader.max_held);
+        }
+        self.check_books();
+    }
+
+    fn check_books(&self) {
+        let (pool, setting) = (&self.stream.pool, self.setting);
+        let granted: usize = self.readers.iter().map(|reader| reader.max_held).sum();
+        let waiting: usize = self.waiting.iter().map(|waiting| waiting.max_held).sum();
+        assert_eq!(self.stream.granted, granted + waiting, "what ended gave its grants back");
+        let (reserve, installed) = (setting.min_queued + 1, pool.installed());
+        assert!(reserve + granted <= installed, "{granted} holds are granted with {installed} segments");
+        assert!(pool.expected() <= setting.max_segments);
+
+        // Objects of the broker, and objects that somebody may still read.
+        let mut objects: BTreeSet<(SegmentIndex, Backing)> =
+            pool.segments().map(|s| (s.index(), s.backing())).collect();
+        let of_grabber = self.grabber.queue.iter().chain(self.grabber.parked.values().map(|(_, segment)| segment));
+        objects.extend(of_grabber.map(|segment| (segment.index(), segment.backing())));
+        let contexts: BTreeSet<SegmentIndex> = objects.iter().map(|(index, _)| *index).collect();
+        assert_eq!(contexts.len(), objects.len(), "a buffer context names one buffer");
+        let ordered = pool.expected() - installed;
+        let stats = self.stream.factory.stats();
+        assert_eq!(stats.total_allocated - stats.total_freed, stats.active_buffers());
+        let active = usize::try_from(stats.active_buffers()).unwrap();
+        // The worker may have made what was ordered, or not yet.
+        assert!((objects.len()..=objects.len() + ordered).contains(&active), "{active} buffers, {}", objects.len());
+        if ordered == 0 {
+            // Nobody else counts just now.
+            assert_eq!(stats.current_bytes, stats.active_buffers() * BYTES as u64);
+        }
+
+        let lingering = self.ended.iter().flat_map(|reader| &reader.holds);
+        objects.extend(lingering.map(|held| (held.hold.context.segment(), held.hold.backing)));
+        let (used, limit) = (objects.len() + ordered, setting.memory_segments);
+        assert!(used <= limit, "{used} segments of memory, {limit} are the limit");
+    }
+
+    /// The broker ends: every segment is freed, and those that read on read what they read.
+    pub fn end(mut self) {
+        while self.stream.pool.expected() > self.stream.pool.installed() {
+            self.deliver();
+        }
+        self.check();
+        let Self { mut stream, worker, events, grabber, readers, ended, .. } = self;
+        drop((worker, events, grabber));
+        let factory = Arc::clone(&stream.factory);
+        assert!(stream.pool.empty().is_empty(), "somebody keeps a segment");
+        let stats = factory.stats();
+        assert_eq!((stats.active_buffers(), stats.current_bytes, stats.mapped_bytes), (0, 0, 0), "{stats:?}");
+        drop((readers, ended));
+    }
+}
