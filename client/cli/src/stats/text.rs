@@ -56,7 +56,7 @@ impl fmt::Display for TimingView {
 impl StreamView {
     fn segment_table(&self) -> Table {
         let mut table =
-            Table::new(&[numbers("CONTEXT"), numbers("MB"), words("STATE"), numbers("USED"), words("HELD BY")]);
+            Table::new(&[numbers("BUFFER"), numbers("MB"), words("STATE"), numbers("USED"), words("HELD BY")]);
         for segment in &self.segments {
             table.row([
                 segment.context.to_string(),
