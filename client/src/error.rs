@@ -278,17 +278,33 @@ fn timeout_text(waited: Duration, waiting_for: &WaitingFor) -> String {
 
 fn list(tried: &[Attempt]) -> String {
     let lines: String = tried.iter().map(|attempt| format!("\n  {attempt}")).collect();
-    let reached = tried.iter().any(|attempt| !matches!(attempt.reason, Unreachable::Connect(_)));
-    let hint =
-        "\nstart one with `broker --segments 8`, or name its socket (--socket, or the variable FRAMEBROKER_SOCKET)";
-    format!("{lines}{}", if reached { "" } else { hint })
+    format!("{lines}{}", advice(tried))
+}
+
+/// What to do about it. Where a broker is, it is not to start a second one.
+fn advice(tried: &[Attempt]) -> String {
+    let some = |is: fn(&Unreachable) -> bool| tried.iter().any(|attempt| is(&attempt.reason));
+    if some(|reason| {
+        !matches!(reason, Unreachable::Connect(_)) || matches!(reason, Unreachable::Connect(Errno::EAGAIN))
+    }) {
+        // The attempt itself says it.
+        return String::new();
+    }
+    let other = "name its socket (--socket, or the variable FRAMEBROKER_SOCKET)";
+    if some(|reason| matches!(reason, Unreachable::Connect(Errno::EACCES | Errno::EPERM))) {
+        let uid = nix::unistd::geteuid();
+        return format!(
+            "\nstart the broker there with `--allow-uid {uid}`, on a socket in a directory that user {uid} may enter; for another broker, {other}"
+        );
+    }
+    format!("\nstart one with `broker --segments 8`, or {other}")
 }
 
 fn connect_text(errno: Errno) -> String {
     match errno {
         Errno::ENOENT => "no such socket".to_owned(),
         Errno::ECONNREFUSED => "no broker listens on it any more".to_owned(),
-        Errno::EACCES => "this user may not open it; start the broker with --allow-uid or --allow-gid".to_owned(),
+        Errno::EACCES | Errno::EPERM => "this user may not open it".to_owned(),
         Errno::EAGAIN => "a broker is there, but it accepts no connections; it may be stopped or overloaded".to_owned(),
         Errno::EPROTOTYPE => "a socket is there, but not of a broker".to_owned(),
         Errno::ENAMETOOLONG => "the path is too long for a socket".to_owned(),
@@ -329,6 +345,18 @@ mod tests {
         let error = Error::NoBroker { tried: vec![attempt("/x", Unreachable::Greeting(Box::new(refused)))] };
         assert_eq!(error.code(), Some(ErrorCode::Forbidden));
         assert!(error.to_string().contains("--allow-uid") && !error.to_string().contains("start one"));
+    }
+
+    #[test]
+    fn a_socket_that_may_not_be_opened_advises_to_be_let_in() {
+        let tried = vec![
+            attempt("/run/a.sock", Unreachable::Connect(Errno::EACCES)),
+            attempt("/tmp/b.sock", Unreachable::Connect(Errno::ENOENT)),
+        ];
+        let text = Error::NoBroker { tried }.to_string();
+        let advice = format!("--allow-uid {}", nix::unistd::geteuid());
+        assert!(text.contains("/run/a.sock: this user may not open it") && text.contains(&advice), "{text}");
+        assert!(!text.contains("--segments"), "{text}");
     }
 
     #[test]

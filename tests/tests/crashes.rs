@@ -10,7 +10,8 @@ use framebroker_tests::process::Process;
 use framebroker_tests::{Broker, binaries, wait_for};
 use nix::sys::signal::Signal;
 
-const SMALL: &str = "--segments 8 --fps 100 --width 320 --height 240";
+/// With room for readers that wait for a processor on a busy machine.
+const SMALL: &str = "--segments 8 --history 32 --fps 100 --width 320 --height 240";
 
 /// Goal: a consumer killed while it holds frames loses its holds within 100 ms, also where a forked child keeps its socket
 /// open; a consumer beside it loses nothing and the source never starves.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use framebroker_client::{Error, ErrorCode, Unreachable};
+use framebroker_client::{Attempt, Error, ErrorCode, Unreachable};
 
 use crate::image::ConvertError;
 
@@ -77,12 +77,10 @@ pub enum Failure {
 
     // Broker and connection.
     /// A broker is there, but of a user whom nobody named.
-    #[error("{source}\nthis command trusts it with --server-uid {uid}")]
+    #[error("no broker found that is to be trusted{}", attempts(.tried))]
     Untrusted {
-        /// The broker's user.
-        uid: u32,
         /// Every path tried.
-        source: Error,
+        tried: Vec<Attempt>,
     },
     /// The broker died.
     #[error("the broker is gone; start it again (`watch --reconnect` would go on with it)")]
@@ -126,17 +124,26 @@ impl Failure {
 
 /// Why there is no connection, in the words of the command line.
 pub fn no_connection(error: Error) -> Failure {
-    let untrusted = match &error {
-        Error::NoBroker { tried } => tried.iter().find_map(|attempt| match attempt.reason {
-            Unreachable::WrongServer { uid } => Some(uid),
-            _ => None,
-        }),
-        _ => None,
-    };
-    match untrusted {
-        Some(uid) => Failure::Untrusted { uid, source: error },
-        None => error.into(),
+    match error {
+        Error::NoBroker { tried }
+            if tried.iter().any(|attempt| matches!(attempt.reason, Unreachable::WrongServer { .. })) =>
+        {
+            Failure::Untrusted { tried }
+        }
+        error => error.into(),
     }
+}
+
+/// A line for each. The library's own speaks of the call that trusts a user, which nobody can make here.
+fn attempts(tried: &[Attempt]) -> String {
+    let line = |attempt: &Attempt| match attempt.reason {
+        Unreachable::WrongServer { uid } => format!(
+            "\n  {}: the server there runs as user {uid}, not as this user or root; if it is to be trusted, add --server-uid {uid}",
+            attempt.path.display()
+        ),
+        _ => format!("\n  {attempt}"),
+    };
+    tried.iter().map(line).collect()
 }
 
 /// Broker errors of which another command line, or another user, would not get.
@@ -153,8 +160,6 @@ fn known_streams(known: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use framebroker_client::Attempt;
-
     use super::*;
 
     #[test]
@@ -173,6 +178,7 @@ mod tests {
         let attempt = Attempt { path: "/x".into(), reason: Unreachable::WrongServer { uid: 7 } };
         let failure = no_connection(Error::NoBroker { tried: vec![attempt] });
         assert!(failure.to_string().ends_with("--server-uid 7"), "{failure}");
+        assert!(!failure.to_string().contains("server_uid("), "{failure}");
         assert_eq!(failure.exit_code(), REFUSED);
     }
 }

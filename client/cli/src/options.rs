@@ -21,18 +21,21 @@ pub struct Options {
     pub command: Command,
 }
 
+/// Where the help of each command shows the options of all.
+const OF_ALL: &str = "Connection and output";
+
 /// Options of all commands.
 #[derive(Debug, Args)]
 pub struct Global {
     /// The broker's socket [default: $FRAMEBROKER_SOCKET, else the first of $XDG_RUNTIME_DIR/framebroker.sock,
     /// /run/framebroker/broker.sock and /tmp/framebroker-$UID/broker.sock on which a broker answers]
-    #[arg(long, value_name = "PATH", global = true)]
+    #[arg(long, value_name = "PATH", global = true, help_heading = OF_ALL)]
     pub socket: Option<PathBuf>,
     /// Print JSON on standard output, and nothing else [default: text for people]
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = OF_ALL)]
     pub json: bool,
     /// Trust a broker that runs as this user; may be given more than once [default: only this user's and root's]
-    #[arg(long, value_name = "UID", global = true)]
+    #[arg(long, value_name = "UID", global = true, help_heading = OF_ALL)]
     pub server_uid: Vec<u32>,
 }
 
@@ -41,9 +44,12 @@ pub struct Global {
 pub enum Command {
     /// List the streams
     List,
-    /// Show statistics: buffers and frames of each stream, who holds which segment, and the other clients
+    /// Show statistics: buffers and frames of each stream, who holds which buffer, and the other clients
     Stats(StatsOptions),
     /// Receive a stream's frames; print rate, latency and losses once a second, and all of it at the end
+    ///
+    /// The rate at the end is that from the first frame to the last. It is left open (`-`, with --json null) where they are
+    /// less than 0.1 s apart, as are latencies where no frame came.
     Watch(WatchOptions),
     /// Write a stream's next frames as PNG files
     Save(SaveOptions),
@@ -81,7 +87,7 @@ pub struct WatchOptions {
     /// The stream, as in cam0
     pub stream: String,
     /// End after so many frames [default: go on until the stream ends]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = above_zero)]
     pub count: Option<u64>,
     /// Which frames
     #[arg(long, value_enum, default_value_t)]
@@ -96,7 +102,8 @@ pub struct WatchOptions {
     /// before it blocks), or predictive (sleeps until shortly before the next frame is due, then spins)
     #[arg(long, value_name = "MODE", default_value = "block", value_parser = wait_mode)]
     pub wait_mode: WaitMode,
-    /// Frames the broker shall grant this reader at once, 1 to 64; with socket delivery so many may be on their way
+    /// Frames the broker shall grant this reader at once, 1 to 64; with socket delivery so many may be on their way. A watch
+    /// looks at one after the other, so that 1 does; the library's default is 2
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=HOLD_LIMIT as i64))]
     pub max_held: u32,
     /// Check every byte of every frame; for streams of the test pattern [default: do not]
@@ -119,7 +126,7 @@ pub struct SaveOptions {
     #[arg(value_name = "FILE.png")]
     pub file: PathBuf,
     /// Frames to save, in order; those that come while one is being written may be missed
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = above_zero)]
     pub count: u64,
     /// Give up when no frame comes for so many seconds [default: wait]
     #[arg(long, value_name = "S", value_parser = seconds)]
@@ -211,6 +218,10 @@ fn wait_mode(text: &str) -> Result<WaitMode, String> {
     }
 }
 
+fn above_zero(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a number above 0 will do".to_owned())
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration.filter(|duration| !duration.is_zero()).ok_or_else(|| "a number of seconds above 0 will do".to_owned())
@@ -277,13 +288,25 @@ mod tests {
             ("framectl watch cam0 --policy newest", "latest"),
             ("framectl watch cam0 --max-held 0", "1..=64"),
             ("framectl watch cam0 --max-held 65", "1..=64"),
-            ("framectl watch cam0 --count 0", "--count"),
+            ("framectl watch cam0 --count 0", "a number above 0"),
+            ("framectl save cam0 frame.png --count -1", "unexpected argument"),
+            ("framectl save cam0 frame.png --count=-1", "a number above 0"),
             ("framectl watch cam0 --timeout 0", "above 0"),
             ("framectl watch cam0 --timeout inf", "above 0"),
             ("framectl save cam0", "<FILE.png>"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(advice), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn options_of_all_commands_have_a_heading_of_their_own() {
+        let help = parse("framectl watch --help").unwrap_err();
+        let (own, of_all) = help.split_once(OF_ALL).unwrap();
+        for option in ["--socket", "--json", "--server-uid"] {
+            let line = format!("\n      {option}");
+            assert!(!own.contains(&line) && of_all.contains(&line), "{option}: {help}");
         }
     }
 

@@ -29,6 +29,12 @@ impl Target {
         if !is_numbered && fs::metadata(path).is_ok_and(|there| !there.is_file()) {
             return refuse("what is there is no file; choose another name");
         }
+        if path == Path::new("-") {
+            return refuse("images do not go to standard output; give a file name, such as frame.png");
+        }
+        if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+            return refuse("images are PNG files; give a name that ends in .png, such as frame.png");
+        }
         if !folder(path).is_dir() {
             return refuse("there is no such directory; create it first");
         }
@@ -155,7 +161,7 @@ mod tests {
         assert_eq!(one.path(42), Path::new("/x/a.b.png"));
         let several = |path: &str| Target { path: path.into(), is_numbered: true }.path(42);
         assert_eq!(several("/x/a.b.png"), Path::new("/x/a.b-000042.png"));
-        assert_eq!(several("frame"), Path::new("frame-000042"));
+        assert_eq!(several("frame.PNG"), Path::new("frame-000042.PNG"));
     }
 
     #[test]
@@ -187,6 +193,10 @@ mod tests {
             (folder.0.join(".."), "directory"),
             (folder.0.join("none/frame.png"), "create it"),
             (PathBuf::from("/dev/null"), "no file"),
+            (PathBuf::from("-"), "file name"),
+            (folder.0.join("frame.jpg"), "ends in .png"),
+            (folder.0.join("frame"), "ends in .png"),
+            (folder.0.join(".png"), "such as frame.png"),
         ] {
             let error = Target::new(&path, 1).unwrap_err();
             assert!(error.to_string().contains(advice), "{error}");

@@ -71,7 +71,7 @@ impl fmt::Display for TimingView {
 }
 
 fn segment_table(segments: &[SegmentView]) -> Table {
-    let mut table = Table::new(&[numbers("CONTEXT"), numbers("MB"), words("STATE"), numbers("USED"), words("HELD BY")]);
+    let mut table = Table::new(&[numbers("BUFFER"), numbers("MB"), words("STATE"), numbers("USED"), words("HELD BY")]);
     for segment in segments {
         let named = segment.held_by.iter().map(HolderView::to_string);
         let more = (segment.more_holders > 0).then(|| format!("and {} more", segment.more_holders));

@@ -122,6 +122,7 @@ pub struct ClientView {
 pub struct SubscriptionView {
     pub id: u32,
     pub stream: String,
+    /// What is in force: `sequential` for a lossless subscription that was demoted.
     pub policy: &'static str,
     pub delivery: &'static str,
     pub received: u64,

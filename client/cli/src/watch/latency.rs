@@ -29,6 +29,11 @@ impl Latency {
         self.0.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The latency in µs that this share of the frames (0 to 1) kept to; 0 without frames.
     pub fn quantile_us(&self, share: f64) -> f64 {
         microseconds(self.0.value_at_quantile(share))
@@ -70,7 +75,9 @@ mod tests {
         assert_eq!(latency.max_us(), 0.0);
         latency.add(Duration::MAX);
         assert!(latency.max_us() >= LONGEST.as_secs_f64() * 1e6);
+        assert!(!latency.is_empty());
         latency.clear();
+        assert!(latency.is_empty());
         assert_eq!((latency.max_us(), latency.quantile_us(0.5)), (0.0, 0.0));
     }
 }

@@ -2,15 +2,17 @@
 
 mod latency;
 mod progress;
+mod silence;
 mod summary;
 mod tally;
 mod verify;
 
 use std::time::Instant;
 
-use framebroker_client::{Broker, Content, Frame, Subscription};
+use framebroker_client::{Broker, Content, Frame, StreamState, Subscription};
 
 use self::progress::Progress;
+use self::silence::{HINT, Silence};
 use self::summary::Summary;
 use self::tally::Tally;
 use self::verify::Verifier;
@@ -31,6 +33,7 @@ pub fn run(broker: Broker, options: &WatchOptions, json: bool) -> Result<(), Fai
         progress: (!json).then(|| Progress::begin(&options.stream, Instant::now())),
         receiver: Receiver::new(subscription, options.timeout),
         tally: Tally::default(),
+        silence: Silence::default(),
         reconnects: 0,
         is_demoted: false,
     };
@@ -73,6 +76,7 @@ struct Watch {
     verifier: Option<Verifier>,
     /// None with `--json`.
     progress: Option<Progress>,
+    silence: Silence,
     reconnects: u64,
     is_demoted: bool,
 }
@@ -83,7 +87,7 @@ impl Watch {
             match self.receiver.next()? {
                 Received::Frame(frame) => self.take(&frame)?,
                 Received::Refused(reason) => self.reject(&reason)?,
-                Received::Nothing => {}
+                Received::Nothing => self.notice_silence()?,
                 Received::Ended(reason) if self.progress.is_some() => {
                     return self.say(&format!("the stream has ended: {reason}"));
                 }
@@ -100,6 +104,7 @@ impl Watch {
     fn take(&mut self, frame: &Frame) -> Result<(), Failure> {
         // First of all: what is done with the frame takes time that is not the broker's.
         let age = frame.age();
+        self.silence.end();
         self.tally.add(age, frame.data().len(), Instant::now());
         if self.receiver.subscription().reconnects() != self.reconnects {
             self.begin_anew()?;
@@ -129,6 +134,16 @@ impl Watch {
         if let Some(verifier) = &mut self.verifier {
             verifier.begin_anew();
             check_verifiable(self.receiver.subscription())?;
+        }
+        Ok(())
+    }
+
+    /// A camera whose packets get lost looks like one that takes no frames. People are told where to see the difference.
+    fn notice_silence(&mut self) -> Result<(), Failure> {
+        if self.receiver.subscription().state() != StreamState::Live {
+            self.silence.end();
+        } else if self.silence.goes_on(Instant::now()) && self.progress.is_some() {
+            self.say(HINT)?;
         }
         Ok(())
     }

@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::latency::Latency;
-use crate::units::per_second;
+use crate::units::{megabytes_per_second, per_second};
+
+/// Rates over less than this say nothing: frames that were in the ring already come one right after the other.
+const SHORTEST_SPAN: Duration = Duration::from_millis(100);
 
 /// Counts frames.
 #[derive(Debug, Default)]
@@ -21,6 +24,16 @@ pub struct Tally {
     /// Since the last report.
     recent: Recent,
     first_and_last: Option<(Instant, Instant)>,
+    first_bytes: u64,
+}
+
+/// What came per second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rates {
+    /// Frames.
+    pub fps: f64,
+    /// Megabytes.
+    pub megabytes: f64,
 }
 
 /// What was received since the last report.
@@ -43,8 +56,13 @@ impl Tally {
         self.recent.received += 1;
         self.recent.bytes += bytes as u64;
         self.recent.latency.add(latency);
-        let first = self.first_and_last.map_or(now, |(first, _)| first);
-        self.first_and_last = Some((first, now));
+        self.first_and_last = match self.first_and_last {
+            Some((first, _)) => Some((first, now)),
+            None => {
+                self.first_bytes = bytes as u64;
+                Some((now, now))
+            }
+        };
     }
 
     /// What was received since the last report.
@@ -63,9 +81,13 @@ impl Tally {
         self.first_and_last.map_or(Duration::ZERO, |(first, last)| last.saturating_duration_since(first))
     }
 
-    /// Frames per second between the first and the last; 0 for less than two.
-    pub fn fps(&self) -> f64 {
-        per_second(self.received.saturating_sub(1), self.span())
+    /// What came per second after the first frame, up to the last. None where that is no time to speak of.
+    pub fn rates(&self) -> Option<Rates> {
+        let span = self.span();
+        (span >= SHORTEST_SPAN).then(|| Rates {
+            fps: per_second(self.received.saturating_sub(1), span),
+            megabytes: megabytes_per_second(self.bytes.saturating_sub(self.first_bytes), span),
+        })
     }
 }
 
@@ -76,13 +98,21 @@ mod tests {
     #[test]
     fn rates_count_the_intervals_between_frames() {
         let mut tally = Tally::default();
-        assert_eq!(tally.fps(), 0.0);
-        let begin = Instant::now();
-        tally.add(Duration::from_micros(5), 100, begin);
-        assert_eq!(tally.fps(), 0.0, "one frame has no rate");
-        (1..=10).for_each(|n| tally.add(Duration::from_micros(5), 100, begin + Duration::from_millis(20 * n)));
-        assert_eq!((tally.received, tally.bytes), (11, 1100));
-        assert!((tally.fps() - 50.0).abs() < 1e-9, "{}", tally.fps());
+        assert_eq!(tally.rates(), None);
+        let (begin, bytes) = (Instant::now(), 1 << 20);
+        tally.add(Duration::from_micros(5), bytes, begin);
+        assert_eq!(tally.rates(), None, "one frame has no rate");
+        (1..=10).for_each(|n| tally.add(Duration::from_micros(5), bytes, begin + Duration::from_millis(20 * n)));
+        assert_eq!((tally.received, tally.bytes), (11, 11 << 20));
+        let Rates { fps, megabytes } = tally.rates().unwrap();
+        assert!((fps - 50.0).abs() < 1e-9 && (megabytes - 50.0).abs() < 1e-9, "{fps} {megabytes}");
+    }
+
+    #[test]
+    fn frames_that_were_there_already_have_no_rate() {
+        let (mut tally, begin) = (Tally::default(), Instant::now());
+        (0..5).for_each(|n| tally.add(Duration::from_millis(200), 100, begin + Duration::from_micros(n)));
+        assert_eq!(tally.rates(), None);
     }
 
     #[test]
