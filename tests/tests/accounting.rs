@@ -402,6 +402,9 @@ fn evictions_never_exceed_the_memory_limit() {
     });
     assert_eq!(broker.stats().starved, 0);
     victim.kill();
+    wait_for("the ring to grow back", Duration::from_secs(5), || {
+        (broker.connect().streams().unwrap()[0].segments >= 6).then_some(())
+    });
     let mut next = broker.actor();
     wait_for("room for the next", Duration::from_secs(5), || (next.ask("subscribe max_held=3") == "ok").then_some(()));
     let ran = next.ask("run count=30");
