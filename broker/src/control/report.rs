@@ -154,8 +154,8 @@ impl Control {
                 lost_at_camera = stats.lost_at_camera,
                 starved = stats.starved,
                 active_buffers = stats.active_buffers,
-                current_memory_mb = stats.current_bytes >> 20,
-                peak_memory_mb = stats.peak_bytes >> 20,
+                current_memory_mb = %format_args!("{:.2}", megabytes(stats.current_bytes)),
+                peak_memory_mb = %format_args!("{:.2}", megabytes(stats.peak_bytes)),
                 readers,
                 held,
                 overdue = stats.overdue,
@@ -164,6 +164,12 @@ impl Control {
             );
         }
     }
+}
+
+/// Megabytes of 2^20 bytes.
+#[expect(clippy::cast_precision_loss, reason = "for people to read")]
+pub(super) fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 /// When the figures are logged.
