@@ -14,8 +14,11 @@ const CONFIG: Configuration<LittleEndian, Fixint, Limit<MESSAGE_BYTES>> =
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
     /// It does not fit.
-    #[error("a message would be longer than {MESSAGE_BYTES} bytes")]
-    TooLong(#[source] bincode::error::EncodeError),
+    #[error("a message would have {0} bytes, {MESSAGE_BYTES} are allowed")]
+    TooLong(usize),
+    /// It has a value that no message can have.
+    #[error("no message can be made of it: {0}")]
+    Unencodable(#[source] bincode::error::EncodeError),
     /// The bytes are no message.
     #[error("the bytes are no message of protocol version {PROTOCOL_VERSION}: {0}")]
     Malformed(#[source] bincode::error::DecodeError),
@@ -27,9 +30,11 @@ pub enum CodecError {
 /// The bytes of a message.
 ///
 /// # Errors
-/// [`CodecError::TooLong`].
+/// [`CodecError::TooLong`], [`CodecError::Unencodable`].
 pub fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, CodecError> {
-    bincode::serde::encode_to_vec(message, CONFIG).map_err(CodecError::TooLong)
+    let bytes = bincode::serde::encode_to_vec(message, CONFIG).map_err(CodecError::Unencodable)?;
+    // bincode keeps its limit only when it decodes.
+    if bytes.len() > MESSAGE_BYTES { Err(CodecError::TooLong(bytes.len())) } else { Ok(bytes) }
 }
 
 /// The message of exactly these bytes.
@@ -67,6 +72,12 @@ mod tests {
         assert_eq!(decode::<Request>(&bytes).unwrap(), hello());
         bytes.push(0);
         assert!(matches!(decode::<Request>(&bytes), Err(CodecError::Trailing(1))));
+    }
+
+    #[test]
+    fn a_message_that_would_be_too_long_is_not_made() {
+        assert!(encode(&vec![0u8; MESSAGE_BYTES - 8]).is_ok());
+        assert!(matches!(encode(&vec![0u8; MESSAGE_BYTES - 7]), Err(CodecError::TooLong(65_537))));
     }
 
     #[test]

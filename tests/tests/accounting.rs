@@ -103,29 +103,8 @@ fn every_number_of_a_scripted_history_is_exact() {
     history.advance(5, 1);
 
     let seen = stats(&history.broker, "--segments --clients");
-    let stream = &seen["streams"][0];
-    let mb = |bytes: f64| json!(bytes / f64::from(1 << 20));
-    for (name, expected) in [
-        ("name", json!("cam0")),
-        ("total_allocated", json!(8)),
-        ("total_freed", json!(0)),
-        ("active_buffers", json!(8)),
-        ("max_buffers", json!(8)),
-        ("current_memory_mb", mb(8.0 * 5000.0)),
-        ("peak_memory_mb", mb(8.0 * 5000.0)),
-        ("mapped_mb", mb(8.0 * 8192.0)),
-        ("given_up_mb", mb(0.0)),
-        ("grabbed", json!(history.head)),
-        ("published", json!(history.head)),
-        ("incomplete", json!(0)),
-        ("lost_at_camera", json!(0)),
-        ("starved", json!(0)),
-        ("overdue", json!(0)),
-        ("evicted", json!(0)),
-    ] {
-        assert_eq!(stream[name], expected, "{name}: {stream}");
-    }
-    let timings = &stream["timings"];
+    check_stream(&seen, history.head, [8, 0, 8, 0, 0]);
+    let timings = &seen["streams"][0]["timings"];
     assert_eq!((&timings["allocate"]["count"], &timings["publish"]["count"]), (&json!(8), &json!(history.head)));
     for what in ["allocate", "publish", "retire"] {
         let timing = |name: &str| timings[what][name].as_u64().unwrap();
@@ -143,27 +122,14 @@ fn every_number_of_a_scripted_history_is_exact() {
 
     // The hold outlives its lease: its segment is given up, and another takes its place.
     wait_for("the eviction", Duration::from_secs(10), || (history.broker.stats().evicted == 1).then_some(()));
-    history.settle_after_eviction();
-    let seen = stats(&history.broker, "");
-    let stream = &seen["streams"][0];
-    for (name, expected) in [
-        ("total_allocated", json!(9)),
-        ("total_freed", json!(1)),
-        ("active_buffers", json!(8)),
-        ("current_memory_mb", mb(8.0 * 5000.0)),
-        ("given_up_mb", mb(5000.0)),
-        ("published", json!(history.head)),
-        ("overdue", json!(1)),
-        ("evicted", json!(1)),
-    ] {
-        assert_eq!(stream[name], expected, "{name}: {stream}");
-    }
-    let peak_mb = stream["peak_memory_mb"].as_f64().unwrap();
-    assert!(peak_mb >= 8.0 * 5000.0 / f64::from(1 << 20), "{peak_mb}");
+    history.settle(0);
+    wait_for("the segment to be given up", Duration::from_secs(5), || {
+        (history.broker.stats().total_freed == 1).then_some(())
+    });
+    check_stream(&stats(&history.broker, ""), history.head, [9, 1, 8, 1, 1]);
     assert_eq!(slow.ask("check"), "good 1");
-    drop((slow, newest));
     let History { broker, leader, head, .. } = history;
-    drop(leader);
+    drop((slow, newest, leader));
     let said = broker.end_clean();
     assert!(said.contains("total allocated  9 buffers\n  total freed      9 buffers\n  active           0"), "{said}");
     // Nobody holds the ring up any more.
@@ -171,14 +137,34 @@ fn every_number_of_a_scripted_history_is_exact() {
     assert!(published >= head, "{said}");
 }
 
-impl History {
-    /// The quarantined frame is retired as soon as it can be, and the new segment is published in its turn.
-    fn settle_after_eviction(&mut self) {
-        self.settle(0);
-        wait_for("the segment to be given up", Duration::from_secs(5), || {
-            (self.broker.stats().total_freed == 1).then_some(())
-        });
+/// Compares the stream's figures; `buffers` are those allocated, freed and active, those given up to a reader that was
+/// evicted, and how often that happened.
+fn check_stream(seen: &Value, head: u64, buffers: [u32; 5]) {
+    let stream = &seen["streams"][0];
+    let [allocated, freed, active, given_up, evicted] = buffers;
+    let mb = |segments: u32, bytes: u32| json!(f64::from(segments * bytes) / f64::from(1 << 20));
+    for (name, expected) in [
+        ("name", json!("cam0")),
+        ("total_allocated", json!(allocated)),
+        ("total_freed", json!(freed)),
+        ("active_buffers", json!(active)),
+        ("max_buffers", json!(8)),
+        ("current_memory_mb", mb(active, 5000)),
+        ("mapped_mb", mb(active, 8192)),
+        ("given_up_mb", mb(given_up, 5000)),
+        ("grabbed", json!(head)),
+        ("published", json!(head)),
+        ("incomplete", json!(0)),
+        ("lost_at_camera", json!(0)),
+        ("starved", json!(0)),
+        ("overdue", json!(evicted)),
+        ("evicted", json!(evicted)),
+    ] {
+        assert_eq!(stream[name], expected, "{name}: {stream}");
     }
+    // The replacement may come before the ring is done with what it replaces.
+    let peak = &stream["peak_memory_mb"];
+    assert!(*peak == mb(8, 5000) || (evicted > 0 && *peak == mb(9, 5000)), "{stream}");
 }
 
 fn check_segments(seen: &Value, head: u64, held: u64, holder: &Actor) {
@@ -416,6 +402,9 @@ fn evictions_never_exceed_the_memory_limit() {
     });
     assert_eq!(broker.stats().starved, 0);
     victim.kill();
+    wait_for("the ring to grow back", Duration::from_secs(5), || {
+        (broker.connect().streams().unwrap()[0].segments >= 6).then_some(())
+    });
     let mut next = broker.actor();
     wait_for("room for the next", Duration::from_secs(5), || (next.ask("subscribe max_held=3") == "ok").then_some(()));
     let ran = next.ask("run count=30");

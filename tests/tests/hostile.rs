@@ -401,6 +401,38 @@ fn a_flood_of_bad_connections_keeps_nobody_out() {
     broker.end_clean();
 }
 
+/// Goal: nobody makes a hold look younger by moving it from slot to slot, nor keeps it by ignoring that it was evicted; and
+/// names of frames that never were have no age. Method: two slots that take turns at one frame, under a lease.
+#[test]
+fn a_hold_that_moves_between_slots_grows_old() {
+    let broker = Broker::start(&format!("{SMALL} --lease 200 --evict"));
+    let beside = Beside::start(&broker);
+    let intruder = Intruder::enter(&broker, 2);
+    let mut reader = Reader::new(Arc::clone(&intruder.pages), 2, Policy::Sequential, intruder.subscribed.first);
+    let mut hold = wait_for("a frame", Duration::from_secs(5), || match reader.try_take() {
+        Taken::Frame(hold) => Some(hold),
+        _ => None,
+    });
+    let began = Instant::now();
+    let claim = loop {
+        match reader.take_context(hold.context) {
+            Claim::Held(again) => {
+                intruder.pages.release(hold.slot);
+                hold = again;
+            }
+            failed => break failed,
+        }
+        assert!(began.elapsed() < Duration::from_secs(5), "it is never evicted");
+    };
+    assert!(began.elapsed() >= Duration::from_millis(200), "{:?}", began.elapsed());
+    assert!(matches!(claim, Claim::Gone) && matches!(reader.try_take(), Taken::Revoked));
+    let stats = broker.stats();
+    assert_eq!((stats.overdue, stats.evicted, stats.starved), (1, 1, 0), "{stats:?}");
+    drop(intruder);
+    beside.noticed_nothing();
+    broker.end_clean();
+}
+
 /// A copy of mapped memory.
 #[expect(unsafe_code, reason = "the hostile reader maps by itself")]
 fn read(mapping: &framebroker_protocol::shm::Mapping) -> Vec<u8> {

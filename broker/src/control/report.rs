@@ -154,8 +154,8 @@ impl Control {
                 lost_at_camera = stats.lost_at_camera,
                 starved = stats.starved,
                 active_buffers = stats.active_buffers,
-                current_memory_mb = stats.current_bytes >> 20,
-                peak_memory_mb = stats.peak_bytes >> 20,
+                current_memory_mb = %format_args!("{:.2}", megabytes(stats.current_bytes)),
+                peak_memory_mb = %format_args!("{:.2}", megabytes(stats.peak_bytes)),
                 readers,
                 held,
                 overdue = stats.overdue,
@@ -164,6 +164,12 @@ impl Control {
             );
         }
     }
+}
+
+/// Megabytes of 2^20 bytes.
+#[expect(clippy::cast_precision_loss, reason = "for people to read")]
+pub(super) fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }
 
 /// When the figures are logged.
@@ -238,5 +244,52 @@ pub(super) fn stream_stats(stream: &Stream) -> StreamStats {
         allocate: factory.allocate,
         publish: counters.publish.timing(),
         retire: counters.retire.timing(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use framebroker_protocol::codec::encode;
+    use framebroker_protocol::limits::SUBSCRIPTIONS_PER_SESSION;
+    use framebroker_protocol::message::{Delivery, Policy, Reply};
+    use framebroker_protocol::{ClientId, ClientName, StreamName, SubscriptionId};
+
+    use super::*;
+
+    /// Goal: the largest answers fit in a message; one that does not would be left out. Method: as many entries as there
+    /// may be, with the longest names.
+    #[test]
+    fn the_largest_answers_fit_in_a_message() {
+        let (name, stream) = (ClientName::cut(&"n".repeat(99)), "s".repeat(63).parse::<StreamName>().unwrap());
+        let fits = |entries| encode(&Reply { request: 1, body: Tell::Stats(Stats { entries, more: true }) }).is_ok();
+        let (client, pid, uid, held_ns) = (ClientId(1), 1, 1, 1);
+        let holder = Holder { client, name: name.clone(), pid, uid, held_ns, is_overdue: true };
+        let segment = SegmentStats {
+            context: 1000,
+            bytes: 1,
+            allocated_realtime_ns: 1,
+            state: SegmentState::Held,
+            usage_count: 1,
+            held_by: vec![holder; MAX_HOLDERS],
+            more_holders: 1,
+        };
+        assert!(fits(StatsEntries::Segments(vec![segment; PAGE_ENTRIES])));
+        let subscription = SubscriptionStats {
+            id: SubscriptionId(1),
+            stream,
+            policy: Policy::Latest,
+            delivery: Delivery::Socket,
+            received: 1,
+            lost: 1,
+            skipped: 1,
+            held: 1,
+            max_held: 1,
+            longest_hold_ns: 1,
+            overdue: 1,
+        };
+        let subscriptions = vec![subscription; SUBSCRIPTIONS_PER_SESSION];
+        let client = ClientStats { id: client, name, pid, uid, subscriptions };
+        assert!(fits(StatsEntries::Clients(vec![client.clone(); CLIENT_PAGE_ENTRIES])));
+        assert!(!fits(StatsEntries::Clients(vec![client; PAGE_ENTRIES])), "the smaller page is needed");
     }
 }

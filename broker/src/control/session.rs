@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::codec::{CodecError, encode};
+use framebroker_protocol::codec::encode;
 use framebroker_protocol::message::{ErrorCode, Reply, Roles, Tell};
 use framebroker_protocol::socket::{Channel, ChannelError};
 use framebroker_protocol::{ClientId, ClientName, SubscriptionId, Text};
@@ -224,7 +224,6 @@ impl Session {
     pub fn tell(&mut self, request: u32, body: Tell) {
         let bytes = match encode(&Reply { request, body }) {
             Ok(bytes) => bytes,
-            Err(CodecError::TooLong(error)) => return error!(client = %self.id, %error, "answer left out"),
             Err(error) => return error!(client = %self.id, %error, "answer left out"),
         };
         if matches!(self.phase, Phase::Dying { .. }) {

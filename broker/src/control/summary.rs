@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use framebroker_protocol::stats::{StreamStats, Timing};
 
-use super::report::stream_stats;
+use super::report::{megabytes, stream_stats};
 use crate::factory::Segment;
 use crate::stream::live::Stream;
 
@@ -66,11 +66,6 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people to read")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }
 
 #[cfg(test)]

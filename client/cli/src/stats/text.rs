@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use framebroker_protocol::realtime_ns;
+
 use super::view::{ClientView, HolderView, Report, SegmentView, StreamView, SubscriptionView, TimingView};
 use crate::console::plain;
 use crate::table::{Table, numbers, words};
@@ -71,13 +73,22 @@ impl fmt::Display for TimingView {
 }
 
 fn segment_table(segments: &[SegmentView]) -> Table {
-    let mut table = Table::new(&[numbers("BUFFER"), numbers("MB"), words("STATE"), numbers("USED"), words("HELD BY")]);
+    let mut table = Table::new(&[
+        numbers("BUFFER"),
+        numbers("MB"),
+        numbers("AGE"),
+        words("STATE"),
+        numbers("USED"),
+        words("HELD BY"),
+    ]);
+    let now_ns = realtime_ns();
     for segment in segments {
         let named = segment.held_by.iter().map(HolderView::to_string);
         let more = (segment.more_holders > 0).then(|| format!("and {} more", segment.more_holders));
         table.row([
             segment.context.to_string(),
             format!("{:.1}", megabytes(segment.bytes)),
+            duration(microseconds(now_ns.saturating_sub(segment.allocated_realtime_ns))),
             segment.state.to_owned(),
             segment.usage_count.to_string(),
             named.chain(more).collect::<Vec<_>>().join("; "),
