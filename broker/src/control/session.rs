@@ -304,9 +304,7 @@ impl Session {
         };
         match self.channel.try_send(&bytes, fds) {
             Ok(()) => {
-                if !fds.is_empty() {
-                    self.unmapped = Some(Unmapped { count: fds.len(), deadline: Instant::now() + MAPPED_TIMEOUT });
-                }
+                self.unmapped = Some(Unmapped { count: fds.len(), deadline: Instant::now() + MAPPED_TIMEOUT });
                 true
             }
             Err(ChannelError::WouldBlock) => {

@@ -15,7 +15,7 @@ use super::grab::Command;
 use super::owed::{Owed, Process};
 use super::pool::Pool;
 use crate::events::SubscriptionKey;
-use crate::factory::Factory;
+use crate::factory::{BufferFactory, Sharing};
 use crate::source::{Description, Requirements};
 use crate::worker::{Order, Worker};
 
@@ -25,7 +25,7 @@ pub struct Stream {
     /// Shared with the grab thread.
     pub core: Arc<StreamCore>,
     /// Allocates its segments.
-    pub factory: Arc<Factory>,
+    pub factory: Arc<dyn BufferFactory>,
     /// Its segments.
     pub pool: Pool,
     /// To the grab thread.
@@ -83,7 +83,7 @@ impl Stream {
     #[expect(clippy::too_many_arguments, reason = "each is a part of the stream, named once")]
     pub fn new(
         core: Arc<StreamCore>,
-        factory: Arc<Factory>,
+        factory: Arc<dyn BufferFactory>,
         pool: Pool,
         commands: Sender<Command>,
         needs: Requirements,
@@ -195,12 +195,19 @@ impl Stream {
         let Description { width, height, pixel_format, fps, .. } = &self.description;
         format!(
             "stream={} source={} width={width} height={height} pixel_format={pixel_format} fps={fps} segments={} \
-             backing=memfd holds_left={}",
+             backing={} holds_left={}",
             self.core.name,
             self.source,
             self.pool.installed(),
+            self.factory.name(),
             self.capacity().holds_left(),
         )
+    }
+
+    /// Whether its segments may be shared with readers of their own: those of named objects are not protected.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.factory.sharing() == Sharing::Sealed
     }
 
     /// The stream as it is listed.
@@ -220,6 +227,7 @@ impl Stream {
             pixel_format: *pixel_format,
             millihertz: millihertz(*fps),
             content: self.content,
+            backing: Text::label(self.factory.name()),
             segments: number(self.pool.installed()),
             max_segments: number(self.limits.max_segments),
             holds_left: number(self.capacity().holds_left()),

@@ -108,7 +108,7 @@ impl Fake {
             |builder| builder,
             |session, request| {
                 let (infos, fds): (Vec<_>, Vec<_>) =
-                    memory.iter().map(|(info, object)| (*info, object.as_fd())).unzip();
+                    memory.iter().map(|(info, object)| (info.clone(), object.as_fd())).unzip();
                 session.tell(request, granted(infos), &ring.fds(&fds));
             },
         );
@@ -192,7 +192,7 @@ impl Ring {
 pub fn segment(index: usize, backing: u32) -> (SegmentInfo, SharedObject) {
     let object = SharedObject::create("fake-segment", SEGMENT_BYTES).unwrap();
     let (index, backing) = (SegmentIndex::new(index).unwrap(), Backing(backing));
-    (SegmentInfo { index, backing, bytes: SEGMENT_BYTES as u64 }, object)
+    (SegmentInfo { index, backing, bytes: SEGMENT_BYTES as u64, align: 4096, path: Text::cut("") }, object)
 }
 
 /// What the defaults of a subscription ask for.
@@ -221,6 +221,7 @@ fn stream_info() -> StreamInfo {
         pixel_format: PixelFormat::from_name("Mono8").unwrap(),
         millihertz: 0,
         content: Content::Opaque,
+        backing: Text::cut("memfd"),
         segments: 1,
         max_segments: 8,
         holds_left: 8,

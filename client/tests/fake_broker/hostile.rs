@@ -240,7 +240,7 @@ fn an_answer_that_comes_too_late_gives_its_frame_back() {
     let (subscription, mut session) = fake.subscribe(
         |builder| builder.delivery(Delivery::Socket),
         |session, request| {
-            let Tell::Subscribed(terms) = granted(vec![info]) else { unreachable!("it is") };
+            let Tell::Subscribed(terms) = granted(vec![info.clone()]) else { unreachable!("it is") };
             let by_socket = Subscribed { delivery: Delivery::Socket, ..terms };
             session.tell(request, Tell::Subscribed(by_socket), &[object.as_fd()]);
         },
