@@ -122,6 +122,7 @@ pub fn run_with(
     let access = Access::of(config);
     let (id, placement) = (broker_id(), config.placement());
     placement.check()?;
+    placement.raise_limits();
     let factory = factory(config, id, placement);
     check_sharing(&*factory, &access)?;
     // First: a second broker must not take the camera before it learns that it is the second.

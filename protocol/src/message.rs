@@ -247,6 +247,8 @@ pub struct StreamInfo {
     pub content: Content,
     /// What backs its segments: `memfd`, `hugetlb`, `posix`, …
     pub backing: Text,
+    /// Whether shared delivery is granted: segments that are not protected go by socket only.
+    pub shared: bool,
     /// Segments now.
     pub segments: u32,
     /// Segments it may grow to.

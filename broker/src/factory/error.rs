@@ -54,7 +54,7 @@ pub enum FactoryError {
         source: std::io::Error,
     },
     /// No such NUMA node.
-    #[error("--numa-node {node}: this machine has no such node; it has {known}")]
+    #[error("--numa-node {node}: no such node of this machine has memory; {known} has: see /sys/devices/system/node")]
     UnknownNode {
         /// Asked for.
         node: u32,

@@ -3,9 +3,9 @@
 use std::any::Any;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use framebroker_protocol::shm::{Mapping, SharedObject};
+use framebroker_protocol::shm::{Mapping, SharedObject, ShmError};
 use framebroker_protocol::{Backing, SegmentIndex, Text};
 
 use super::FactoryError;
@@ -91,6 +91,18 @@ impl Memory {
             return Err(FactoryError::Contract("is not aligned"));
         }
         Ok(())
+    }
+
+    /// What an error means for this memory: files lie in file systems that may be full.
+    pub(super) fn explain(&self, error: FactoryError) -> FactoryError {
+        match (&self.handle, error) {
+            (Handle::Named { path, .. }, FactoryError::Memory(error @ ShmError::Populate { .. })) => {
+                let path = PathBuf::from(path.as_str());
+                let reason = format!("{error}; or make its file system larger (a container's --shm-size)");
+                FactoryError::Named { path, reason }
+            }
+            (_, error) => error,
+        }
     }
 
     pub(super) fn mapping(&self) -> &Mapping {

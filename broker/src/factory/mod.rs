@@ -124,7 +124,7 @@ pub trait BufferFactory: fmt::Debug + Send + Sync {
             bytes.max(1).checked_next_multiple_of(self.page_bytes()).ok_or(FactoryError::TooLarge { bytes })?;
         let memory = self.create(&Request { index, backing, bytes: mapped, align })?;
         memory.check(self.sharing(), mapped, align)?;
-        placement.apply(memory.mapping())?;
+        placement.apply(memory.mapping()).map_err(|error| memory.explain(error))?;
         let segment = Arc::new(Segment::new(self.books(), (index, backing), (bytes, align), memory));
         self.books().count_allocated(&segment, began.elapsed());
         let writable = WritableSegment::only_one_of(&segment);

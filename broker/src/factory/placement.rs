@@ -1,7 +1,7 @@
 //! Where segments lie in memory.
 
 use framebroker_protocol::shm::{Mapping, PAGE_BYTES};
-use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
 use super::FactoryError;
 
@@ -42,6 +42,16 @@ impl Placement {
         Err(FactoryError::UnknownNode { node, known: known.join(", ") })
     }
 
+    /// Takes the limits of this process as high as it may.
+    pub fn raise_limits(&self) {
+        if self.lock
+            && let Ok((_, most)) = getrlimit(Resource::RLIMIT_MEMLOCK)
+        {
+            // Where it stays as it was, locking says what is missing.
+            let _unchanged = setrlimit(Resource::RLIMIT_MEMLOCK, most, most);
+        }
+    }
+
     /// Puts a new mapping in its place: the node before the first touch, then every page, then the lock.
     pub(super) fn apply(&self, mapping: &Mapping) -> Result<(), FactoryError> {
         if let Some(node) = self.numa_node {
@@ -61,10 +71,9 @@ impl Placement {
     }
 }
 
-/// The NUMA nodes with memory or processors that are on line; node 0 where the kernel knows none.
+/// The NUMA nodes that have memory; node 0 where the kernel knows none.
 fn nodes() -> Vec<u32> {
-    let online = std::fs::read_to_string("/sys/devices/system/node/online").unwrap_or_default();
-    let nodes = ranges(&online);
+    let nodes = ranges(&std::fs::read_to_string("/sys/devices/system/node/has_memory").unwrap_or_default());
     if nodes.is_empty() { vec![0] } else { nodes }
 }
 

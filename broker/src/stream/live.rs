@@ -228,6 +228,7 @@ impl Stream {
             millihertz: millihertz(*fps),
             content: self.content,
             backing: Text::label(self.factory.name()),
+            shared: self.is_sealed(),
             segments: number(self.pool.installed()),
             max_segments: number(self.limits.max_segments),
             holds_left: number(self.capacity().holds_left()),

@@ -125,6 +125,7 @@ mod tests {
             millihertz: 0,
             content: Content::Pattern,
             backing: Text::cut("memfd"),
+            shared: true,
             segments: 8,
             max_segments: 64,
             holds_left: 50,

@@ -222,6 +222,7 @@ fn stream_info() -> StreamInfo {
         millihertz: 0,
         content: Content::Opaque,
         backing: Text::cut("memfd"),
+        shared: true,
         segments: 1,
         max_segments: 8,
         holds_left: 8,

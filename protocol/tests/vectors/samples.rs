@@ -184,6 +184,7 @@ fn streams() -> Vec<StreamInfo> {
         millihertz: 41_667,
         content: Content::Opaque,
         backing: Text::cut("hugetlb"),
+        shared: true,
         segments: 8,
         max_segments: 64,
         holds_left: 62,
@@ -199,6 +200,7 @@ fn streams() -> Vec<StreamInfo> {
         millihertz: 0,
         content: Content::Pattern,
         backing: Text::cut("posix"),
+        shared: false,
         head: Sequence(0),
         ..camera.clone()
     };

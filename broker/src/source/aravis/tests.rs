@@ -1,6 +1,5 @@
 //! The whole source with the library's own camera: `Fake_1` needs no network, and its pixels are known.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::{Backing, PixelFormat, SegmentIndex};
