@@ -9,9 +9,10 @@ mod huge_pages;
 
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use framebroker::factory::{
-    Books, BufferFactory, FactoryError, HugePage, HugeTlb, Memfd, Placement, Posix, Segment, Sharing,
+    Books, BufferFactory, FactoryError, HugePage, HugeTlb, Memfd, Placement, Posix, Segment, Sharing, remove_leftovers,
 };
 use framebroker_protocol::shm::SharedObject;
 use framebroker_protocol::{Backing, BrokerId, SegmentIndex};
@@ -30,6 +31,38 @@ fn posix_keeps_the_contract() {
     conforms(&|placement| Posix::new(Books::new(placement), id, "a-b.c".parse().unwrap()));
     let left = names(&format!("framebroker-{:016x}", id.0));
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// Goal: an object is never taken for a leftover of a dead broker while its own lives, not even while it is made. Method: a
+/// thread looks for leftovers all the time.
+#[test]
+fn no_living_object_is_taken_for_a_leftover() {
+    let id = BrokerId((u64::from(std::process::id()) << 32) + 1);
+    let factory = Posix::new(Books::default(), id, "living".parse().unwrap());
+    let ours = format!("framebroker-{:016x}", id.0);
+    let (made, removals) = (AtomicBool::new(false), AtomicU32::new(0));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !made.load(Ordering::Relaxed) {
+                let removed = remove_leftovers().iter().filter(|name| name.starts_with(&ours)).count();
+                removals.fetch_add(u32::try_from(removed).unwrap(), Ordering::Relaxed);
+            }
+        });
+        for _ in 0..2000 {
+            let segment = factory.allocate(BYTES).map(|segment| (segment.context(), factory.find(segment.context())));
+            let alive = segment.as_ref().is_ok_and(|(_, found)| {
+                found.as_ref().is_some_and(|found| Path::new(found.info().path.as_str()).exists())
+            });
+            if !alive {
+                made.store(true, Ordering::Relaxed);
+            }
+            assert!(alive, "{segment:?}");
+            factory.free(segment.unwrap().0).unwrap();
+        }
+        made.store(true, Ordering::Relaxed);
+    });
+    eprintln!("{} were removed while they were made, and made anew", removals.into_inner());
+    assert!(names(&ours).is_empty());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::RwLock;
 
 use framebroker_client::{Delivery, Error, ErrorCode};
 use framebroker_tests::actor::figure;
@@ -10,6 +11,9 @@ use framebroker_tests::broker::{run, run_broker};
 use framebroker_tests::{Broker, HugePages, PATIENCE, Scratch, binaries, wait_for};
 use nix::sys::signal::Signal;
 use serde_json::Value;
+
+/// Every broker that starts removes leftovers: the test of that must be the only one meanwhile.
+static BESIDE: RwLock<()> = RwLock::new(());
 
 const SMALL: &str = "--segments 8 --fps 200 --width 320 --height 240";
 
@@ -46,6 +50,7 @@ fn named(stream: &str) -> Vec<String> {
 /// Goal: frames in sealed memfds are whole, by both deliveries.
 #[test]
 fn memfd_serves_every_byte() {
+    let _beside = BESIDE.read();
     let broker = Broker::start(SMALL);
     backing_is_named(&broker, "memfd");
     verify(&broker, "shared");
@@ -56,6 +61,7 @@ fn memfd_serves_every_byte() {
 /// Goal: the same with huge pages, which are there for the time of the test, where they may be set aside.
 #[test]
 fn hugetlb_serves_every_byte() {
+    let _beside = BESIDE.read();
     let pages = match HugePages::more(24) {
         Ok(pages) => pages,
         Err(reason) => return eprintln!("skipped: no huge pages of 2 MiB can be set aside here: {reason}"),
@@ -77,6 +83,7 @@ fn hugetlb_serves_every_byte() {
 /// Goal: where there are too few huge pages, the broker says how many to set, and where.
 #[test]
 fn missing_huge_pages_are_asked_for() {
+    let _beside = BESIDE.read();
     let scratch = Scratch::default();
     let socket = scratch.file("s");
     let (status, _, errors) = run_broker(&format!(
@@ -94,6 +101,7 @@ fn missing_huge_pages_are_asked_for() {
 /// broker; and a broker says that it protects nothing.
 #[test]
 fn posix_serves_every_byte_and_leaves_nothing() {
+    let _beside = BESIDE.read();
     let broker = Broker::start(&format!("{SMALL} --name posix-whole --backing posix"));
     assert!(broker.log().contains("promises 1 to 4"), "{}", broker.log());
     assert!(broker.ready().contains(" backing=posix "), "{}", broker.ready());
@@ -119,6 +127,7 @@ fn posix_serves_every_byte_and_leaves_nothing() {
 /// Goal: what posix cannot protect it refuses, with what to do: shared delivery, and other users.
 #[test]
 fn posix_refuses_what_it_cannot_protect() {
+    let _beside = BESIDE.read();
     let broker = Broker::start(&format!("{SMALL} --name posix-refuses --backing posix"));
     let refused = broker.connect().subscribe("posix-refuses").open().unwrap_err();
     let text = refused.to_string();
@@ -137,6 +146,7 @@ fn posix_refuses_what_it_cannot_protect() {
 /// Goal: the objects of a broker that was killed are removed by the next one that starts, those of a living one stay.
 #[test]
 fn leftovers_of_the_dead_are_removed_and_the_living_keep_theirs() {
+    let _alone = BESIDE.write();
     let living = Broker::start(&format!("{SMALL} --name posix-living --backing posix"));
     let mut dead = Broker::start(&format!("{SMALL} --name posix-dead --backing posix"));
     let mut holder = dead.actor();
@@ -164,6 +174,7 @@ fn leftovers_of_the_dead_are_removed_and_the_living_keep_theirs() {
 /// Goal: payload lies at the alignment asked for, in the broker and in its clients, by both deliveries.
 #[test]
 fn payload_is_aligned_as_asked() {
+    let _beside = BESIDE.read();
     for (align, bytes) in [("64", 64), ("64K", 1 << 16), ("2M", 2 << 20)] {
         let broker = Broker::start(&format!("{SMALL} --align {align}"));
         let addresses = mapped_by(broker.pid());
@@ -196,6 +207,7 @@ fn mapped_by(pid: u32) -> Vec<usize> {
 /// Goal: segments are locked in memory where that is asked for, and on the node asked for; the broker works as before.
 #[test]
 fn segments_are_locked_and_bound() {
+    let _beside = BESIDE.read();
     let broker = Broker::start(&format!("{SMALL} --mlock --numa-node 0"));
     let status = std::fs::read_to_string(format!("/proc/{}/status", broker.pid())).unwrap();
     let locked = status.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap();
@@ -212,12 +224,17 @@ fn segments_are_locked_and_bound() {
     assert!(!status.success() && errors.contains("--numa-node 1000") && errors.contains("node 0"), "{errors}");
 }
 
-/// Goal: where the limit forbids to lock so much, the broker names it. Method: a lower limit, and no right to pass it.
+/// Goal: where the limit forbids to lock so much, the broker names it. Method: a lower limit, and no right to pass it, which
+/// only root has.
 #[test]
 fn a_limit_on_locked_memory_is_named() {
+    let _beside = BESIDE.read();
     let socket = Scratch::default();
-    let mut command = Command::new("setpriv");
-    command.args(["--bounding-set", "-ipc_lock", "--inh-caps", "-ipc_lock", "--", "prlimit", "--memlock=65536"]);
+    let mut command = Command::new("prlimit");
+    command.arg("--memlock=65536");
+    if nix::unistd::geteuid().is_root() {
+        command.args(["setpriv", "--bounding-set", "-ipc_lock", "--inh-caps", "-ipc_lock", "--"]);
+    }
     command.arg(binaries::broker()).arg("--socket").arg(socket.file("s"));
     let (status, _, errors) = run(command.args(SMALL.split_whitespace()).arg("--mlock"));
     assert!(!status.success(), "{errors}");
@@ -229,6 +246,7 @@ fn a_limit_on_locked_memory_is_named() {
 /// Goal: a strategy from outside the broker serves frames: the example does.
 #[test]
 fn the_example_serves_from_files() {
+    let _beside = BESIDE.read();
     let directory = Scratch::default();
     let files = directory.file("segments");
     std::fs::create_dir(&files).unwrap();
@@ -244,6 +262,7 @@ fn the_example_serves_from_files() {
 /// Goal: where `/dev/shm` is too small, the broker says so and what to do. Method: one of its own, which only root can have.
 #[test]
 fn a_full_dev_shm_is_named() {
+    let _beside = BESIDE.read();
     let scratch = Scratch::default();
     let mut command = Command::new("unshare");
     let mounted = "mount -t tmpfs -o size=256k none /dev/shm && exec \"$@\"";

@@ -12,9 +12,11 @@ pub enum FactoryError {
     Memory(#[from] ShmError),
     /// Not enough huge pages.
     #[error(
-        "{segments} segments need {needed} huge pages of {page}, and {available} are free; set at least {total} with \
+        "for {}, {} of {page} are needed, and {available} are free; set at least {total} with \
          `echo {total} > {setting}` as root (at boot, memory is not yet in pieces: vm.nr_hugepages in /etc/sysctl.conf, or \
-         hugepages= on the kernel's command line), use fewer --segments, or --backing memfd"
+         hugepages= on the kernel's command line), use fewer --segments, or --backing memfd",
+        count(*segments, "segment"),
+        count(*needed, "huge page")
     )]
     HugePages {
         /// Segments wanted.
@@ -104,4 +106,8 @@ pub enum FactoryError {
     /// For strategies of others.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

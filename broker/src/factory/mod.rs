@@ -70,7 +70,7 @@ pub trait BufferFactory: fmt::Debug + Send + Sync {
     /// What the system refuses, or no context is left.
     fn allocate(&self, bytes: usize) -> Result<WritableSegment, FactoryError> {
         let place = self.books().lowest_free()?;
-        let allocated = self.make(place, bytes);
+        let allocated = make(self, place, bytes);
         self.books().settle(place, allocated.as_ref().ok().map(|(segment, _)| segment), true);
         allocated.map(|(_, writable)| writable)
     }
@@ -86,7 +86,7 @@ pub trait BufferFactory: fmt::Debug + Send + Sync {
         backing: Backing,
         bytes: usize,
     ) -> Result<(Arc<Segment>, WritableSegment), FactoryError> {
-        let allocated = self.make((index, backing), bytes)?;
+        let allocated = make(self, (index, backing), bytes)?;
         self.books().settle((index, backing), Some(&allocated.0), false);
         Ok(allocated)
     }
@@ -109,25 +109,25 @@ pub trait BufferFactory: fmt::Debug + Send + Sync {
     fn stats(&self) -> FactoryStats {
         self.books().stats()
     }
+}
 
-    /// Makes a segment and puts its memory in place.
-    #[doc(hidden)]
-    fn make(
-        &self,
-        (index, backing): (SegmentIndex, Backing),
-        bytes: usize,
-    ) -> Result<(Arc<Segment>, WritableSegment), FactoryError> {
-        let began = Instant::now();
-        let placement = self.books().placement();
-        let align = placement.align.max(if self.page_bytes() > PAGE_BYTES { self.page_bytes() } else { 1 });
-        let mapped =
-            bytes.max(1).checked_next_multiple_of(self.page_bytes()).ok_or(FactoryError::TooLarge { bytes })?;
-        let memory = self.create(&Request { index, backing, bytes: mapped, align })?;
-        memory.check(self.sharing(), mapped, align)?;
-        placement.apply(memory.mapping()).map_err(|error| memory.explain(error))?;
-        let segment = Arc::new(Segment::new(self.books(), (index, backing), (bytes, align), memory));
-        self.books().count_allocated(&segment, began.elapsed());
-        let writable = WritableSegment::only_one_of(&segment);
-        Ok((segment, writable))
-    }
+/// Makes a segment and puts its memory in place.
+fn make<F: BufferFactory + ?Sized>(
+    factory: &F,
+    (index, backing): (SegmentIndex, Backing),
+    bytes: usize,
+) -> Result<(Arc<Segment>, WritableSegment), FactoryError> {
+    let began = Instant::now();
+    let (books, page_bytes) = (factory.books(), factory.page_bytes());
+    let placement = books.placement();
+    // A huge page can be mapped nowhere else.
+    let align = if page_bytes > PAGE_BYTES { placement.align.max(page_bytes) } else { placement.align };
+    let mapped = bytes.max(1).checked_next_multiple_of(page_bytes).ok_or(FactoryError::TooLarge { bytes })?;
+    let memory = factory.create(&Request { index, backing, bytes: mapped, align })?;
+    memory.check(factory.sharing(), mapped, align)?;
+    placement.apply(memory.mapping()).map_err(|error| memory.explain(error))?;
+    let segment = Arc::new(Segment::new(books, (index, backing), (bytes, align), memory));
+    books.count_allocated(&segment, began.elapsed());
+    let writable = WritableSegment::only_one_of(&segment);
+    Ok((segment, writable))
 }
