@@ -32,6 +32,8 @@ pub struct MappedSegment {
 pub struct Segment {
     pub index: SegmentIndex,
     backing: Backing,
+    /// Payload begins at a multiple of so many bytes, here and in memory.
+    pub align: u64,
     pub mapping: Mapping,
 }
 
@@ -104,7 +106,7 @@ impl Segment {
         }
         // Now rather than at the first touch of every page: the first reads of a frame are as fast as later ones.
         mapping.populate_read()?;
-        Ok(Self { index, backing, mapping })
+        Ok(Self { index, backing, align: u64::from(info.align), mapping })
     }
 }
 

@@ -181,8 +181,12 @@ impl Ring {
     }
 
     pub fn publish(&mut self, segment: usize, payload_bytes: u64) {
+        self.publish_at(segment, 0, payload_bytes);
+    }
+
+    pub fn publish_at(&mut self, segment: usize, payload_offset: u64, payload_bytes: u64) {
         let index = SegmentIndex::new(segment).unwrap();
-        let header = FrameHeader { payload_bytes, ..FrameHeader::from_words(&[0; 16]) };
+        let header = FrameHeader { payload_offset, payload_bytes, ..FrameHeader::from_words(&[0; 16]) };
         let (_, calls) = self.writer.publish(index, header, monotonic_ns());
         self.writer.wake(calls);
     }
