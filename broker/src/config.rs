@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use framebroker_protocol::message::Roles;
-use framebroker_protocol::{MAX_SEGMENTS, PixelFormat, StreamName};
+use framebroker_protocol::{BrokerId, MAX_SEGMENTS, PixelFormat, StreamName};
 
 use crate::control::Lease;
+use crate::factory::{Books, BufferFactory, HugePage, HugeTlb, MAX_ALIGN, MIN_ALIGN, Memfd, Placement, Posix};
 use crate::source::Fill;
 
 /// Headings of `--help`.
@@ -74,6 +76,20 @@ pub struct Config {
     /// Publish frames of which a part was lost on the way, marked incomplete, instead of only counting them
     #[arg(long, help_heading = CAMERAS)]
     pub publish_incomplete: bool,
+    /// What segments are made of: memfd, hugetlb[=2M|1G] (huge pages, which the machine's owner sets aside), or posix (named
+    /// objects in /dev/shm for languages that cannot receive descriptors: socket delivery and own user only, and whoever
+    /// may open an object may write it)
+    #[arg(long, value_name = "BACKING", default_value = "memfd")]
+    pub backing: BackingChoice,
+    /// Begin every payload at a multiple of so many bytes: a power of two from 64 to 2M
+    #[arg(long, value_name = "BYTES", default_value = "4096", value_parser = alignment)]
+    pub align: usize,
+    /// Lock segments in memory, so that they are never swapped out
+    #[arg(long)]
+    pub mlock: bool,
+    /// Allocate segments on this NUMA node only [default: where the thread that first writes them runs]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub numa_node: Option<u32>,
     /// Most memory for segments, in MB of 2^20 bytes [default: a quarter of the machine's]
     #[arg(long, value_name = "MB")]
     pub memory_limit: Option<u64>,
@@ -149,6 +165,23 @@ impl Config {
         Lease { time: (self.lease > 0).then(|| Duration::from_millis(self.lease)), evict: self.evict }
     }
 
+    /// Where segments shall lie.
+    #[must_use]
+    pub fn placement(&self) -> Placement {
+        Placement { align: self.align, lock: self.mlock, numa_node: self.numa_node }
+    }
+
+    /// The factory of the broker of this number.
+    #[must_use]
+    pub fn factory(&self, broker: BrokerId, placement: Placement) -> Arc<dyn BufferFactory> {
+        let books = Books::new(placement);
+        match self.backing {
+            BackingChoice::Memfd => Arc::new(Memfd::new(books)),
+            BackingChoice::HugeTlb(page) => Arc::new(HugeTlb::new(books, page)),
+            BackingChoice::Posix => Arc::new(Posix::new(books, broker, self.name.clone())),
+        }
+    }
+
     /// Bytes that all segments together may take.
     ///
     /// # Errors
@@ -189,6 +222,31 @@ impl FromStr for SourceChoice {
             ("aravis", Some("")) => Err("name a device after aravis=, or leave the = out for the first one".to_owned()),
             ("aravis", device) => Ok(Self::Aravis(device.map(str::to_owned))),
             _ => Err("this broker has the sources pattern and aravis[=DEVICE]".to_owned()),
+        }
+    }
+}
+
+/// What segments are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackingChoice {
+    /// Sealed memfds.
+    Memfd,
+    /// Sealed memfds of huge pages.
+    HugeTlb(HugePage),
+    /// Named objects in `/dev/shm`.
+    Posix,
+}
+
+impl FromStr for BackingChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "memfd" => Ok(Self::Memfd),
+            "hugetlb" | "hugetlb=2M" => Ok(Self::HugeTlb(HugePage::Mega2)),
+            "hugetlb=1G" => Ok(Self::HugeTlb(HugePage::Giga1)),
+            "posix" => Ok(Self::Posix),
+            _ => Err("this broker has the backings memfd, hugetlb[=2M|1G] and posix".to_owned()),
         }
     }
 }
@@ -260,6 +318,17 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "0.001 to 1000000000 will do".to_owned())
 }
 
+fn alignment(text: &str) -> Result<usize, String> {
+    let (number, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(number) => (number, 1 << 10),
+        None => text.strip_suffix('M').map_or((text, 1), |number| (number, 1 << 20)),
+    };
+    match number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit)) {
+        Some(bytes) if bytes.is_power_of_two() && (MIN_ALIGN..=MAX_ALIGN).contains(&bytes) => Ok(bytes),
+        _ => Err("a power of two from 64 to 2M will do, as in 64, 4096, 64K or 2M".to_owned()),
+    }
+}
+
 fn frame_rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(fps) if (0.0..=1e6).contains(&fps) => Ok(fps),
@@ -301,9 +370,27 @@ mod tests {
             ("broker --evict", "--lease MS"),
             ("broker --stats-interval 0", "0.001"),
             ("broker --stats-interval soon", "0.001"),
+            ("broker --backing disk", "memfd, hugetlb[=2M|1G] and posix"),
+            ("broker --backing hugetlb=4M", "hugetlb[=2M|1G]"),
+            ("broker --align 100", "power of two"),
+            ("broker --align 32", "64 to 2M"),
+            ("broker --align 4M", "64 to 2M"),
+            ("broker --numa-node -1", "--numa-node"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(advice), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn memory_is_placed_as_told() {
+        let config = parse("broker").unwrap();
+        assert_eq!((config.backing, config.placement()), (BackingChoice::Memfd, Placement::default()));
+        let config = parse("broker --backing hugetlb=1G --align 64K --mlock --numa-node 1").unwrap();
+        assert_eq!(config.backing, BackingChoice::HugeTlb(HugePage::Giga1));
+        assert_eq!(config.placement(), Placement { align: 65536, lock: true, numa_node: Some(1) });
+        for (text, bytes) in [("64", 64), ("2048k", 2 << 20), ("2M", 2 << 20)] {
+            assert_eq!(alignment(text), Ok(bytes));
         }
     }
 

@@ -4,12 +4,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use framebroker_protocol::shm::ShmError;
 use framebroker_protocol::{ClientId, ContextId, SegmentIndex, Sequence, StreamId, SubscriptionId};
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::factory::{Segment, WritableSegment};
+use crate::factory::{FactoryError, Segment, WritableSegment};
 use crate::source::Description;
 
 /// Names a subscription among all sessions.
@@ -31,7 +30,7 @@ pub enum Event {
         /// At which index.
         index: SegmentIndex,
         /// The segment and the right to fill it.
-        result: Result<(Arc<Segment>, WritableSegment), ShmError>,
+        result: Result<(Arc<Segment>, WritableSegment), FactoryError>,
     },
     /// The ring waits for a lossless subscription.
     Adopted {

@@ -14,14 +14,14 @@ use framebroker_protocol::{BrokerId, StreamId};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::time::TimeSpec;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::config::Config;
 use crate::control::access::Access;
 use crate::control::listener::{ListenError, Listener};
 use crate::control::{ClientLimits, Control, Rules, Summary, end_signals};
 use crate::events::{EventSender, event_channel};
-use crate::factory::Factory;
+use crate::factory::{BufferFactory, FactoryError, Placement, Sharing, remove_leftovers};
 use crate::source::open::{Opener, kind, list as cameras, opener};
 use crate::source::{Source, SourceError};
 use crate::stream::StreamCore;
@@ -45,6 +45,9 @@ pub enum RunError {
     /// No memory to share.
     #[error(transparent)]
     Memory(#[from] ShmError),
+    /// No segments.
+    #[error(transparent)]
+    Factory(#[from] FactoryError),
     /// The options ask for more memory than they allow.
     #[error("{0}")]
     Limit(String),
@@ -110,20 +113,40 @@ pub fn list(config: &Config) -> Result<Report, RunError> {
 /// # Errors
 /// Says what to do.
 pub fn run(config: &Config) -> Result<Report, RunError> {
+    run_with(config, |config, id, placement| config.factory(id, placement))
+}
+
+/// As [`run`], with segments of a factory of the caller's, whatever `--backing` says. It is made for the broker of this
+/// number, and shall put segments where it is told to.
+///
+/// # Errors
+/// Says what to do.
+pub fn run_with(
+    config: &Config,
+    factory: impl FnOnce(&Config, BrokerId, Placement) -> Arc<dyn BufferFactory>,
+) -> Result<Report, RunError> {
     let access = Access::of(config);
+    let (id, placement) = (broker_id(), config.placement());
+    placement.check()?;
+    placement.raise_limits();
+    let factory = factory(config, id, placement);
+    check_sharing(&*factory, &access)?;
     // First: a second broker must not take the camera before it learns that it is the second.
     let listener = Listener::open(config.socket.as_deref(), access.is_shared())?;
     let path = listener.path().to_owned();
+    for name in remove_leftovers() {
+        info!(name, "removed what a dead broker left in /dev/shm");
+    }
     let opener = opener(config);
     let source = open(&opener, config.wait)?;
     let (events, received) = event_channel().map_err(system("make an event channel"))?;
     let worker = Worker::start(events.clone()).map_err(|source| RunError::System { what: "start a thread", source })?;
-    let stream = start_stream(config, opener, source, events)?;
+    let stream = start_stream(config, factory, opener, source, events)?;
     let ready = format!("ready socket={} {}", path.display(), stream.facts());
     let limits = ClientLimits { in_all: config.max_clients, per_user: config.max_clients_per_user };
     let rules = Rules { access, limits, lease: config.lease(), stats_interval: config.stats_interval };
-    let control = Control::new(broker_id(), listener, received, worker, rules, vec![stream])
-        .map_err(system("watch the socket"))?;
+    let control =
+        Control::new(id, listener, received, worker, rules, vec![stream]).map_err(system("watch the socket"))?;
     announce(&ready);
     let streams = control.run().map_err(system("wait for clients"))?;
     Ok(Report::Buffers(streams.into_iter().map(Summary::of).collect()))
@@ -179,6 +202,7 @@ fn signal_within(time: Duration) -> bool {
 /// Allocates the ring and starts the stream's grab thread.
 fn start_stream(
     config: &Config,
+    factory: Arc<dyn BufferFactory>,
     opener: Opener,
     source: Box<dyn Source>,
     events: EventSender,
@@ -187,6 +211,7 @@ fn start_stream(
     let memory_bytes = config.memory_limit_bytes().map_err(RunError::Limit)?;
     check_segments(config.segments, needs.min_queued + 1)?;
     check_memory(config, needs.payload_bytes as u64, memory_bytes)?;
+    factory.foresee(config.segments, needs.payload_bytes)?;
     let core = Arc::new(StreamCore::create(config.name.clone(), StreamId(0))?);
     let (commands, todo) = channel();
     let limits = Limits {
@@ -196,8 +221,8 @@ fn start_stream(
         history: config.history,
         lossless: config.lossless_timeout > 0,
     };
-    let (factory, mut pool) = (Arc::new(Factory::default()), Pool::default());
-    allocate(&factory, &mut pool, &commands, config.segments, needs.payload_bytes)?;
+    let mut pool = Pool::default();
+    allocate(&*factory, &mut pool, &commands, config.segments, needs.payload_bytes)?;
     let options = GrabOptions {
         frames: config.frames,
         publish_incomplete: config.publish_incomplete,
@@ -218,7 +243,7 @@ fn start_stream(
 
 /// Allocates the first segments.
 fn allocate(
-    factory: &Arc<Factory>,
+    factory: &dyn BufferFactory,
     pool: &mut Pool,
     commands: &Sender<Command>,
     segments: usize,
@@ -226,11 +251,31 @@ fn allocate(
 ) -> Result<(), RunError> {
     for _ in 0..segments {
         let Some((index, backing)) = pool.order() else { break };
-        let (segment, writable) = factory.allocate(index, backing, bytes)?;
+        let (segment, writable) = factory.allocate_at(index, backing, bytes)?;
         pool.install(&segment);
         // Its receiver lives in the grab thread's state, which is not started yet.
         let _will_be_read = commands.send(Command::Install(writable));
     }
+    Ok(())
+}
+
+/// Named objects are for the broker's own user, and keep less than is promised elsewhere.
+fn check_sharing(factory: &dyn BufferFactory, access: &Access) -> Result<(), RunError> {
+    if factory.sharing() == Sharing::Sealed {
+        return Ok(());
+    }
+    let backing = factory.name();
+    if access.is_shared() {
+        return Err(RunError::Limit(format!(
+            "--backing {backing} serves the broker's own user only, since its objects cannot be protected from other users \
+             who may read them; leave --allow-uid and --allow-gid out, or use --backing memfd"
+        )));
+    }
+    warn!(
+        backing,
+        "weak mode: segments are named files that every program of this user can write, and that a killed broker leaves \
+         behind until the next one starts; promises 1 to 4 of the README do not hold, and only delivery by socket is granted"
+    );
     Ok(())
 }
 

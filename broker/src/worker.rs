@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use framebroker_protocol::{Backing, SegmentIndex, StreamId};
 
 use crate::events::{Event, EventSender};
-use crate::factory::Factory;
+use crate::factory::BufferFactory;
 
 /// A segment to allocate; answered by [`Event::Allocated`].
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub struct Order {
     /// For which stream.
     pub stream: StreamId,
     /// That stream's factory.
-    pub factory: Arc<Factory>,
+    pub factory: Arc<dyn BufferFactory>,
     /// At which index.
     pub index: SegmentIndex,
     /// Which object at that index.
@@ -40,7 +40,7 @@ impl Worker {
         let (orders, todo) = channel::<Order>();
         let thread = std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
             for order in todo {
-                let result = order.factory.allocate(order.index, order.backing, order.bytes);
+                let result = order.factory.allocate_at(order.index, order.backing, order.bytes);
                 events.send(Event::Allocated { stream: order.stream, index: order.index, result });
             }
         })?;

@@ -44,6 +44,9 @@ impl Frame {
         let mapped = segment.mapping.len();
         let image = Extent::within(mapped, header.payload_offset, header.payload_bytes)
             .ok_or_else(|| wrong("the image does not lie within its segment"))?;
+        if !header.payload_offset.is_multiple_of(segment.align) {
+            return Err(wrong("the image is not aligned as its segment promises"));
+        }
         let chunk = match header.chunk_bytes {
             0 => Extent::default(),
             bytes => Extent::within(mapped, header.chunk_offset, bytes)

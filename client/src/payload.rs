@@ -27,7 +27,8 @@ pub fn bytes(mapping: &Mapping, extent: Extent) -> &[u8] {
     // SAFETY: `Extent::within` was given this mapping's length (`Frame::new`), so offset and pointer stay within it.
     let start = unsafe { mapping.as_ptr().add(extent.offset) };
     // SAFETY: the range lies within the mapping, as above, which lives as long as the borrow of it. The object is sealed
-    // against shrinking (`SharedObject::received`) and mapped read-only, so no access faults. Bytes need no alignment and
+    // against shrinking (`SharedObject::received`), or a file of this process's own user that its broker never makes
+    // smaller (`SharedObject::open`, the weak mode), and mapped read-only, so no access faults. Bytes need no alignment and
     // have no invalid values. They do not change meanwhile: the caller is a `Frame` whose hold stands (rule A of the
     // ring), and the broker, whose user was checked when connecting, lets nobody fill a segment that is held (rule T).
     unsafe { std::slice::from_raw_parts(start, extent.len) }

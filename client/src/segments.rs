@@ -1,9 +1,10 @@
 //! The segments that are mapped here.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 
-use framebroker_protocol::limits::SEGMENT_BYTES;
+use framebroker_protocol::limits::{SEGMENT_ALIGN, SEGMENT_BYTES};
 use framebroker_protocol::message::SegmentInfo;
 use framebroker_protocol::shm::{Mapping, SharedObject};
 use framebroker_protocol::{Backing, SegmentIndex};
@@ -31,6 +32,8 @@ pub struct MappedSegment {
 pub struct Segment {
     pub index: SegmentIndex,
     backing: Backing,
+    /// Payload begins at a multiple of so many bytes, here and in memory.
+    pub align: u64,
     pub mapping: Mapping,
 }
 
@@ -39,13 +42,17 @@ pub struct Segment {
 pub struct Segments(Vec<Option<Arc<Segment>>>);
 
 impl Segments {
-    /// Maps what a message brings, one descriptor per segment. An older object of the same index leaves the list; frames
-    /// in it keep it mapped.
-    pub fn add(&mut self, infos: &[SegmentInfo], fds: impl ExactSizeIterator<Item = OwnedFd>) -> Result<()> {
-        if infos.len() != fds.len() {
-            return Err(Violation::Descriptors { expected: infos.len(), found: fds.len() }.into());
+    /// Maps what a message brings: one descriptor per segment, but for those that have a path. An older object of the same
+    /// index leaves the list; frames in it keep it mapped.
+    pub fn add(&mut self, infos: &[SegmentInfo], mut fds: impl ExactSizeIterator<Item = OwnedFd>) -> Result<()> {
+        let (expected, found) = (descriptors(infos), fds.len());
+        if expected != found {
+            return Err(Violation::Descriptors { expected, found }.into());
         }
-        infos.iter().zip(fds).try_for_each(|(info, fd)| self.put(Segment::map(*info, fd)?))
+        infos.iter().try_for_each(|info| {
+            let fd = if has_path(info) { None } else { fds.next() };
+            self.put(Segment::map(info, fd)?)
+        })
     }
 
     fn put(&mut self, segment: Segment) -> Result<()> {
@@ -77,28 +84,52 @@ impl Segments {
 }
 
 impl Segment {
-    fn map(SegmentInfo { index, backing, bytes }: SegmentInfo, fd: OwnedFd) -> Result<Self> {
+    /// Maps what a descriptor, or without one the path, leads to.
+    fn map(info: &SegmentInfo, fd: Option<OwnedFd>) -> Result<Self> {
+        let SegmentInfo { index, backing, bytes, align, .. } = *info;
         if SegmentIndex::new(index.as_usize()).is_none() || bytes == 0 || bytes > SEGMENT_BYTES {
             return Err(Violation::Unexpected("a segment of an impossible index or size").into());
         }
-        let len = usize::try_from(bytes)
-            .map_err(|_too_large| Error::System { what: "map a segment", source: Errno::EFBIG })?;
-        let mapping = SharedObject::received(fd, len)?.map_read_only()?;
+        if !align.is_power_of_two() || align > SEGMENT_ALIGN {
+            return Err(Violation::Unexpected("a segment of an impossible alignment").into());
+        }
+        let too_large = || Error::System { what: "map a segment", source: Errno::EFBIG };
+        let len = usize::try_from(bytes).map_err(|_too_large| too_large())?;
+        let align = usize::try_from(align).map_err(|_too_large| too_large())?;
+        let object = match fd {
+            Some(fd) => SharedObject::received(fd, len)?,
+            None => SharedObject::open(Path::new(info.path.as_str()), len)?,
+        };
+        let mapping = object.map_read_only_at(align)?;
+        if !mapping.as_ptr().addr().is_multiple_of(align) {
+            return Err(Error::System { what: "map a segment at an aligned address", source: Errno::EINVAL });
+        }
         // Now rather than at the first touch of every page: the first reads of a frame are as fast as later ones.
         mapping.populate_read()?;
-        Ok(Self { index, backing, mapping })
+        Ok(Self { index, backing, align: u64::from(info.align), mapping })
     }
+}
+
+/// How many descriptors come with these segments.
+pub fn descriptors(infos: &[SegmentInfo]) -> usize {
+    infos.iter().filter(|info| !has_path(info)).count()
+}
+
+fn has_path(info: &SegmentInfo) -> bool {
+    !info.path.as_str().is_empty()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use framebroker_protocol::Text;
     use std::os::fd::AsFd;
 
     fn segment(index: usize, backing: u32, bytes: u64) -> (SegmentInfo, OwnedFd) {
         let object = SharedObject::create("test", 8192).unwrap();
         let fd = object.as_fd().try_clone_to_owned().unwrap();
-        (SegmentInfo { index: SegmentIndex::new(index).unwrap(), backing: Backing(backing), bytes }, fd)
+        let (index, backing, path) = (SegmentIndex::new(index).unwrap(), Backing(backing), Text::cut(""));
+        (SegmentInfo { index, backing, bytes, align: 64, path }, fd)
     }
 
     #[test]
@@ -127,5 +158,35 @@ mod tests {
         let (info, fd) = segment(0, 1, 8193);
         assert!(matches!(segments.add(&[info], [fd].into_iter()), Err(Error::Memory(_))));
         assert!(segments.list().is_empty());
+    }
+
+    #[test]
+    fn segments_are_mapped_at_their_alignment() {
+        let mut segments = Segments::default();
+        let (info, fd) = segment(0, 1, 8192);
+        segments.add(&[SegmentInfo { align: 2 << 20, ..info.clone() }], [fd].into_iter()).unwrap();
+        assert!(segments.list()[0].address.is_multiple_of(2 << 20));
+        for align in [0, 3, u32::MAX, 1 << 31] {
+            let (info, fd) = segment(0, 1, 8192);
+            let added = segments.add(&[SegmentInfo { align, ..info }], [fd].into_iter());
+            assert!(matches!(added, Err(Error::Violation(_))), "{align}");
+        }
+    }
+
+    #[test]
+    fn a_path_stands_for_a_descriptor() {
+        let path = std::env::temp_dir().join(format!("framebroker-client-test-{}", std::process::id()));
+        std::fs::write(&path, [7; 8192]).unwrap();
+        let mut segments = Segments::default();
+        let (info, surplus) = segment(1, 1, 8192);
+        let named = SegmentInfo { path: Text::cut(path.display()), ..info };
+        assert!(segments.add(std::slice::from_ref(&named), [surplus].into_iter()).is_err());
+        segments.add(std::slice::from_ref(&named), std::iter::empty()).unwrap();
+        std::fs::write(&path, [7; 100]).unwrap();
+        let too_short = segments.add(std::slice::from_ref(&named), std::iter::empty());
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(too_short, Err(Error::Memory(_))), "{too_short:?}");
+        let gone = segments.add(&[named], std::iter::empty()).unwrap_err();
+        assert!(gone.to_string().contains("one user"), "{gone}");
     }
 }

@@ -49,3 +49,5 @@ pub const WAIT_SLICE: Duration = Duration::from_millis(250);
 pub const STARVED_SLICE: Duration = Duration::from_millis(2);
 /// Payload bytes of one segment.
 pub const SEGMENT_BYTES: u64 = 1 << 40;
+/// The largest alignment of a segment: a huge page.
+pub const SEGMENT_ALIGN: u32 = 1 << 30;

@@ -48,7 +48,7 @@ pub enum Ask {
         /// Where it begins.
         start: Start,
     },
-    /// The descriptors of the last message that carried any are mapped or not wanted. No answer.
+    /// The segments of the last message that named any are mapped or not wanted. No answer.
     Mapped,
     /// Gives back a frame of a socket delivery. No answer.
     Release {
@@ -109,7 +109,7 @@ pub enum Tell {
         more: bool,
     },
     /// A subscription begins. Descriptors, shared delivery: stream page, consumer page, notify socket, then one per
-    /// segment; socket delivery: one per segment. To be answered with `Mapped`.
+    /// segment that has no path; socket delivery: only those. To be answered with `Mapped`.
     Subscribed(Subscribed),
     /// A frame of a socket delivery; held until it is released.
     Frame {
@@ -127,7 +127,7 @@ pub enum Tell {
         /// Context ID and all else.
         header: FrameHeader,
     },
-    /// Segments a frame may lie in from now on; one descriptor each. To be answered with `Mapped`.
+    /// Segments a frame may lie in from now on; one descriptor for each that has no path. To be answered with `Mapped`.
     SegmentsAdded {
         /// For whom.
         subscription: SubscriptionId,
@@ -204,8 +204,8 @@ pub struct Subscribed {
     pub segments: Vec<SegmentInfo>,
 }
 
-/// A segment as its descriptor is handed over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// A segment as it is handed over: by descriptor, or by name.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SegmentInfo {
     /// Which index.
     pub index: SegmentIndex,
@@ -213,6 +213,11 @@ pub struct SegmentInfo {
     pub backing: Backing,
     /// Bytes to map.
     pub bytes: u64,
+    /// Payload begins at a multiple of so many bytes from the start of the object; a power of two. Whoever maps the object
+    /// at such an address finds it aligned in memory.
+    pub align: u32,
+    /// Where the object lies in the file system, to be opened and mapped; empty where a descriptor comes.
+    pub path: Text,
 }
 
 /// A stream as it is listed.
@@ -240,6 +245,10 @@ pub struct StreamInfo {
     pub millihertz: u64,
     /// What can be said about every byte of a frame.
     pub content: Content,
+    /// What backs its segments: `memfd`, `hugetlb`, `posix`, …
+    pub backing: Text,
+    /// Whether shared delivery is granted: segments that are not protected go by socket only.
+    pub shared: bool,
     /// Segments now.
     pub segments: u32,
     /// Segments it may grow to.

@@ -33,11 +33,21 @@ pub fn actor() -> PathBuf {
     BUILT.get_or_init(|| build("framebroker-tests", &[], target()).join("actor")).clone()
 }
 
+/// An example of the broker's package.
+#[must_use]
+pub fn example(name: &str) -> PathBuf {
+    build_with("framebroker", &["--example", name], target()).join("examples").join(name)
+}
+
 /// Builds what is not up to date of a package, with the profile of this test; returns the directory of its programs.
 fn build(package: &str, options: &[&str], target: &Path) -> PathBuf {
+    build_with(package, &[&["--bins"], options].concat(), target)
+}
+
+fn build_with(package: &str, options: &[&str], target: &Path) -> PathBuf {
     let release: &[&str] = if profile() == "release" { &["--release"] } else { &[] };
     let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["build", "--quiet", "--bins", "--package", package])
+        .args(["build", "--quiet", "--package", package])
         .args(options)
         .args(release)
         .env("CARGO_TARGET_DIR", target)

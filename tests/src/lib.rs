@@ -8,6 +8,7 @@ pub mod actor;
 pub mod attack;
 pub mod binaries;
 pub mod broker;
+pub mod huge_pages;
 pub mod network;
 pub mod process;
 pub mod raw;
@@ -15,6 +16,7 @@ pub mod scratch;
 
 pub use actor::Actor;
 pub use broker::Broker;
+pub use huge_pages::HugePages;
 pub use network::Network;
 pub use raw::Raw;
 pub use scratch::Scratch;

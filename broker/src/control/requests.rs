@@ -191,6 +191,12 @@ impl Control {
                         that may read them ends. Release frames before you end a subscription";
             return session.refuse(request, ErrorCode::NotAdmitted, text);
         }
+        if terms.delivery == Delivery::Shared && !stream.is_sealed() {
+            let backing = stream.factory.name();
+            return session.refuse(request, ErrorCode::Invalid, format_args!(
+                "stream {name} has the backing {backing}, whose segments are not protected: only delivery by socket is granted (framectl: --delivery socket); for shared delivery start the broker with --backing memfd",
+            ));
+        }
         match stream.capacity().admit(terms.max_held) {
             Verdict::Refuse { needed } => {
                 let max_held = terms.max_held;
@@ -287,7 +293,7 @@ impl Control {
                 }
                 Phase::Active if !segments.is_empty() => {
                     let infos = segments.iter().map(|segment| segment.info()).collect();
-                    let fds: Vec<_> = segments.iter().map(|segment| std::os::fd::AsFd::as_fd(&**segment)).collect();
+                    let fds: Vec<_> = segments.iter().filter_map(|segment| segment.descriptor()).collect();
                     session.try_hand_over(0, Tell::SegmentsAdded { subscription: *id, segments: infos }, &fds)
                 }
                 _ => continue,
@@ -310,7 +316,7 @@ impl Control {
 
     fn mapped(&mut self, session: &mut Session) {
         if !session.take_mapped() {
-            return session.fail(ErrorCode::Malformed, "Mapped answers a message with descriptors; none is unanswered");
+            return session.fail(ErrorCode::Malformed, "Mapped answers a message with segments; none is unanswered");
         }
         let active = session.subscriptions.values_mut().filter(|s| s.phase == Phase::Active);
         let failed = active.filter_map(|s| s.place.as_mut()).find_map(|place| place.seal().err());

@@ -281,7 +281,7 @@ impl Subscription {
         if let Some(Place { kind: Kind::Shared(Some(HandOver { page, notify })), .. }) = &self.place {
             fds.extend([core.page_object.as_fd(), page.as_fd(), notify.as_fd()]);
         }
-        fds.extend(segments.iter().map(|segment| segment.as_fd()));
+        fds.extend(segments.iter().filter_map(|segment| segment.descriptor()));
         (message, fds)
     }
 }

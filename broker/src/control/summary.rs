@@ -77,7 +77,7 @@ mod tests {
     use framebroker_protocol::{PixelFormat, StreamId};
 
     use super::*;
-    use crate::factory::Factory;
+    use crate::factory::{BufferFactory, Memfd};
     use crate::run::Report;
     use crate::source::{Description, Requirements};
     use crate::stream::StreamCore;
@@ -89,10 +89,10 @@ mod tests {
     /// A stream with so many segments and no grab thread.
     fn stream(segments: usize) -> Stream {
         let core = Arc::new(StreamCore::create("cam0".parse().unwrap(), StreamId(0)).unwrap());
-        let (factory, mut pool) = (Arc::new(Factory::default()), Pool::default());
+        let (factory, mut pool) = (Arc::new(Memfd::default()), Pool::default());
         for _ in 0..segments {
             let (index, backing) = pool.order().unwrap();
-            let (segment, _writable) = factory.allocate(index, backing, BYTES).unwrap();
+            let (segment, _writable) = factory.allocate_at(index, backing, BYTES).unwrap();
             pool.install(&segment);
         }
         let needs = Requirements { min_queued: 1, fixed_pool: false, can_pause: true, payload_bytes: BYTES };

@@ -1,129 +1,133 @@
-//! The buffer factory: allocates the segments that sources fill, names each by its buffer context, and counts.
+//! The buffer factory: gives out the segments that sources fill, names each by its buffer context, and counts.
+//!
+//! [`BufferFactory`] is the whole contract. A strategy makes the memory of one segment ([`BufferFactory::create`]); all
+//! else is the same for every strategy and stands here: contexts, placement, the look-up, the statistics. The strategies
+//! are [`Memfd`] (the default), [`HugeTlb`] and [`Posix`]; others may be added outside this crate, as
+//! `examples/file_backing.rs` does.
 
+mod books;
+mod error;
+mod hugetlb;
+mod memfd;
+mod memory;
+mod placement;
+mod posix;
 mod segment;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
-use framebroker_protocol::shm::ShmError;
-use framebroker_protocol::stats::Timing;
+use framebroker_protocol::shm::PAGE_BYTES;
 use framebroker_protocol::{Backing, SegmentIndex};
 
+pub use books::{Books, FactoryStats, TimingSum};
+pub use error::FactoryError;
+pub use framebroker_protocol::shm::HugePage;
+pub use hugetlb::HugeTlb;
+pub use memfd::Memfd;
+pub use memory::{Memory, Request, Sharing};
+pub use placement::{MAX_ALIGN, MIN_ALIGN, Placement};
+pub use posix::{Posix, remove_leftovers};
 pub use segment::{Segment, WritableSegment};
 
-/// Allocates segments and keeps the books on them.
-#[derive(Debug, Default)]
-pub struct Factory {
-    books: Books,
-    allocate: Mutex<TimingSum>,
-}
+/// Gives out segments. Two methods and two facts make a strategy; nobody needs to write the others anew.
+pub trait BufferFactory: fmt::Debug + Send + Sync {
+    /// What the strategy is called: in the ready line, in lists, and in the names of its objects.
+    fn name(&self) -> &str;
 
-/// What was allocated and freed. Bytes are payload asked for.
-#[derive(Debug, Default)]
-struct Books {
-    allocated: AtomicU64,
-    freed: AtomicU64,
-    current_bytes: AtomicU64,
-    peak_bytes: AtomicU64,
-    mapped_bytes: AtomicU64,
-}
+    /// How other processes get at its segments.
+    fn sharing(&self) -> Sharing;
 
-/// The factory's figures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FactoryStats {
-    /// Segments ever allocated.
-    pub total_allocated: u64,
-    /// Segments freed.
-    pub total_freed: u64,
-    /// Payload bytes allocated now.
-    pub current_bytes: u64,
-    /// The most payload bytes at any time.
-    pub peak_bytes: u64,
-    /// Bytes in pages now.
-    pub mapped_bytes: u64,
-    /// How long allocating took.
-    pub allocate: Timing,
-}
+    /// What it has given out, and where memory shall lie.
+    fn books(&self) -> &Books;
 
-impl FactoryStats {
-    /// Segments now.
-    #[must_use]
-    pub fn active_buffers(&self) -> u64 {
-        self.total_allocated - self.total_freed
-    }
-}
-
-impl Factory {
-    /// A segment of at least `bytes` bytes: created, mapped, sealed against everyone else's writing, and backed by
-    /// memory page for page.
+    /// Makes the memory of one segment: zeros, mapped for writing at [`Request::align`], with no route left to write it
+    /// where it is sealed. Pages need not be there yet.
     ///
     /// # Errors
-    /// What the kernel refuses.
-    pub fn allocate(
-        self: &Arc<Self>,
+    /// What the system refuses, and what to do.
+    fn create(&self, request: &Request) -> Result<Memory, FactoryError>;
+
+    /// A segment's size is rounded up to whole pages of so many bytes, a power of two.
+    fn page_bytes(&self) -> usize {
+        PAGE_BYTES
+    }
+
+    /// Says beforehand whether so many segments of so many bytes can be had, where that can be known.
+    ///
+    /// # Errors
+    /// What is missing, and what to do.
+    fn foresee(&self, segments: usize, bytes: usize) -> Result<(), FactoryError> {
+        let _ = (segments, bytes);
+        Ok(())
+    }
+
+    /// Allocates a segment of at least `bytes` bytes under the lowest free buffer context. The factory keeps it until
+    /// [`Self::free`]; what is returned is the one right to write it.
+    ///
+    /// # Errors
+    /// What the system refuses, or no context is left.
+    fn allocate(&self, bytes: usize) -> Result<WritableSegment, FactoryError> {
+        let place = self.books().lowest_free()?;
+        let allocated = make(self, place, bytes);
+        self.books().settle(place, allocated.as_ref().ok().map(|(segment, _)| segment), true);
+        allocated.map(|(_, writable)| writable)
+    }
+
+    /// Allocates a segment of at least `bytes` bytes at an index of the caller's: the ring has its own. It is freed when
+    /// the last part of it is dropped.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    fn allocate_at(
+        &self,
         index: SegmentIndex,
         backing: Backing,
         bytes: usize,
-    ) -> Result<(Arc<Segment>, WritableSegment), ShmError> {
-        let began = Instant::now();
-        let segment = Arc::new(Segment::create(Arc::clone(self), index, backing, bytes)?);
-        self.count_allocated(&segment);
-        self.allocate.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(began.elapsed().as_nanos());
-        let writable = WritableSegment::only_one_of(&segment);
-        Ok((segment, writable))
+    ) -> Result<(Arc<Segment>, WritableSegment), FactoryError> {
+        let allocated = make(self, (index, backing), bytes)?;
+        self.books().settle((index, backing), Some(&allocated.0), false);
+        Ok(allocated)
     }
 
-    /// The figures now.
-    #[must_use]
-    pub fn stats(&self) -> FactoryStats {
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        FactoryStats {
-            total_allocated: load(&self.books.allocated),
-            total_freed: load(&self.books.freed),
-            current_bytes: load(&self.books.current_bytes),
-            peak_bytes: load(&self.books.peak_bytes),
-            mapped_bytes: load(&self.books.mapped_bytes),
-            allocate: self.allocate.lock().unwrap_or_else(std::sync::PoisonError::into_inner).timing(),
-        }
+    /// Frees a segment of [`Self::allocate`]: its context is free for another. The memory goes, and is counted as freed,
+    /// when nobody in this process uses the segment any more.
+    ///
+    /// # Errors
+    /// There is no such segment, or the ring has it.
+    fn free(&self, context: u32) -> Result<(), FactoryError> {
+        self.books().free(context)
     }
 
-    fn count_allocated(&self, segment: &Segment) {
-        let books = &self.books;
-        books.allocated.fetch_add(1, Ordering::Relaxed);
-        books.mapped_bytes.fetch_add(segment.mapped_bytes() as u64, Ordering::Relaxed);
-        let bytes = segment.bytes() as u64;
-        let current = books.current_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        books.peak_bytes.fetch_max(current, Ordering::Relaxed);
+    /// The segment of a buffer context.
+    fn find(&self, context: u32) -> Option<Arc<Segment>> {
+        self.books().find(context)
     }
 
-    fn count_freed(&self, segment: &Segment) {
-        self.books.freed.fetch_add(1, Ordering::Relaxed);
-        self.books.current_bytes.fetch_sub(segment.bytes() as u64, Ordering::Relaxed);
-        self.books.mapped_bytes.fetch_sub(segment.mapped_bytes() as u64, Ordering::Relaxed);
+    /// What was allocated and freed.
+    fn stats(&self) -> FactoryStats {
+        self.books().stats()
     }
 }
 
-/// Adds up durations.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct TimingSum {
-    count: u64,
-    sum_ns: u64,
-    max_ns: u64,
-}
-
-impl TimingSum {
-    /// Counts one duration.
-    pub fn add(&mut self, ns: impl TryInto<u64>) {
-        let ns = ns.try_into().unwrap_or(u64::MAX);
-        self.count += 1;
-        self.sum_ns = self.sum_ns.saturating_add(ns);
-        self.max_ns = self.max_ns.max(ns);
-    }
-
-    /// Count, mean and maximum.
-    #[must_use]
-    pub fn timing(&self) -> Timing {
-        Timing { count: self.count, mean_ns: self.sum_ns.checked_div(self.count).unwrap_or(0), max_ns: self.max_ns }
-    }
+/// Makes a segment and puts its memory in place.
+fn make<F: BufferFactory + ?Sized>(
+    factory: &F,
+    (index, backing): (SegmentIndex, Backing),
+    bytes: usize,
+) -> Result<(Arc<Segment>, WritableSegment), FactoryError> {
+    let began = Instant::now();
+    let (books, page_bytes) = (factory.books(), factory.page_bytes());
+    let placement = books.placement();
+    // A huge page can be mapped nowhere else.
+    let align = if page_bytes > PAGE_BYTES { placement.align.max(page_bytes) } else { placement.align };
+    let mapped = bytes.max(1).checked_next_multiple_of(page_bytes).ok_or(FactoryError::TooLarge { bytes })?;
+    let memory = factory.create(&Request { index, backing, bytes: mapped, align })?;
+    memory.check(factory.sharing(), mapped, align)?;
+    placement.apply(memory.mapping()).map_err(|error| memory.explain(error))?;
+    let segment = Arc::new(Segment::new(books, (index, backing), (bytes, align), memory));
+    books.count_allocated(&segment, began.elapsed());
+    let writable = WritableSegment::only_one_of(&segment);
+    Ok((segment, writable))
 }

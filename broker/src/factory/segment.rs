@@ -1,44 +1,38 @@
-//! One segment: a sealed memfd, and the one right to write it.
+//! One segment: its memory, and the one right to write it.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use framebroker_protocol::message::SegmentInfo;
-use framebroker_protocol::shm::{Mapping, SharedObject, ShmError};
 use framebroker_protocol::{Backing, SegmentIndex, realtime_ns};
 
-use super::Factory;
+use super::Memory;
+use super::books::{Books, Entry};
 
 /// A segment's object as the broker keeps it. It counts as freed when the last part of the broker lets go of it; clients
 /// that still have it mapped keep the memory.
 #[derive(Debug)]
 pub struct Segment {
-    factory: Arc<Factory>,
+    entry: Entry,
     index: SegmentIndex,
     backing: Backing,
     bytes: usize,
+    align: usize,
     allocated_realtime_ns: u64,
     usage: AtomicU64,
-    mapping: Mapping,
-    object: SharedObject,
+    memory: Memory,
 }
 
 impl Segment {
-    /// Made in the order that leaves no route to write it open: create, map, seal, fill with pages.
-    pub(super) fn create(
-        factory: Arc<Factory>,
-        index: SegmentIndex,
-        backing: Backing,
-        bytes: usize,
-    ) -> Result<Self, ShmError> {
-        let name = format!("framebroker-segment-{index}");
-        let object = SharedObject::create(&name, bytes.next_multiple_of(PAGE_BYTES))?;
-        let mapping = object.map_writable()?;
-        object.seal()?;
-        mapping.populate_write()?;
-        let (allocated_realtime_ns, usage) = (realtime_ns(), AtomicU64::new(0));
-        Ok(Self { factory, index, backing, bytes, allocated_realtime_ns, usage, mapping, object })
+    pub(super) fn new(
+        books: &Books,
+        (index, backing): (SegmentIndex, Backing),
+        (bytes, align): (usize, usize),
+        memory: Memory,
+    ) -> Self {
+        let (entry, allocated_realtime_ns, usage) = (books.entry(), realtime_ns(), AtomicU64::new(0));
+        Self { entry, index, backing, bytes, align, allocated_realtime_ns, usage, memory }
     }
 
     /// Which segment of the stream.
@@ -62,7 +56,7 @@ impl Segment {
     /// Bytes in pages.
     #[must_use]
     pub fn mapped_bytes(&self) -> usize {
-        self.mapping.len()
+        self.memory.mapping().len()
     }
 
     /// When it was allocated.
@@ -80,19 +74,38 @@ impl Segment {
     /// What a client needs to map it.
     #[must_use]
     pub fn info(&self) -> SegmentInfo {
-        SegmentInfo { index: self.index, backing: self.backing, bytes: self.mapped_bytes() as u64 }
+        SegmentInfo {
+            index: self.index,
+            backing: self.backing,
+            bytes: self.mapped_bytes() as u64,
+            // At most a huge page.
+            align: u32::try_from(self.align).unwrap_or(1),
+            path: self.memory.path(),
+        }
     }
-}
 
-impl AsFd for Segment {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.object.as_fd()
+    /// The descriptor a client maps it by; `None` where it opens the path of [`Self::info`].
+    #[must_use]
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.memory.descriptor()
+    }
+
+    /// Where it lies in this process: a multiple of the alignment asked for.
+    #[must_use]
+    pub fn address(&self) -> usize {
+        self.memory.mapping().as_ptr().addr()
+    }
+
+    /// The buffer context: 1000 + index.
+    #[must_use]
+    pub fn context(&self) -> u32 {
+        self.index.buffer_context()
     }
 }
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        self.factory.count_freed(self);
+        self.entry.strike(self);
     }
 }
 
@@ -118,6 +131,12 @@ impl WritableSegment {
         self.0.backing
     }
 
+    /// The buffer context: 1000 + index.
+    #[must_use]
+    pub fn context(&self) -> u32 {
+        self.0.context()
+    }
+
     /// Counts that it is published once more.
     pub fn count_use(&mut self) {
         self.0.usage.fetch_add(1, Ordering::Relaxed);
@@ -133,18 +152,16 @@ impl WritableSegment {
     /// Where the payload begins, for drivers that write it themselves. They may do so while they have `self`.
     #[must_use]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.0.mapping.as_mut_ptr()
+        self.0.memory.mapping().as_mut_ptr()
     }
 
     /// The payload.
     #[expect(unsafe_code, reason = "the one place where a segment becomes plain memory")]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: the mapping has at least `bytes` bytes, is writable and lives as long as `self.0`. Nobody else in this
-        // process writes or borrows it, as `self` is the segment's only `WritableSegment` and is borrowed mutably. Other
-        // processes cannot write it (sealed), and what they read while they hold no frame in it is their own fault.
-        unsafe { std::slice::from_raw_parts_mut(self.0.mapping.as_mut_ptr(), self.0.bytes) }
+        // SAFETY: the mapping has at least `bytes` bytes (`Memory::check`), is writable and lives as long as `self.0`.
+        // Nobody else in this process writes or borrows it, as `self` is the segment's only `WritableSegment` and is
+        // borrowed mutably. Other processes cannot write it (sealed), or are of the broker's own user and asked not to
+        // (named), and what they read while they hold no frame in it is their own fault.
+        unsafe { std::slice::from_raw_parts_mut(self.0.memory.mapping().as_mut_ptr(), self.0.bytes) }
     }
 }
-
-/// Objects are whole pages.
-const PAGE_BYTES: usize = 4096;

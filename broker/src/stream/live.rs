@@ -18,7 +18,7 @@ use super::health::Health;
 use super::owed::{Owed, Process};
 use super::pool::Pool;
 use crate::events::SubscriptionKey;
-use crate::factory::{Factory, Segment, WritableSegment};
+use crate::factory::{BufferFactory, Segment, Sharing, WritableSegment};
 use crate::source::{Description, Requirements};
 use crate::worker::{Order, Worker};
 
@@ -28,7 +28,7 @@ pub struct Stream {
     /// Shared with the grab thread.
     pub core: Arc<StreamCore>,
     /// Allocates its segments.
-    pub factory: Arc<Factory>,
+    pub factory: Arc<dyn BufferFactory>,
     /// Its segments.
     pub pool: Pool,
     /// To the grab thread.
@@ -119,7 +119,7 @@ impl Stream {
     #[expect(clippy::too_many_arguments, reason = "each is a part of the stream, named once")]
     pub fn new(
         core: Arc<StreamCore>,
-        factory: Arc<Factory>,
+        factory: Arc<dyn BufferFactory>,
         pool: Pool,
         commands: Sender<Command>,
         needs: Requirements,
@@ -303,12 +303,19 @@ impl Stream {
         let Description { width, height, pixel_format, fps, .. } = &self.description;
         format!(
             "stream={} source={} width={width} height={height} pixel_format={pixel_format} fps={fps:.2} segments={} \
-             backing=memfd holds_left={}",
+             backing={} holds_left={}",
             self.core.name,
             self.source,
             self.pool.installed(),
+            self.factory.name(),
             self.capacity().holds_left(),
         )
+    }
+
+    /// Whether its segments may be shared with readers of their own: those of named objects are not protected.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.factory.sharing() == Sharing::Sealed
     }
 
     /// The stream as it is listed.
@@ -328,6 +335,8 @@ impl Stream {
             pixel_format: *pixel_format,
             millihertz: millihertz(*fps),
             content: self.content,
+            backing: Text::label(self.factory.name()),
+            shared: self.is_sealed(),
             segments: number(self.pool.installed()),
             max_segments: number(self.limits.max_segments),
             holds_left: number(self.capacity().holds_left()),

@@ -123,13 +123,13 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::factory::Factory;
+    use crate::factory::{BufferFactory, Memfd};
 
     #[test]
     fn a_segment_that_is_quarantined_twice_stays_quarantined() {
-        let (mut pool, factory) = (Pool::default(), Arc::new(Factory::default()));
+        let (mut pool, factory) = (Pool::default(), Arc::new(Memfd::default()));
         let (index, backing) = pool.order().unwrap();
-        let (segment, _writable) = factory.allocate(index, backing, 100).unwrap();
+        let (segment, _writable) = factory.allocate_at(index, backing, 100).unwrap();
         pool.install(&segment);
         pool.quarantine(index);
         pool.quarantine(index);

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::PipeWriter;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 use framebroker::events::{Event, EventReceiver, event_channel};
-use framebroker::factory::Factory;
+use framebroker::factory::{BufferFactory, Memfd};
 use framebroker::source::{Description, Requirements};
 use framebroker::stream::StreamCore;
 use framebroker::stream::admission::Verdict;
@@ -99,10 +98,10 @@ impl World {
         let Setting { min_queued, segments, max_segments, history, memory_segments } = setting;
         let core = Arc::new(StreamCore::create("cam0".parse().unwrap(), StreamId(0)).unwrap());
         let (grabber, commands) = Grabber::new(Arc::clone(&core), min_queued);
-        let (factory, mut pool) = (Arc::new(Factory::default()), Pool::default());
+        let (factory, mut pool) = (Arc::new(Memfd::default()), Pool::default());
         for _ in 0..segments {
             let (index, backing) = pool.order().unwrap();
-            let (segment, writable) = factory.allocate(index, backing, BYTES).unwrap();
+            let (segment, writable) = factory.allocate_at(index, backing, BYTES).unwrap();
             pool.install(&segment);
             commands.send(Command::Install(writable)).unwrap();
         }
@@ -257,7 +256,7 @@ impl World {
         let segments = self.stream.pool.segments();
         let mut there = segments.filter(|s| (s.index(), s.backing()) == (hold.context.segment(), hold.backing));
         let segment = there.next().unwrap_or_else(|| panic!("the pool knows no object of {}", hold.context));
-        let object = File::from(segment.as_fd().try_clone_to_owned().unwrap());
+        let object = File::from(segment.descriptor().unwrap().try_clone_to_owned().unwrap());
         self.readers[at].holds.push(Held { hold, object });
     }
 

@@ -22,6 +22,8 @@ struct Listed {
     fps: Option<f64>,
     /// Whether `watch --verify` can check it.
     verifiable: bool,
+    /// What its segments are made of.
+    backing: String,
     segments: u32,
     max_segments: u32,
     holds_left: u32,
@@ -50,6 +52,7 @@ fn table(streams: &[Listed]) -> Table {
         words("SIZE"),
         words("FORMAT"),
         numbers("FPS"),
+        words("BACKING"),
         numbers("SEGMENTS"),
         numbers("HOLDS LEFT"),
         numbers("SEQUENCE"),
@@ -64,6 +67,7 @@ fn table(streams: &[Listed]) -> Table {
             format!("{}x{}", stream.width, stream.height),
             stream.pixel_format.clone(),
             stream.fps.map_or_else(String::new, |fps| format!("{fps}")),
+            plain(&stream.backing),
             format!("{}/{}", stream.segments, stream.max_segments),
             stream.holds_left.to_string(),
             stream.sequence.to_string(),
@@ -90,6 +94,7 @@ impl From<&StreamInfo> for Listed {
             pixel_format: info.pixel_format.to_string(),
             fps: (info.millihertz != 0).then_some(info.millihertz as f64 / 1000.0),
             verifiable: info.content == Content::Pattern,
+            backing: info.backing.to_string(),
             segments: info.segments,
             max_segments: info.max_segments,
             holds_left: info.holds_left,
@@ -119,6 +124,8 @@ mod tests {
             pixel_format: PixelFormat::MONO8,
             millihertz: 0,
             content: Content::Pattern,
+            backing: Text::cut("memfd"),
+            shared: true,
             segments: 8,
             max_segments: 64,
             holds_left: 50,
@@ -129,7 +136,7 @@ mod tests {
         let row = table(&[listed]).to_string().lines().nth(1).unwrap().to_owned();
         let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
         let expected =
-            ["cam0", "live", "pattern", "test\u{fffd} pattern", "-", "64x48", "Mono8", "-", "8/64", "50", "7"];
+            ["cam0", "live", "pattern", "test\u{fffd} pattern", "-", "64x48", "Mono8", "-", "memfd", "8/64", "50", "7"];
         assert_eq!(cells, expected);
     }
 }

@@ -92,9 +92,9 @@ pub struct WatchOptions {
     /// Which frames
     #[arg(long, value_enum, default_value_t)]
     pub policy: PolicyChoice,
-    /// By which way they come
-    #[arg(long, value_enum, default_value_t)]
-    pub delivery: DeliveryChoice,
+    /// By which way they come [default: shared; socket where the broker grants no other, as with --backing posix]
+    #[arg(long, value_enum)]
+    pub delivery: Option<DeliveryChoice>,
     /// With which frame to begin
     #[arg(long, value_enum, default_value_t)]
     pub start: StartChoice,
@@ -148,10 +148,9 @@ pub enum PolicyChoice {
 }
 
 /// [`Delivery`] on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DeliveryChoice {
     /// Through the ring in shared memory
-    #[default]
     Shared,
     /// By a message for each frame
     Socket,
@@ -262,7 +261,7 @@ mod tests {
     fn a_plain_watch_is_sequential_shared_and_blocking() {
         let watch = watch("framectl watch cam0");
         assert_eq!(Policy::from(watch.policy), Policy::Sequential);
-        assert_eq!(Delivery::from(watch.delivery), Delivery::Shared);
+        assert!(watch.delivery.is_none(), "the fastest that the broker grants");
         assert_eq!(Start::from(watch.start), Start::Next);
         assert_eq!((watch.wait_mode, watch.max_held), (WaitMode::Block, 1));
         assert_eq!((watch.count, watch.timeout), (None, None));

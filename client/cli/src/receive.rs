@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use framebroker_client::{Error, Frame, Subscription, Violation};
+use framebroker_client::{Broker, Delivery, Error, Frame, Subscription, Violation};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -44,6 +44,13 @@ impl Stop {
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+}
+
+/// The fastest delivery that the broker grants for a stream; that of a stream which is not there is refused anyway.
+pub fn granted_delivery(broker: &Broker, stream: &str) -> Result<Delivery, Failure> {
+    let streams = broker.streams()?;
+    let by_socket = streams.iter().any(|info| info.name.as_str() == stream && !info.shared);
+    Ok(if by_socket { Delivery::Socket } else { Delivery::Shared })
 }
 
 /// What came.

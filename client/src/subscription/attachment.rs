@@ -19,7 +19,7 @@ use crate::connection::Connection;
 use crate::error::{Violation, WaitingFor};
 use crate::frame::Claimed;
 use crate::link::Incoming;
-use crate::segments::Segments;
+use crate::segments::{Segments, descriptors};
 use crate::{Error, Result};
 
 /// A subscription at one broker. No method may be called in a forked child, but for those that say so.
@@ -59,7 +59,7 @@ impl Attachment {
         let mut segments = Segments::default();
         let (pages, feed) = match terms.delivery {
             Delivery::Shared => {
-                let (pages, notify) = map_pages(&mut fds, subscribed.segments.len())?;
+                let (pages, notify) = map_pages(&mut fds, descriptors(&subscribed.segments))?;
                 let granted = usize::try_from(max_held).unwrap_or(usize::MAX);
                 let reader = Reader::new(Arc::clone(&pages), granted, policy, first);
                 (Some(pages), Feed::Shared(Shared::new(reader, notify, terms.wait_mode, max_held)))

@@ -108,7 +108,7 @@ impl Fake {
             |builder| builder,
             |session, request| {
                 let (infos, fds): (Vec<_>, Vec<_>) =
-                    memory.iter().map(|(info, object)| (*info, object.as_fd())).unzip();
+                    memory.iter().map(|(info, object)| (info.clone(), object.as_fd())).unzip();
                 session.tell(request, granted(infos), &ring.fds(&fds));
             },
         );
@@ -181,8 +181,12 @@ impl Ring {
     }
 
     pub fn publish(&mut self, segment: usize, payload_bytes: u64) {
+        self.publish_at(segment, 0, payload_bytes);
+    }
+
+    pub fn publish_at(&mut self, segment: usize, payload_offset: u64, payload_bytes: u64) {
         let index = SegmentIndex::new(segment).unwrap();
-        let header = FrameHeader { payload_bytes, ..FrameHeader::from_words(&[0; 16]) };
+        let header = FrameHeader { payload_offset, payload_bytes, ..FrameHeader::from_words(&[0; 16]) };
         let (_, calls) = self.writer.publish(index, header, monotonic_ns());
         self.writer.wake(calls);
     }
@@ -192,7 +196,7 @@ impl Ring {
 pub fn segment(index: usize, backing: u32) -> (SegmentInfo, SharedObject) {
     let object = SharedObject::create("fake-segment", SEGMENT_BYTES).unwrap();
     let (index, backing) = (SegmentIndex::new(index).unwrap(), Backing(backing));
-    (SegmentInfo { index, backing, bytes: SEGMENT_BYTES as u64 }, object)
+    (SegmentInfo { index, backing, bytes: SEGMENT_BYTES as u64, align: 4096, path: Text::cut("") }, object)
 }
 
 /// What the defaults of a subscription ask for.
@@ -221,6 +225,8 @@ fn stream_info() -> StreamInfo {
         pixel_format: PixelFormat::from_name("Mono8").unwrap(),
         millihertz: 0,
         content: Content::Opaque,
+        backing: Text::cut("memfd"),
+        shared: true,
         segments: 1,
         max_segments: 8,
         holds_left: 8,

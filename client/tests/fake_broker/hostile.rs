@@ -120,6 +120,17 @@ fn a_header_that_lies_costs_only_its_frame() {
 }
 
 #[test]
+fn an_image_that_is_not_aligned_as_promised_costs_only_its_frame() {
+    let fake = Fake::new();
+    let (mut subscription, _session, mut ring) = fake.stream(2);
+    ring.publish_at(0, 64, 64);
+    ring.publish(1, WHOLE);
+    let error = subscription.next(PATIENCE).unwrap_err();
+    assert!(error.to_string().contains("aligned"), "{error}");
+    assert_eq!(subscription.next(PATIENCE).unwrap().sequence().0, 2);
+}
+
+#[test]
 fn a_frame_waits_for_its_segment() {
     let fake = Fake::new();
     let (mut subscription, mut session, mut ring) = fake.stream(1);
@@ -240,7 +251,7 @@ fn an_answer_that_comes_too_late_gives_its_frame_back() {
     let (subscription, mut session) = fake.subscribe(
         |builder| builder.delivery(Delivery::Socket),
         |session, request| {
-            let Tell::Subscribed(terms) = granted(vec![info]) else { unreachable!("it is") };
+            let Tell::Subscribed(terms) = granted(vec![info.clone()]) else { unreachable!("it is") };
             let by_socket = Subscribed { delivery: Delivery::Socket, ..terms };
             session.tell(request, Tell::Subscribed(by_socket), &[object.as_fd()]);
         },

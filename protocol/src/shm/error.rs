@@ -1,5 +1,7 @@
 //! What can go wrong with shared memory.
 
+use std::path::PathBuf;
+
 use nix::errno::Errno;
 
 /// A shared-memory object could not be made, sealed, mapped or filled with pages.
@@ -42,6 +44,14 @@ pub enum ShmError {
         found: u64,
         /// The size needed.
         needed: usize,
+    },
+    /// What a broker named cannot be opened.
+    #[error("cannot open the shared memory {}: {source}; broker and client must see one /dev/shm and be one user", path.display())]
+    Open {
+        /// Its path.
+        path: PathBuf,
+        /// The kernel's word.
+        source: std::io::Error,
     },
     /// No memory behind the mapping.
     #[error("cannot fill {bytes} bytes of shared memory with pages: {source}{}", populate_hint(.source))]

@@ -5,40 +5,69 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
 use super::ShmError;
+use super::aligned::AlignedMap;
+use super::placing;
+
+/// A page of ordinary memory: any mapping begins at a multiple of this.
+pub const PAGE_BYTES: usize = 4096;
 
 /// A shared mapping. Keeps its address while it lives; what lies there is reached by raw pointer only, because another
 /// process may write it.
 #[derive(Debug)]
-pub struct Mapping(MmapRaw);
+pub struct Mapping(Map);
+
+#[derive(Debug)]
+enum Map {
+    /// Where the kernel put it.
+    Anywhere(MmapRaw),
+    /// At a multiple of more than a page.
+    Aligned(AlignedMap),
+}
 
 impl Mapping {
-    pub(super) fn writable(fd: BorrowedFd<'_>, len: usize) -> Result<Self, ShmError> {
+    /// Maps `len` bytes for writing, at an address that is a multiple of `align`.
+    pub(super) fn writable(fd: BorrowedFd<'_>, len: usize, align: usize) -> Result<Self, ShmError> {
+        let failed = |source| ShmError::Map { bytes: len, source };
+        if align > PAGE_BYTES {
+            return AlignedMap::writable(fd, len, align).map(|map| Self(Map::Aligned(map))).map_err(failed);
+        }
         let map = MmapOptions::new().len(len).map_raw(fd.as_raw_fd());
-        map.map(Self).map_err(|source| ShmError::Map { bytes: len, source })
+        map.map(|map| Self(Map::Anywhere(map))).map_err(failed)
     }
 
-    pub(super) fn read_only(fd: BorrowedFd<'_>, len: usize) -> Result<Self, ShmError> {
+    /// Maps `len` bytes for reading, at an address that is a multiple of `align`.
+    pub(super) fn read_only(fd: BorrowedFd<'_>, len: usize, align: usize) -> Result<Self, ShmError> {
+        let failed = |source| ShmError::Map { bytes: len, source };
+        if align > PAGE_BYTES {
+            return AlignedMap::read_only(fd, len, align).map(|map| Self(Map::Aligned(map))).map_err(failed);
+        }
         let map = MmapOptions::new().len(len).map_raw_read_only(fd.as_raw_fd());
-        map.map(Self).map_err(|source| ShmError::Map { bytes: len, source })
+        map.map(|map| Self(Map::Anywhere(map))).map_err(failed)
     }
 
     /// Where the mapping begins.
     #[must_use]
     pub fn as_ptr(&self) -> *const u8 {
-        self.0.as_ptr()
+        self.as_mut_ptr()
     }
 
     /// Where the mapping begins, for whoever may write it; writing through a read-only mapping faults.
     #[must_use]
     pub fn as_mut_ptr(&self) -> *mut u8 {
-        self.0.as_mut_ptr()
+        match &self.0 {
+            Map::Anywhere(map) => map.as_mut_ptr(),
+            Map::Aligned(map) => map.as_mut_ptr(),
+        }
     }
 
     /// Bytes mapped.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "no mapping is empty")]
     pub fn len(&self) -> usize {
-        self.0.len()
+        match &self.0 {
+            Map::Anywhere(map) => map.len(),
+            Map::Aligned(map) => map.len(),
+        }
     }
 
     /// Allocates and maps every page for writing now, so that no later access faults or finds no memory.
@@ -65,7 +94,60 @@ impl Mapping {
         self.advise(Advice::DontFork)
     }
 
+    /// Keeps every page in memory from now on: none is swapped out.
+    ///
+    /// # Errors
+    /// The kernel's word: `ENOMEM` or `EPERM` where `RLIMIT_MEMLOCK` forbids it.
+    pub fn lock(&self) -> std::io::Result<()> {
+        placing::lock(self)
+    }
+
+    /// Has the pages that do not exist yet allocated on this NUMA node only.
+    ///
+    /// # Errors
+    /// The kernel's word: `EINVAL` where there is no such node.
+    pub fn bind_to_node(&self, node: u32) -> std::io::Result<()> {
+        placing::bind(self, node)
+    }
+
     fn advise(&self, advice: Advice) -> Result<(), ShmError> {
-        self.0.advise(advice).map_err(|source| ShmError::Populate { bytes: self.len(), source })
+        let advised = match &self.0 {
+            Map::Anywhere(map) => map.advise(advice),
+            Map::Aligned(map) => map.advise(advice as i32),
+        };
+        advised.map_err(|source| ShmError::Populate { bytes: self.len(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shm::SharedObject;
+
+    #[test]
+    fn mappings_begin_where_they_are_asked_to() {
+        for align in [64, 4096, 1 << 16, 1 << 21, 1 << 22] {
+            let object = SharedObject::create("aligned", 3 * PAGE_BYTES).unwrap();
+            let (writer, reader) = (object.map_writable_at(align).unwrap(), object.map_read_only_at(align).unwrap());
+            for mapping in [&writer, &reader] {
+                assert!(mapping.as_ptr().addr().is_multiple_of(align), "{align}");
+                assert_eq!(mapping.len(), 3 * PAGE_BYTES);
+            }
+            writer.populate_write().unwrap();
+            reader.populate_read().unwrap();
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_an_aligned_mapping() {
+        let mapped = || {
+            let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+            maps.lines().filter(|line| line.contains("gone-again")).count()
+        };
+        let object = SharedObject::create("gone-again", PAGE_BYTES).unwrap();
+        let mapping = object.map_writable_at(1 << 21).unwrap();
+        assert_eq!(mapped(), 1);
+        drop(mapping);
+        assert_eq!(mapped(), 0);
     }
 }

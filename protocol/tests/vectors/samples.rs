@@ -164,6 +164,8 @@ fn segments(count: usize) -> Vec<SegmentInfo> {
         index: SegmentIndex::new(SEGMENT_LIMIT - 1 - at).unwrap(),
         backing: Backing(u32::try_from(at).unwrap() + 1),
         bytes: 4096 * (at as u64 + 1),
+        align: 64 << (at % 16),
+        path: Text::cut(if at == 1 { "/dev/shm/framebroker-fedcba9876543210-cam0-2-1022" } else { "" }),
     };
     (0..count).map(info).collect()
 }
@@ -181,6 +183,8 @@ fn streams() -> Vec<StreamInfo> {
         pixel_format: PixelFormat::BAYER_RG12_PACKED,
         millihertz: 41_667,
         content: Content::Opaque,
+        backing: Text::cut("hugetlb"),
+        shared: true,
         segments: 8,
         max_segments: 64,
         holds_left: 62,
@@ -195,6 +199,8 @@ fn streams() -> Vec<StreamInfo> {
         serial: Text::cut(""),
         millihertz: 0,
         content: Content::Pattern,
+        backing: Text::cut("posix"),
+        shared: false,
         head: Sequence(0),
         ..camera.clone()
     };

@@ -1,12 +1,11 @@
 //! The whole source with the library's own camera: `Fake_1` needs no network, and its pixels are known.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::{Backing, PixelFormat, SegmentIndex};
 
 use super::{AravisSource, Options, TransportCounters, list};
-use crate::factory::Factory;
+use crate::factory::{BufferFactory, Memfd};
 use crate::source::{Event, FrameInfo, Source, SourceError, WritableSegment};
 
 /// Long enough on a busy machine; only a failing test waits so long.
@@ -25,7 +24,7 @@ fn options() -> Options {
 
 fn segment(index: usize, bytes: usize) -> WritableSegment {
     let index = SegmentIndex::new(index).unwrap();
-    let (_, segment) = Arc::<Factory>::default().allocate(index, Backing(1), bytes).unwrap();
+    let (_, segment) = Memfd::default().allocate_at(index, Backing(1), bytes).unwrap();
     segment
 }
 

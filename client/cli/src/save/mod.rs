@@ -12,7 +12,7 @@ use crate::console::{complain, print, print_json};
 use crate::failure::Failure;
 use crate::image::{Image, Raw};
 use crate::options::SaveOptions;
-use crate::receive::{Received, Receiver, Stop};
+use crate::receive::{Received, Receiver, Stop, granted_delivery};
 
 /// A file as `--json` shows it.
 #[derive(Debug, Serialize)]
@@ -29,7 +29,8 @@ struct Saved {
 pub fn run(broker: Broker, options: &SaveOptions, json: bool) -> Result<(), Failure> {
     let target = Target::new(&options.file, options.count)?;
     let stop = Stop::on_signals()?;
-    let subscription = broker.subscribe(&options.stream).max_held(1).open()?;
+    let delivery = granted_delivery(&broker, &options.stream)?;
+    let subscription = broker.subscribe(&options.stream).delivery(delivery).max_held(1).open()?;
     drop(broker);
     let mut receiver = Receiver::new(subscription, options.timeout);
     let mut done = 0;

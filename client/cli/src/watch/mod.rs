@@ -19,7 +19,7 @@ use self::verify::Verifier;
 use crate::console::{complain, print_json};
 use crate::failure::Failure;
 use crate::options::WatchOptions;
-use crate::receive::{Received, Receiver, Stop};
+use crate::receive::{Received, Receiver, Stop, granted_delivery};
 
 /// Bad frames named on standard error; more are only counted.
 const BAD_FRAMES_NAMED: u64 = 10;
@@ -43,10 +43,14 @@ pub fn run(broker: Broker, options: &WatchOptions, json: bool) -> Result<(), Fai
 
 /// The subscription has a connection of its own; that for questions ends here.
 fn subscribe(broker: Broker, options: &WatchOptions) -> Result<Subscription, Failure> {
+    let delivery = match options.delivery {
+        Some(chosen) => chosen.into(),
+        None => granted_delivery(&broker, &options.stream)?,
+    };
     let subscription = broker
         .subscribe(&options.stream)
         .policy(options.policy.into())
-        .delivery(options.delivery.into())
+        .delivery(delivery)
         .start(options.start.into())
         .wait_mode(options.wait_mode)
         .max_held(options.max_held)

@@ -1,0 +1,234 @@
+//! What a factory has given out: segments by context, and figures.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use framebroker_protocol::stats::Timing;
+use framebroker_protocol::{Backing, FIRST_BUFFER_CONTEXT, SEGMENT_LIMIT, SegmentIndex};
+
+use super::{FactoryError, Placement, Segment};
+
+/// The books of one factory.
+#[derive(Debug, Default)]
+pub struct Books(Arc<Inner>);
+
+/// A segment's way to the books that it stands in, if they are still kept: books hold segments, so these hold no books.
+#[derive(Debug)]
+pub(super) struct Entry(Weak<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    placement: Placement,
+    figures: Figures,
+    shelf: Mutex<Shelf>,
+    allocate: Mutex<TimingSum>,
+}
+
+/// Segments by index.
+#[derive(Debug, Default)]
+struct Shelf {
+    places: BTreeMap<SegmentIndex, (Backing, Kept)>,
+    /// Objects that [`Books::lowest_free`] has numbered.
+    numbered: u32,
+}
+
+#[derive(Debug)]
+enum Kept {
+    /// Being made.
+    Awaited,
+    /// Until it is freed by its context.
+    Here(Arc<Segment>),
+    /// By its user; it is freed when that one drops it.
+    Elsewhere(Weak<Segment>),
+}
+
+/// What was allocated and freed. Bytes are payload asked for.
+#[derive(Debug, Default)]
+struct Figures {
+    allocated: AtomicU64,
+    freed: AtomicU64,
+    current_bytes: AtomicU64,
+    peak_bytes: AtomicU64,
+    mapped_bytes: AtomicU64,
+}
+
+/// A factory's figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FactoryStats {
+    /// Segments ever allocated.
+    pub total_allocated: u64,
+    /// Segments freed.
+    pub total_freed: u64,
+    /// Payload bytes allocated now.
+    pub current_bytes: u64,
+    /// The most payload bytes at any time.
+    pub peak_bytes: u64,
+    /// Bytes in pages now.
+    pub mapped_bytes: u64,
+    /// How long allocating took.
+    pub allocate: Timing,
+}
+
+impl FactoryStats {
+    /// Segments now.
+    #[must_use]
+    pub fn active_buffers(&self) -> u64 {
+        self.total_allocated - self.total_freed
+    }
+}
+
+impl Books {
+    /// Empty books of a factory whose segments shall lie like this.
+    #[must_use]
+    pub fn new(placement: Placement) -> Self {
+        Self(Arc::new(Inner { placement, ..Inner::default() }))
+    }
+
+    /// Where segments shall lie.
+    #[must_use]
+    pub fn placement(&self) -> &Placement {
+        &self.0.placement
+    }
+
+    /// The lowest index without a segment, reserved until [`Self::settle`].
+    pub(super) fn lowest_free(&self) -> Result<(SegmentIndex, Backing), FactoryError> {
+        let mut shelf = self.shelf();
+        let indices = (0..SEGMENT_LIMIT).filter_map(SegmentIndex::new);
+        let free = indices.into_iter().find(|index| shelf.places.get(index).is_none_or(|(_, kept)| kept.is_gone()));
+        let index = free.ok_or(FactoryError::NoContext)?;
+        shelf.numbered += 1;
+        let backing = Backing(shelf.numbered);
+        shelf.places.insert(index, (backing, Kept::Awaited));
+        Ok((index, backing))
+    }
+
+    /// Notes the segment that was made for an index, or that there is none.
+    pub(super) fn settle(&self, (index, backing): (SegmentIndex, Backing), made: Option<&Arc<Segment>>, keep: bool) {
+        let old = match made {
+            Some(segment) if keep => self.shelf().places.insert(index, (backing, Kept::Here(Arc::clone(segment)))),
+            Some(segment) => self.shelf().places.insert(index, (backing, Kept::Elsewhere(Arc::downgrade(segment)))),
+            None => self.shelf().places.remove(&index),
+        };
+        // Only here, since dropping a segment opens the books.
+        drop(old);
+    }
+
+    pub(super) fn find(&self, context: u32) -> Option<Arc<Segment>> {
+        match self.shelf().places.get(&index_of(context)?)? {
+            (_, Kept::Here(segment)) => Some(Arc::clone(segment)),
+            (_, Kept::Elsewhere(segment)) => segment.upgrade(),
+            (_, Kept::Awaited) => None,
+        }
+    }
+
+    pub(super) fn free(&self, context: u32) -> Result<(), FactoryError> {
+        let unknown = FactoryError::UnknownContext { context };
+        let Some(index) = index_of(context) else { return Err(unknown) };
+        let mut shelf = self.shelf();
+        match shelf.places.get(&index) {
+            Some((_, Kept::Here(_))) => {}
+            Some((_, Kept::Elsewhere(segment))) if segment.strong_count() > 0 => {
+                return Err(FactoryError::InUse { context });
+            }
+            _ => return Err(unknown),
+        }
+        let freed = shelf.places.remove(&index);
+        drop(shelf);
+        // Only here, since dropping a segment opens the books.
+        drop(freed);
+        Ok(())
+    }
+
+    /// The figures now.
+    #[must_use]
+    pub fn stats(&self) -> FactoryStats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let figures = &self.0.figures;
+        FactoryStats {
+            total_allocated: load(&figures.allocated),
+            total_freed: load(&figures.freed),
+            current_bytes: load(&figures.current_bytes),
+            peak_bytes: load(&figures.peak_bytes),
+            mapped_bytes: load(&figures.mapped_bytes),
+            allocate: self.0.allocate.lock().unwrap_or_else(PoisonError::into_inner).timing(),
+        }
+    }
+
+    pub(super) fn count_allocated(&self, segment: &Segment, took: Duration) {
+        let figures = &self.0.figures;
+        figures.allocated.fetch_add(1, Ordering::Relaxed);
+        figures.mapped_bytes.fetch_add(segment.mapped_bytes() as u64, Ordering::Relaxed);
+        let bytes = segment.bytes() as u64;
+        let current = figures.current_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        figures.peak_bytes.fetch_max(current, Ordering::Relaxed);
+        self.0.allocate.lock().unwrap_or_else(PoisonError::into_inner).add(took.as_nanos());
+    }
+
+    /// For a segment that stands in these books.
+    pub(super) fn entry(&self) -> Entry {
+        Entry(Arc::downgrade(&self.0))
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.0.shelf()
+    }
+}
+
+impl Entry {
+    /// The segment goes.
+    pub(super) fn strike(&self, segment: &Segment) {
+        let Some(books) = self.0.upgrade() else { return };
+        let figures = &books.figures;
+        figures.freed.fetch_add(1, Ordering::Relaxed);
+        figures.current_bytes.fetch_sub(segment.bytes() as u64, Ordering::Relaxed);
+        figures.mapped_bytes.fetch_sub(segment.mapped_bytes() as u64, Ordering::Relaxed);
+        let mut shelf = books.shelf();
+        // The index may have another object by now.
+        if shelf.places.get(&segment.index()).is_some_and(|(backing, _)| *backing == segment.backing()) {
+            shelf.places.remove(&segment.index());
+        }
+    }
+}
+
+impl Inner {
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        // A panic while it was held cannot have left a place half noted.
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::Elsewhere(segment) if segment.strong_count() == 0)
+    }
+}
+
+fn index_of(context: u32) -> Option<SegmentIndex> {
+    SegmentIndex::new(usize::try_from(context.checked_sub(FIRST_BUFFER_CONTEXT)?).ok()?)
+}
+
+/// Adds up durations.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct TimingSum {
+    count: u64,
+    sum_ns: u64,
+    max_ns: u64,
+}
+
+impl TimingSum {
+    /// Counts one duration.
+    pub fn add(&mut self, ns: impl TryInto<u64>) {
+        let ns = ns.try_into().unwrap_or(u64::MAX);
+        self.count += 1;
+        self.sum_ns = self.sum_ns.saturating_add(ns);
+        self.max_ns = self.max_ns.max(ns);
+    }
+
+    /// Count, mean and maximum.
+    #[must_use]
+    pub fn timing(&self) -> Timing {
+        Timing { count: self.count, mean_ns: self.sum_ns.checked_div(self.count).unwrap_or(0), max_ns: self.max_ns }
+    }
+}
