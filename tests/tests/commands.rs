@@ -176,6 +176,7 @@ fn decode(file: &Path) -> (png::OutputInfo, Vec<u8>) {
 fn the_demonstration_runs_and_ends_with_ctrl_c() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/run.sh");
     let scratch = Scratch::default();
+    let _whatever_happens = EndsAll(scratch.path());
     let mut demonstration = Process::start(
         Command::new(script)
             .args(["--width", "320", "--height", "240"])
@@ -202,6 +203,17 @@ fn the_demonstration_runs_and_ends_with_ctrl_c() {
         assert!(kill(Pid::from_raw(pid), None).is_err(), "process {pid} is still there");
     }
     assert_eq!(std::fs::read_dir(scratch.path()).unwrap().count(), 0, "its directory is removed");
+}
+
+/// Kills what the script started, where the script itself was killed by a test that failed.
+struct EndsAll<'a>(&'a Path);
+
+impl Drop for EndsAll<'_> {
+    fn drop(&mut self) {
+        for pid in processes_in(self.0) {
+            let _ended_meanwhile = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
 }
 
 /// Brokers and consumers with a directory in their environment.
