@@ -34,6 +34,9 @@ pub struct Config {
     /// Segments the ring may grow to when subscriptions need them
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = segment_count)]
     pub max_segments: usize,
+    /// Seconds after which the ring gives up segments that subscriptions no longer need, down to --segments
+    #[arg(long, value_name = "S", default_value_t = 10)]
+    pub shrink_after: u64,
     /// Frames to keep beyond all holds, so that a reader may lag
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub history: usize,

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::factory::{FactoryError, Segment, WritableSegment};
-use crate::source::Description;
+use crate::source::{Description, Requirements};
 
 /// Names a subscription among all sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -70,6 +70,22 @@ pub enum Event {
         stream: StreamId,
         /// What it delivers.
         description: Description,
+        /// What it needs.
+        needs: Requirements,
+    },
+    /// The source is back with frames for which segments must have another size.
+    Resized {
+        /// Which stream.
+        stream: StreamId,
+        /// What it needs from now on.
+        needs: Requirements,
+    },
+    /// The ring has given up a segment: it was one too many, or too small.
+    Released {
+        /// Of which stream.
+        stream: StreamId,
+        /// Which segment.
+        index: SegmentIndex,
     },
     /// The source is gone.
     Offline {

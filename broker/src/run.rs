@@ -215,6 +215,8 @@ fn start_stream(
     let core = Arc::new(StreamCore::create(config.name.clone(), StreamId(0))?);
     let (commands, todo) = channel();
     let limits = Limits {
+        min_segments: config.segments,
+        shrink_after: Duration::from_secs(config.shrink_after),
         max_segments: config.max_segments,
         memory_bytes,
         memory_warn_bytes: config.memory_warn.map(|megabytes| megabytes.saturating_mul(1 << 20)),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use framebroker_protocol::limits::{SEGMENT_ALIGN, SEGMENT_BYTES};
 use framebroker_protocol::message::SegmentInfo;
 use framebroker_protocol::shm::{Mapping, SharedObject};
-use framebroker_protocol::{Backing, SegmentIndex};
+use framebroker_protocol::{Backing, SegmentIndex, StreamPage};
 use nix::errno::Errno;
 
 use crate::error::Violation;
@@ -68,6 +68,20 @@ impl Segments {
     /// The segment of this index, if it is backed by this object.
     pub fn find(&self, index: SegmentIndex, backing: Backing) -> Option<&Arc<Segment>> {
         self.0.get(index.as_usize())?.as_ref().filter(|segment| segment.backing == backing)
+    }
+
+    /// Lets go of objects that the broker has given up, as the stream's page says. Frames that are held keep theirs.
+    pub fn forget_outdated(&mut self, page: &StreamPage) {
+        for place in &mut self.0 {
+            let is_outdated = place.as_ref().is_some_and(|segment| {
+                let ahead = page.backing(segment.index).0.wrapping_sub(segment.backing.0);
+                // An object that is not used yet is ahead of the page.
+                (1..=u32::MAX / 2).contains(&ahead)
+            });
+            if is_outdated {
+                *place = None;
+            }
+        }
     }
 
     /// What is mapped where, by index.

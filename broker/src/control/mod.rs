@@ -315,7 +315,8 @@ impl Control {
         let looks = self.streams.iter().map(|stream| stream.health.next_look());
         let statistics = self.statistics.as_ref().map(report::Rhythm::next);
         let all = sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).chain(looks);
-        all.chain(self.next_look()).chain(statistics).min()
+        let shrinks = self.streams.iter().filter_map(Stream::shrink_at);
+        all.chain(self.next_look()).chain(statistics).chain(shrinks).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -337,6 +338,7 @@ impl Control {
             }
         }
         self.listen_again(now);
+        self.streams.iter_mut().for_each(|stream| stream.shrink(now));
         self.keep_lease(now);
         self.log_statistics(now);
         self.streams.iter_mut().for_each(|stream| stream.health.look(&stream.core, now));

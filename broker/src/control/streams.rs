@@ -8,6 +8,7 @@ use super::quiet::CLIENTS;
 use super::subscription::{Phase, Place};
 use super::{Control, DRAIN};
 use crate::events::{Event, SubscriptionKey};
+use crate::source::{Description, Requirements};
 use crate::stream::grab::Command;
 
 impl Control {
@@ -21,16 +22,38 @@ impl Control {
     fn take_event(&mut self, event: Event) {
         match event {
             Event::Allocated { stream, index, result } => {
-                let Some(stream) = self.stream_at(stream) else { return };
+                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+                let mut restore = false;
                 match result {
-                    Ok((segment, writable)) => stream.install(&segment, writable),
+                    Ok((segment, writable)) => {
+                        stream.install(&segment, writable);
+                        // It may have become too small meanwhile.
+                        restore = true;
+                    }
                     Err(error) => {
                         warn!(stream = %stream.core.name, %error, "the ring cannot grow");
                         stream.pool.vacate(index);
                     }
                 }
+                if restore {
+                    stream.restore(&self.worker);
+                }
                 self.admit_waiting();
                 self.settle_all();
+            }
+            Event::Released { stream, index } => {
+                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+                stream.release(index);
+                stream.restore(&self.worker);
+            }
+            Event::Resized { stream, needs } => {
+                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+                stream.require(needs);
+                stream.restore(&self.worker);
+                if !stream.will_have(needs.min_queued + 1) {
+                    let (bytes, limit_mb) = (needs.payload_bytes, stream.limits.memory_bytes >> 20);
+                    warn!(stream = %stream.core.name, bytes, limit_mb, "no memory for the camera's frames of now; raise --memory-limit");
+                }
             }
             Event::Adopted { key, first } => self.announce(key, first),
             Event::Demoted { stream, page } => self.tell_demoted(stream, page),
@@ -46,7 +69,7 @@ impl Control {
                 // It counted until now where it was retired before it was known to be quarantined.
                 stream.restore(&self.worker);
             }
-            Event::Online { stream, description } => self.tell_online(stream, description),
+            Event::Online { stream, description, needs } => self.tell_online(stream, description, needs),
             Event::Offline { stream, reason } => self.tell_offline(stream, &reason),
             Event::StillOffline { stream, reason } => {
                 let Some(stream) = self.stream_at(stream) else { return };
@@ -137,8 +160,9 @@ impl Control {
         });
     }
 
-    fn tell_online(&mut self, id: StreamId, description: crate::source::Description) {
+    fn tell_online(&mut self, id: StreamId, description: Description, needs: Requirements) {
         let Some(stream) = self.stream_at(id) else { return };
+        stream.needs = needs;
         stream.description = description;
         if stream.offline.take().is_some() {
             info!(stream = %stream.core.name, "online");

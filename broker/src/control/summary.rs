@@ -72,6 +72,7 @@ impl fmt::Display for Summary {
 mod tests {
     use std::process::ExitCode;
     use std::sync::mpsc::channel;
+    use std::time::Duration;
 
     use framebroker_protocol::message::Content;
     use framebroker_protocol::{PixelFormat, StreamId};
@@ -98,8 +99,15 @@ mod tests {
         let needs = Requirements { min_queued: 1, fixed_pool: false, can_pause: true, payload_bytes: BYTES };
         let (model, serial, pixel_format) = (String::new(), String::new(), PixelFormat::MONO8);
         let description = Description { model, serial, width: 100, height: 50, pixel_format, fps: 0.0 };
-        let limits =
-            Limits { max_segments: 8, memory_bytes: 1 << 20, memory_warn_bytes: None, history: 0, lossless: false };
+        let limits = Limits {
+            min_segments: segments,
+            shrink_after: Duration::MAX,
+            max_segments: 8,
+            memory_bytes: 1 << 20,
+            memory_warn_bytes: None,
+            history: 0,
+            lossless: false,
+        };
         Stream::new(core, factory, pool, channel().0, needs, description, ("pattern", Content::Opaque), limits)
     }
 

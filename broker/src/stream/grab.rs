@@ -45,6 +45,8 @@ pub enum Command {
         /// Whose subscription it was.
         client: ClientId,
     },
+    /// Gives up so many segments more, one with each frame; each answered by [`Event::Released`].
+    Shrink(usize),
     /// Ends: no more frames are taken.
     Stop,
     /// Says in the page that the stream has ended. After [`Command::Stop`].
@@ -78,6 +80,12 @@ pub struct Grab {
     /// Segments nobody has: the source is away.
     idle: Vec<WritableSegment>,
     freed: Vec<Retired>,
+    /// Bytes that a segment must offer: smaller ones are given up.
+    payload_bytes: usize,
+    /// Segments to be given up.
+    surplus: usize,
+    /// A source that is open again and waits for segments of its size.
+    returning: Option<Box<dyn Source>>,
     patience: Patience,
     stopping: bool,
 }
@@ -93,6 +101,7 @@ impl Grab {
         source: Box<dyn Source>,
     ) -> Self {
         let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
+        let payload_bytes = source.requirements().payload_bytes;
         Self {
             core,
             options,
@@ -105,6 +114,9 @@ impl Grab {
             parked: std::iter::repeat_with(|| None).take(SEGMENT_LIMIT).collect(),
             idle: Vec::with_capacity(SEGMENT_LIMIT),
             freed: Vec::with_capacity(SEGMENT_LIMIT),
+            payload_bytes,
+            surplus: 0,
+            returning: None,
             patience: Patience::default(),
             stopping: false,
         }
@@ -165,6 +177,7 @@ impl Grab {
         } else {
             self.queue(segment);
         }
+        self.shed();
         self.refill();
         if let Some(source) = &self.source {
             self.core.counters.set_transport(source.counters());
@@ -242,25 +255,55 @@ impl Grab {
         self.events.send(Event::Demoted { stream: self.core.id, page: std::ptr::from_ref(member.page()).addr() });
     }
 
-    /// Gives the segments of retired frames to the source. True if it got any.
+    /// Gives up one of the segments that are too many: one with each frame, so that none takes long.
+    fn shed(&mut self) {
+        if self.surplus == 0 {
+            return;
+        }
+        self.writer.retire(1, &mut self.freed);
+        while let Some(retired) = self.freed.pop() {
+            match self.reclaim(retired) {
+                Some(segment) if self.surplus > 0 => {
+                    self.surplus -= 1;
+                    self.give_up(segment);
+                }
+                Some(segment) => self.queue(segment),
+                None => {}
+            }
+        }
+    }
+
+    /// Gives the segments of retired frames to the source. True if there were any.
     fn take_freed(&mut self) -> bool {
         let mut got = false;
         while let Some(retired) = self.freed.pop() {
-            match retired {
-                Retired::Reusable(index) => {
-                    if let Some((_, segment)) = self.unpark(index) {
-                        self.queue(segment);
-                        got = true;
-                    }
-                }
-                Retired::Quarantined(index) => {
-                    if let Some((context, _given_up)) = self.unpark(index) {
-                        self.events.send(Event::Vacated { stream: self.core.id, context });
-                    }
-                }
+            if let Some(segment) = self.reclaim(retired) {
+                self.queue(segment);
+                got = true;
             }
         }
         got
+    }
+
+    /// The segment of a retired frame, if it may be filled again.
+    fn reclaim(&mut self, retired: Retired) -> Option<WritableSegment> {
+        match retired {
+            Retired::Reusable(index) => self.unpark(index).map(|(_, segment)| segment),
+            Retired::Quarantined(index) => {
+                if let Some((context, _given_up)) = self.unpark(index) {
+                    self.writer.vacate(index);
+                    self.events.send(Event::Vacated { stream: self.core.id, context });
+                }
+                None
+            }
+        }
+    }
+
+    fn give_up(&mut self, segment: WritableSegment) {
+        let index = segment.index();
+        self.writer.vacate(index);
+        drop(segment);
+        self.events.send(Event::Released { stream: self.core.id, index });
     }
 
     fn unpark(&mut self, index: SegmentIndex) -> Option<(ContextId, WritableSegment)> {
@@ -268,6 +311,9 @@ impl Grab {
     }
 
     fn queue(&mut self, segment: WritableSegment) {
+        if segment.len() < self.payload_bytes {
+            return self.give_up(segment);
+        }
         match &mut self.source {
             Some(source) => {
                 self.queued.push_back(segment.index());
@@ -296,6 +342,17 @@ impl Grab {
             Command::Install(segment) => {
                 self.writer.set_backing(segment.index(), segment.backing());
                 self.queue(segment);
+                self.start_returning();
+            }
+            Command::Shrink(segments) => {
+                self.surplus += segments;
+                // While the source is away there are no frames to give them up with.
+                while self.surplus > 0
+                    && let Some(segment) = self.idle.pop()
+                {
+                    self.surplus -= 1;
+                    self.give_up(segment);
+                }
             }
             Command::Adopt { key, member, start } => {
                 let first = self.writer.adopt_lossless(&member, start);
@@ -312,7 +369,7 @@ impl Grab {
     /// Starts a source and says that the stream is live.
     fn start(&mut self, source: Box<dyn Source>) {
         self.queued.clear();
-        let description = source.describe();
+        let (description, needs) = (source.describe(), source.requirements());
         self.source = Some(source);
         // The source gets them in their order.
         self.idle.reverse();
@@ -324,7 +381,7 @@ impl Grab {
         match started {
             Ok(()) => {
                 self.announce(StreamState::Live);
-                self.events.send(Event::Online { stream: self.core.id, description });
+                self.events.send(Event::Online { stream: self.core.id, description, needs });
             }
             Err(error) => self.go_offline(error.to_string()),
         }
@@ -355,6 +412,11 @@ impl Grab {
     fn reopen(&mut self) {
         let mut back_off = FIRST_BACK_OFF;
         while !self.stopping && self.source.is_none() {
+            if self.returning.is_some() {
+                // Its segments come by command.
+                self.handle_commands_for(COMMAND_INTERVAL);
+                continue;
+            }
             self.handle_commands_for(back_off);
             back_off = (back_off * 2).min(MAX_BACK_OFF);
             let open = Arc::clone(&self.open);
@@ -378,21 +440,29 @@ impl Grab {
         }
     }
 
-    fn take_back(&mut self, mut source: Box<dyn Source>) {
-        let needed = source.requirements().payload_bytes;
-        let Some(smallest) = self.segments().map(WritableSegment::len).min() else { return self.start(source) };
-        if needed <= smallest {
-            return self.start(source);
-        }
-        drop(source.stop());
-        let reason = format!(
-            "the camera came back with frames of {needed} bytes, the segments have {smallest}; set it back or restart the broker"
-        );
-        self.events.send(Event::StillOffline { stream: self.core.id, reason });
+    /// Takes a source that is open again. Where its frames are larger than before, new segments are made beside the old ones,
+    /// which go as their frames are retired: a held frame keeps its own and delays nothing.
+    fn take_back(&mut self, source: Box<dyn Source>) {
+        let needs = source.requirements();
+        self.payload_bytes = needs.payload_bytes;
+        self.surplus = 0;
+        self.events.send(Event::Resized { stream: self.core.id, needs });
+        let idle = std::mem::take(&mut self.idle);
+        idle.into_iter().for_each(|segment| self.queue(segment));
+        self.returning = Some(source);
+        self.start_returning();
     }
 
-    fn segments(&self) -> impl Iterator<Item = &WritableSegment> {
-        self.idle.iter().chain(self.parked.iter().flatten().map(|(_, segment)| segment))
+    /// Starts the source that is back, once there are segments of its size.
+    fn start_returning(&mut self) {
+        let Some(needs) = self.returning.as_ref().map(|source| source.requirements()) else { return };
+        let parked = self.parked.iter().flatten().map(|(_, segment)| segment);
+        let fitting = self.idle.iter().chain(parked).filter(|segment| segment.len() >= needs.payload_bytes);
+        if fitting.count() > needs.min_queued
+            && let Some(source) = self.returning.take()
+        {
+            self.start(source);
+        }
     }
 
     fn handle_commands_for(&mut self, time: Duration) {

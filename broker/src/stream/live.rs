@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::{Content, StreamInfo};
 use framebroker_protocol::ring::{Member, Roster};
-use framebroker_protocol::{ClientId, ClientName, ContextId, Text};
+use framebroker_protocol::{ClientId, ClientName, ContextId, SegmentIndex, Text};
 use tracing::warn;
 
 use super::StreamCore;
@@ -67,6 +67,10 @@ pub struct Stream {
     unconfirmed: usize,
     /// Segments the ring should have, once memory allows.
     size: usize,
+    /// Segments that the ring is giving up.
+    leaving: usize,
+    /// When it does so with those that are too many now.
+    shrink_at: Option<Instant>,
     /// The warning of `--memory-warn` was given.
     warned: bool,
     /// Rosters that the grab thread may still use.
@@ -102,6 +106,10 @@ pub struct Lingering {
 /// How large a stream may grow.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
+    /// Segments it never falls below.
+    pub min_segments: usize,
+    /// How long segments stay that are no longer needed.
+    pub shrink_after: Duration,
     /// Segments.
     pub max_segments: usize,
     /// Bytes of segments.
@@ -150,6 +158,8 @@ impl Stream {
             lingering: Vec::new(),
             unconfirmed: 0,
             size,
+            leaving: 0,
+            shrink_at: None,
             warned: false,
             old_rosters: Vec::new(),
         }
@@ -158,9 +168,9 @@ impl Stream {
     /// The numbers that decide about admission.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
-        let expected = self.pool.expected();
-        let quarantined_bytes = (self.pool.quarantined() * self.needs.payload_bytes) as u64;
-        let memory_bytes = self.limits.memory_bytes.saturating_sub(self.owed.bytes() + quarantined_bytes);
+        let expected = self.expected();
+        let going_bytes = (self.pool.quarantined() * self.needs.payload_bytes) as u64 + self.pool.outgrown_bytes();
+        let memory_bytes = self.limits.memory_bytes.saturating_sub(self.owed.bytes() + going_bytes);
         let by_memory = memory_bytes / (self.needs.payload_bytes.max(1) as u64);
         let by_memory = usize::try_from(by_memory).unwrap_or(usize::MAX);
         let growable_to = if self.needs.fixed_pool { expected } else { self.limits.max_segments.min(by_memory) };
@@ -178,13 +188,18 @@ impl Stream {
     /// Whether a subscription that was admitted on condition of `needed` segments can begin.
     #[must_use]
     pub fn has(&self, needed: usize) -> bool {
-        self.pool.installed().saturating_sub(self.unconfirmed) >= needed
+        self.pool.installed().saturating_sub(self.unconfirmed + self.leaving) >= needed
     }
 
     /// Whether it will be able to.
     #[must_use]
     pub fn will_have(&self, needed: usize) -> bool {
-        self.pool.expected() >= needed
+        self.expected() >= needed
+    }
+
+    /// Segments in use and ordered that stay.
+    fn expected(&self) -> usize {
+        self.pool.expected().saturating_sub(self.leaving)
     }
 
     /// Orders segments until the ring will have `target`.
@@ -196,16 +211,53 @@ impl Stream {
     /// Orders segments in place of those that were given up, as far as the limits go. Without, the ring still has enough for
     /// the holds that are granted: what was given up was held.
     pub fn restore(&mut self, worker: &Worker) {
-        if self.pool.expected() < self.size {
+        if self.expected() < self.size {
             self.order(worker, self.size.min(self.capacity().growable_to));
         }
     }
 
     fn order(&mut self, worker: &Worker, target: usize) {
-        while self.pool.expected() < target {
+        while self.expected() < target {
             let Some((index, backing)) = self.pool.order() else { return };
             let (stream, factory) = (self.core.id, Arc::clone(&self.factory));
             worker.order(Order { stream, factory, index, backing, bytes: self.needs.payload_bytes });
+        }
+    }
+
+    /// The source needs other segments: those that do not fit no longer count.
+    pub fn require(&mut self, needs: Requirements) {
+        self.needs = needs;
+        self.pool.require(needs.payload_bytes);
+        self.leaving = 0;
+    }
+
+    /// The ring has given up a segment.
+    pub fn release(&mut self, index: SegmentIndex) {
+        if self.pool.counts(index) {
+            self.leaving = self.leaving.saturating_sub(1);
+        }
+        self.pool.vacate(index);
+    }
+
+    /// When there is something to be done about the size of the ring.
+    #[must_use]
+    pub fn shrink_at(&self) -> Option<Instant> {
+        self.shrink_at
+    }
+
+    /// Has the ring give up what it has not needed for a while.
+    pub fn shrink(&mut self, now: Instant) {
+        let Capacity { reserve, history, granted, .. } = self.capacity();
+        let needed = (reserve + granted + history).max(self.limits.min_segments);
+        let surplus = self.expected().saturating_sub(needed);
+        if surplus == 0 || self.needs.fixed_pool || !self.waiting.is_empty() {
+            self.shrink_at = None;
+        } else if now >= *self.shrink_at.get_or_insert(now + self.limits.shrink_after) {
+            self.shrink_at = None;
+            self.leaving += surplus;
+            self.size = needed;
+            // Where the grab thread has ended, all segments go next.
+            let _ended = self.commands.send(Command::Shrink(surplus));
         }
     }
 

@@ -10,6 +10,8 @@ use crate::factory::Segment;
 #[derive(Debug)]
 pub struct Pool {
     places: Vec<Place>,
+    /// Bytes that a segment must offer to count.
+    payload_bytes: usize,
     /// Every segment that was ever installed and is not known to be freed.
     known: Vec<Weak<Segment>>,
 }
@@ -36,7 +38,11 @@ enum Content {
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { places: std::iter::repeat_with(Place::default).take(SEGMENT_LIMIT).collect(), known: Vec::new() }
+        Self {
+            places: std::iter::repeat_with(Place::default).take(SEGMENT_LIMIT).collect(),
+            payload_bytes: 0,
+            known: Vec::new(),
+        }
     }
 }
 
@@ -57,9 +63,18 @@ impl Pool {
         self.set(segment.index(), Content::Installed(Arc::clone(segment)));
     }
 
-    /// An ordered segment could not be had, or the ring is done with a quarantined one.
+    /// From here on only segments with so many bytes count: the ring gives up the others as their frames are retired.
+    pub fn require(&mut self, payload_bytes: usize) {
+        self.payload_bytes = payload_bytes;
+    }
+
+    /// An ordered segment could not be had, or the ring is done with one that it gave up.
     pub fn vacate(&mut self, index: SegmentIndex) {
         self.set(index, Content::Vacant);
+        if let Some(place) = self.places.get_mut(index.as_usize()) {
+            // As the writer has raised it in the stream page, so that readers let go of the object.
+            place.backings = place.backings.wrapping_add(1);
+        }
     }
 
     /// The segment no longer counts: its frame is never refilled.
@@ -80,13 +95,33 @@ impl Pool {
     /// Segments in use and ordered.
     #[must_use]
     pub fn expected(&self) -> usize {
-        self.count(|content| matches!(content, Content::Installed(_) | Content::Ordered))
+        self.count(|content| matches!(content, Content::Ordered) || self.is_in_use(content))
     }
 
     /// Segments in use.
     #[must_use]
     pub fn installed(&self) -> usize {
-        self.count(|content| matches!(content, Content::Installed(_)))
+        self.count(|content| self.is_in_use(content))
+    }
+
+    /// Bytes of segments that are too small and wait for their frames to be retired.
+    #[must_use]
+    pub fn outgrown_bytes(&self) -> u64 {
+        let outgrown = self.places.iter().filter_map(|place| match &place.content {
+            Content::Installed(segment) if segment.bytes() < self.payload_bytes => Some(segment.bytes() as u64),
+            _ => None,
+        });
+        outgrown.sum()
+    }
+
+    /// Whether the segment at an index counts.
+    #[must_use]
+    pub fn counts(&self, index: SegmentIndex) -> bool {
+        self.places.get(index.as_usize()).is_some_and(|place| self.is_in_use(&place.content))
+    }
+
+    fn is_in_use(&self, content: &Content) -> bool {
+        matches!(content, Content::Installed(segment) if segment.bytes() >= self.payload_bytes)
     }
 
     /// Segments given up that the ring still has.
@@ -136,6 +171,19 @@ mod tests {
         assert!(pool.is_quarantined(index));
         assert_ne!(pool.order().unwrap().0, index, "its frame is still in the ring");
         pool.vacate(index);
-        assert_eq!(pool.order(), Some((index, Backing(2))));
+        assert_eq!(pool.order(), Some((index, Backing(3))), "2 says that the first is gone");
+    }
+
+    #[test]
+    fn segments_that_are_too_small_do_not_count() {
+        let (mut pool, factory) = (Pool::default(), Memfd::default());
+        for bytes in [100, 200] {
+            let (index, backing) = pool.order().unwrap();
+            pool.install(&factory.allocate_at(index, backing, bytes).unwrap().0);
+        }
+        assert_eq!((pool.expected(), pool.outgrown_bytes()), (2, 0));
+        pool.require(150);
+        assert_eq!((pool.expected(), pool.installed(), pool.outgrown_bytes()), (1, 1, 100));
+        assert_eq!(pool.segments().count(), 2, "frames may still lie in both");
     }
 }

@@ -107,7 +107,15 @@ impl World {
         }
         let needs = Requirements { min_queued, fixed_pool: false, can_pause: false, payload_bytes: BYTES };
         let memory_bytes = (memory_segments * BYTES) as u64;
-        let limits = Limits { max_segments, memory_bytes, memory_warn_bytes: None, history, lossless: true };
+        let limits = Limits {
+            min_segments: segments,
+            shrink_after: std::time::Duration::from_secs(3600),
+            max_segments,
+            memory_bytes,
+            memory_warn_bytes: None,
+            history,
+            lossless: true,
+        };
         let (model, serial, pixel_format) = (String::new(), String::new(), PixelFormat::MONO8);
         let description = Description { model, serial, width: 8, height: 1, pixel_format, fps: 0.0 };
         let kind = ("pattern", Content::Opaque);

@@ -37,6 +37,9 @@ impl Attachment {
                 }
             }
         }
+        if let Feed::Shared(feed) = &self.feed {
+            self.segments.forget_outdated(feed.page());
+        }
         heard || (!had_ended && self.status.ended().is_some())
     }
 

@@ -8,7 +8,7 @@ use framebroker_protocol::limits::WAIT_SLICE;
 use framebroker_protocol::message::Policy;
 use framebroker_protocol::ring::{Claim, Hold, Reader, Taken, WaitMode};
 use framebroker_protocol::socket::Channel;
-use framebroker_protocol::{ContextId, StreamState};
+use framebroker_protocol::{ContextId, StreamPage, StreamState};
 use nix::sys::socket::{MsgFlags, recv};
 
 use crate::connection::{Connection, Held};
@@ -68,6 +68,11 @@ impl Shared {
                 Ok(None)
             }
         }
+    }
+
+    /// The stream's page.
+    pub fn page(&self) -> &StreamPage {
+        &self.reader.pages().stream
     }
 
     /// Holds one certain frame.

@@ -83,6 +83,13 @@ impl Writer {
         }
     }
 
+    /// Says that a segment's object goes: readers let go of their mappings. Only while no frame in it is published; the next
+    /// object there has a higher backing than the one stored here.
+    pub fn vacate(&mut self, segment: SegmentIndex) {
+        let backing = self.page.backing_word(segment);
+        backing.store(backing.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
     /// Times a segment's object was published.
     #[must_use]
     pub fn usage_count(&self, segment: SegmentIndex) -> u64 {

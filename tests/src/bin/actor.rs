@@ -44,11 +44,12 @@ impl Actor {
             "try" => self.try_take(),
             "acquire" => self.acquire(number(rest)),
             "release" => self.release(rest),
-            "check" => Ok(self.check_held()),
+            "check" => Ok(self.check_held(if rest == ["ramp"] { Content::Ramp } else { Content::Pattern })),
             "run" => self.run(&options),
             "watch" => self.watch(),
             "stop" => Ok("ok".to_owned()),
             "drain" => Ok(self.drain(millis(rest))),
+            "mappings" => Ok(self.frames().mappings().len().to_string()),
             "counters" => Ok(self.counters()),
             "state" => Ok(self.state()),
             "fork" => Ok(fork()),
@@ -126,9 +127,9 @@ impl Actor {
         Ok("ok".to_owned())
     }
 
-    /// Compares every byte of every held frame with the pattern.
-    fn check_held(&self) -> String {
-        let bad: Vec<String> = self.held.iter().filter_map(|frame| fault(frame, Content::Pattern)).collect();
+    /// Compares every byte of every held frame with what it should show.
+    fn check_held(&self, content: Content) -> String {
+        let bad: Vec<String> = self.held.iter().filter_map(|frame| fault(frame, content)).collect();
         if bad.is_empty() { format!("good {}", self.held.len()) } else { bad.join("; ") }
     }
 
