@@ -169,11 +169,16 @@ impl Stream {
     #[must_use]
     pub fn capacity(&self) -> Capacity {
         let expected = self.expected();
-        let going_bytes = (self.pool.quarantined() * self.needs.payload_bytes) as u64 + self.pool.outgrown_bytes();
+        let going = self.pool.quarantined() + self.leaving;
+        let going_bytes = (going * self.needs.payload_bytes) as u64 + self.pool.outgrown_bytes();
         let memory_bytes = self.limits.memory_bytes.saturating_sub(self.owed.bytes() + going_bytes);
         let by_memory = memory_bytes / (self.needs.payload_bytes.max(1) as u64);
         let by_memory = usize::try_from(by_memory).unwrap_or(usize::MAX);
-        let growable_to = if self.needs.fixed_pool { expected } else { self.limits.max_segments.min(by_memory) };
+        let growable_to = if self.needs.fixed_pool {
+            expected
+        } else {
+            self.limits.max_segments.saturating_sub(self.leaving).min(by_memory)
+        };
         Capacity {
             // Each of the unconfirmed may turn out to be a segment less.
             segments: expected.saturating_sub(self.unconfirmed),
@@ -249,7 +254,8 @@ impl Stream {
     pub fn shrink(&mut self, now: Instant) {
         let Capacity { reserve, history, granted, .. } = self.capacity();
         let needed = (reserve + granted + history).max(self.limits.min_segments);
-        let surplus = self.expected().saturating_sub(needed);
+        // Those that are only ordered, or may turn out to be quarantined, cannot stand in for what is given up.
+        let surplus = self.pool.installed().saturating_sub(needed + self.leaving + self.unconfirmed);
         if surplus == 0 || self.needs.fixed_pool || !self.waiting.is_empty() {
             self.shrink_at = None;
         } else if now >= *self.shrink_at.get_or_insert(now + self.limits.shrink_after) {

@@ -22,6 +22,7 @@ pub struct Grabber {
     /// Told to the control thread, which has not heard it yet.
     pub told: VecDeque<Event>,
     min_queued: usize,
+    surplus: usize,
     freed: Vec<Retired>,
 }
 
@@ -30,7 +31,7 @@ impl Grabber {
         let (sender, commands) = channel();
         let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
         let (queue, parked, told, freed) = Default::default();
-        (Self { core, writer, commands, queue, parked, told, min_queued, freed }, sender)
+        (Self { core, writer, commands, queue, parked, told, min_queued, surplus: 0, freed }, sender)
     }
 
     /// A frame, whose payload is `stamp`; then commands. As `Grab::grab_one` and `Grab::handle_commands` do.
@@ -42,9 +43,26 @@ impl Grabber {
         let (context, calls) = self.writer.publish(index, header(), monotonic_ns());
         assert!(self.parked.insert(index, (context, segment)).is_none(), "segment {index} was published already");
         self.writer.wake(calls);
+        self.shed();
         self.refill();
         self.obey();
         context
+    }
+
+    /// As `Grab::shed`.
+    fn shed(&mut self) {
+        if self.surplus == 0 {
+            return;
+        }
+        self.writer.retire(1, &mut self.freed);
+        let before = self.queue.len();
+        if self.take_freed() {
+            self.surplus -= 1;
+            assert_eq!(self.queue.len(), before + 1);
+            let index = self.queue.pop_back().expect("the segment of the retired frame").index();
+            self.writer.vacate(index);
+            self.told.push_back(Event::Released { stream: self.core.id, index });
+        }
     }
 
     /// As `Grab::refill` for a source that cannot pause.
@@ -69,6 +87,7 @@ impl Grabber {
                 }
                 Retired::Quarantined(index) => {
                     let (context, _given_up) = self.parked.remove(&index).expect("what is retired was published");
+                    self.writer.vacate(index);
                     self.told.push_back(Event::Vacated { stream: self.core.id, context });
                 }
             }
@@ -89,6 +108,7 @@ impl Grabber {
                     let (kept, stale) = held.into_iter().partition(|context| self.writer.is_published(*context));
                     self.told.push_back(Event::Quarantined { stream: self.core.id, kept, stale, client });
                 }
+                Command::Shrink(segments) => self.surplus += segments,
                 other => panic!("nobody sends {other:?}"),
             }
         }

@@ -1,5 +1,5 @@
 //! Goal: the promises of the ring hold after every step, in whatever order frames come, readers take, hold, release, leave,
-//! are evicted and die, and segments are ordered, come, are given up and freed. Method: random steps over the broker's real
+//! are evicted and die, the ring grows and shrinks, and segments are ordered, come, are given up and freed. Method: random steps over the broker's real
 //! stream, pool, admission, factory and worker and the protocol's real writer and readers, in one process; beside them a
 //! model that only remembers what was published, who holds what, and what each byte was. What the grab and the control
 //! thread tell each other is delivered late and in random portions, as between threads.
@@ -39,6 +39,8 @@ pub enum Step {
     Die(usize),
     /// The process of a reader whose subscription has ended dies.
     Bury(usize),
+    /// The grace time of segments that are no longer needed is over.
+    Shrink,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -60,6 +62,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => who.clone().prop_map(Step::End),
         1 => who.clone().prop_map(Step::Die),
         1 => who.prop_map(Step::Bury),
+        1 => Just(Step::Shrink),
     ]
 }
 

@@ -109,7 +109,7 @@ impl World {
         let memory_bytes = (memory_segments * BYTES) as u64;
         let limits = Limits {
             min_segments: segments,
-            shrink_after: std::time::Duration::from_secs(3600),
+            shrink_after: std::time::Duration::ZERO,
             max_segments,
             memory_bytes,
             memory_warn_bytes: None,
@@ -141,6 +141,7 @@ impl World {
             Step::Release(who, which) => self.release(who, which),
             Step::End(who) => self.end_one(who, true),
             Step::Die(who) => self.end_one(who, false),
+            Step::Shrink => self.stream.shrink(Instant::now()),
             Step::Bury(who) => {
                 if let Some(who) = who.checked_rem(self.ended.len()) {
                     drop(self.ended.swap_remove(who));
@@ -173,6 +174,7 @@ impl World {
         match self.grabber.told.pop_front() {
             Some(Event::Quarantined { kept, stale, client, .. }) => self.stream.quarantine(client, &kept, &stale),
             Some(Event::Vacated { context, .. }) => self.stream.vacate(context),
+            Some(Event::Released { index, .. }) => self.stream.release(index),
             Some(other) => panic!("nobody tells {other:?}"),
             None => return,
         }
