@@ -27,6 +27,13 @@ cargo test --workspace --exclude framebroker-tests --locked
 step "tests of the source aravis"
 cargo test --package framebroker --features aravis --locked --target-dir target/aravis
 
+# As the tests would build them, but before any of their clocks run.
+step "programs for the tests with real processes"
+for package in framebroker framectl framebroker-tests; do
+    cargo build --bins --package "$package" --locked
+done
+cargo build --bins --package framebroker --features aravis --locked --target-dir target/aravis
+
 step "tests with real processes"
 cargo test --package framebroker-tests --locked
 

@@ -53,8 +53,10 @@ const SEGMENTS: u64 = 8;
 
 impl History {
     fn begin() -> Self {
+        // Built before the lease begins to count.
+        let _built = binaries::framectl();
         let ring = "--segments 8 --max-segments 8 --history 0 --fps 2000 --width 100 --height 50";
-        let broker = Broker::start(&format!("{ring} --lossless-timeout 600000 --lease 1500 --evict"));
+        let broker = Broker::start(&format!("{ring} --lossless-timeout 600000 --lease 3000 --evict"));
         let mut leader = broker.actor();
         leader.must("subscribe policy=lossless max_held=1");
         let taken = leader.take();
@@ -121,7 +123,7 @@ fn every_number_of_a_scripted_history_is_exact() {
     }
 
     // The hold outlives its lease: its segment is given up, and another takes its place.
-    wait_for("the eviction", Duration::from_secs(10), || (history.broker.stats().evicted == 1).then_some(()));
+    wait_for("the eviction", Duration::from_secs(20), || (history.broker.stats().evicted == 1).then_some(()));
     history.settle(0);
     wait_for("the segment to be given up", Duration::from_secs(5), || {
         (history.broker.stats().total_freed == 1).then_some(())

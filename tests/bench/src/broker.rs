@@ -25,11 +25,10 @@ pub const FULL_HD: Picture = Picture { width: 1920, height: 1080, fill: "none" }
 pub fn start(picture: Picture, directory: &Path) -> Result<(Process, Vec<String>)> {
     static STARTED: AtomicU32 = AtomicU32::new(0);
     let socket = directory.join(format!("{}.sock", STARTED.fetch_add(1, Ordering::Relaxed)));
-    let program = std::env::current_exe()?.with_file_name("broker");
-    let (program, socket) = (program.display(), socket.display().to_string());
+    let socket = socket.display().to_string();
     let Picture { width, height, fill } = picture;
     let options = format!("--fps {RATE} --width {width} --height {height} --fill {fill} --max-segments 256");
-    let mut broker = Process::start(&format!("become -- {program} --socket {socket} {options}"))?;
+    let mut broker = Process::start(&format!("broker -- --socket {socket} {options}"))?;
     broker.line()?;
     Ok((broker, vec![socket]))
 }

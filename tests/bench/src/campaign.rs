@@ -7,7 +7,7 @@ use framebroker_protocol::monotonic_ns;
 
 use crate::broker::{self, FULL_HD, Picture};
 use crate::frames::{RATE, Wait, Window};
-use crate::process::{Process, sleep_until};
+use crate::process::{Process, Usage, sleep_until};
 use crate::report::{Cost, Row, Sample, percentile, print};
 use crate::{Extent, Medium, Result};
 
@@ -57,7 +57,7 @@ pub fn run(extent: &Extent) -> Result<()> {
         groups.map(|(name, cases)| (name, cases.into_iter().map(row).collect())).collect();
     let mut costs = [(1, false), (1, true), (8, false), (8, true), (64, false), (64, true)].map(Cost::new).to_vec();
     costs.retain(|_| is_wanted("cost"));
-    let load_before = std::fs::read_to_string("/proc/loadavg")?;
+    let before = Usage::now()?;
     for round in 1..=extent.rounds {
         for (name, rows) in &mut groups {
             eprintln!("round {round} of {}: {name}", extent.rounds);
@@ -65,7 +65,7 @@ pub fn run(extent: &Extent) -> Result<()> {
             let to: Vec<&mut Row> = rows.iter_mut().collect();
             let order = if round % 2 == 1 { to } else { to.into_iter().rev().collect() };
             for row in order {
-                row.samples.push(measure(row.case, extent, &directory.0)?);
+                row.samples.push(measure(row.case, extent.milliseconds, &directory.0)?);
             }
         }
         for cost in &mut costs {
@@ -73,7 +73,7 @@ pub fn run(extent: &Extent) -> Result<()> {
             cost.samples_ns.push(measure_cost(cost, extent.quick)?);
         }
     }
-    print(extent, &groups, &costs, &load_before)
+    print(extent, &groups, &costs, Usage::now()?.others_share(before))
 }
 
 /// Where the brokers' sockets are.
@@ -94,26 +94,18 @@ impl Drop for Directory {
     }
 }
 
-fn measure(case: Case, extent: &Extent, directory: &Path) -> Result<Sample> {
-    let milliseconds = extent.milliseconds;
+fn measure(case: Case, milliseconds: u64, directory: &Path) -> Result<Sample> {
     let Case { consumers, wait, medium, picture } = case;
     let names = format!("{medium:?} {wait:?}").to_lowercase();
     let (publisher, paths) = match medium {
         Medium::Bare | Medium::Ring => publisher(&format!("publish {names} {consumers}"))?,
         Medium::Broker => broker::start(picture, directory)?,
     };
-    let cores = std::thread::available_parallelism()?.get();
-    if extent.pin {
-        publisher.pin(0..1)?;
-    }
     let window = window(consumers, milliseconds);
     let role = |path| format!("consume {names} {} {} {path}", window.start_ns, window.end_ns);
     // One path is for all consumers.
     let paths = paths.iter().cycle().take(consumers);
     let consumers = paths.map(|path| Process::start(&role(path))).collect::<Result<Vec<_>>>()?;
-    if extent.pin {
-        consumers.iter().try_for_each(|consumer| consumer.pin(1..cores.max(2)))?;
-    }
     sleep_until(window.start_ns);
     let cpu_ns = publisher.cpu_ns()?;
     sleep_until(window.end_ns);

@@ -44,9 +44,6 @@ struct Extent {
     /// Milliseconds per case and round
     #[arg(long, default_value_t = 1000, default_value_if("quick", "true", "300"))]
     milliseconds: u64,
-    /// Publisher on the first core, consumers on the others: the scheduler's choice is no longer part of the noise
-    #[arg(long)]
-    pin: bool,
     /// Only groups whose name contains this
     #[arg(long, default_value = "")]
     only: String,
@@ -74,8 +71,8 @@ enum Role {
         window: Window,
         paths: Vec<PathBuf>,
     },
-    /// Becomes another program.
-    Become { command_line: Vec<String> },
+    /// Becomes the broker, with these options.
+    Broker { options: Vec<String> },
     /// Measures publishing without the wake call.
     Cost {
         consumers: usize,
@@ -102,7 +99,7 @@ fn main() -> Result<()> {
             Medium::Ring => ring::consume(&paths, wait, window),
             Medium::Broker => broker::consume(&paths, wait, window),
         },
-        Role::Become { command_line } => process::become_program(&command_line),
+        Role::Broker { options } => process::become_neighbour("broker", &options),
         Role::Cost { consumers, quick } => ring::measure_cost(consumers, quick),
         Role::Attend { asleep, paths } => ring::attend(&paths, asleep),
     }

@@ -6,8 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use framebroker_protocol::monotonic_ns;
-use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
+use nix::sys::time::TimeValLike;
 use nix::unistd::{Pid, alarm};
 
 use crate::Result;
@@ -33,17 +34,6 @@ impl Process {
         Ok(Self { child, lines })
     }
 
-    /// Keeps it on these processors.
-    pub fn pin(&self, cores: std::ops::Range<usize>) -> Result<()> {
-        let mut set = CpuSet::new();
-        cores.into_iter().try_for_each(|core| set.set(core))?;
-        Ok(sched_setaffinity(self.pid()?, &set)?)
-    }
-
-    fn pid(&self) -> Result<Pid> {
-        Ok(Pid::from_raw(self.child.id().try_into()?))
-    }
-
     /// Its next line.
     pub fn line(&mut self) -> Result<String> {
         Ok(self.lines.next().ok_or("a child ended early")??)
@@ -56,7 +46,7 @@ impl Process {
 
     /// Processor time it has used. Finer than the 10 ms of /proc/PID/stat.
     pub fn cpu_ns(&self) -> Result<u64> {
-        cpu_ns(nix::time::clock_getcpuclockid(self.pid()?)?)
+        cpu_ns(nix::time::clock_getcpuclockid(Pid::from_raw(self.child.id().try_into()?))?)
     }
 
     /// Its resident memory in MiB: its own, and shared.
@@ -78,6 +68,39 @@ impl Drop for Process {
     }
 }
 
+/// Seconds of processor time since the machine started.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    all: f64,
+    used: f64,
+    /// Used by this program and its ended children.
+    own: f64,
+}
+
+impl Usage {
+    /// As it is now.
+    pub fn now() -> Result<Self> {
+        const TICKS_PER_SECOND: f64 = 100.0;
+        let stat = std::fs::read_to_string("/proc/stat")?;
+        let fields = stat.lines().next().unwrap_or("").split_whitespace().skip(1).take(8);
+        let ticks = fields.map(str::parse).collect::<std::result::Result<Vec<f64>, _>>()?;
+        let all = ticks.iter().sum::<f64>() / TICKS_PER_SECOND;
+        let idle = ticks.get(3..5).unwrap_or(&[]).iter().sum::<f64>() / TICKS_PER_SECOND;
+        let mut own = 0.0;
+        for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
+            let usage = getrusage(who)?;
+            own += (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6;
+        }
+        Ok(Self { all, used: all - idle, own })
+    }
+
+    /// Share of the processors that other programs took since `before`.
+    pub fn others_share(self, before: Self) -> f64 {
+        let others = (self.used - before.used) - (self.own - before.own);
+        others.max(0.0) / (self.all - before.all)
+    }
+}
+
 /// For a child: it ends with its parent, and in any case in time.
 pub fn bound() -> Result<()> {
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
@@ -85,10 +108,10 @@ pub fn bound() -> Result<()> {
     Ok(())
 }
 
-/// For a child: becomes another program, which inherits what [`bound`] set.
-pub fn become_program(command_line: &[String]) -> Result<()> {
-    let (program, arguments) = command_line.split_first().ok_or("no program")?;
-    Err(format!("cannot run {program}: {}", Command::new(program).args(arguments).exec()).into())
+/// For a child: becomes the program beside this one, which inherits what [`bound`] set.
+pub fn become_neighbour(program: &str, arguments: &[String]) -> Result<()> {
+    let path = std::env::current_exe()?.with_file_name(program);
+    Err(format!("cannot run {}: {}", path.display(), Command::new(&path).args(arguments).exec()).into())
 }
 
 /// For a child: waits for [`Process::go`].

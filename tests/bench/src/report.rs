@@ -96,8 +96,8 @@ fn three_digits(value: f64) -> String {
 }
 
 /// Prints everything.
-pub fn print(extent: &Extent, groups: &[(String, Vec<Row>)], costs: &[Cost], load_before: &str) -> Result<()> {
-    print_conditions(extent, load_before)?;
+pub fn print(extent: &Extent, groups: &[(String, Vec<Row>)], costs: &[Cost], others_share: f64) -> Result<()> {
+    print_conditions(extent, others_share)?;
     if !groups.is_empty() {
         println!("\nA frame from publish to received. A ratio is to the group's first row, in the same round.");
         let names = "group | medium | p50 µs | p50 ratio | p99 µs | goal | publisher CPU µs | ratio | consumer CPU µs | \
@@ -107,6 +107,7 @@ pub fn print(extent: &Extent, groups: &[(String, Vec<Row>)], costs: &[Cost], loa
         println!("\nThe broker process at {RATE} frames/s.");
         print_head("group | broker | CPU % of a core | own memory MiB | shared memory MiB");
         groups.iter().for_each(|(name, rows)| print_brokers(name, rows));
+        groups.iter().for_each(|(name, rows)| print_missing(name, rows));
     }
     if !costs.is_empty() {
         println!("\n`Writer::publish` without the wake call, in ns. Goal: below 2000 for 64 consumers.");
@@ -116,16 +117,15 @@ pub fn print(extent: &Extent, groups: &[(String, Vec<Row>)], costs: &[Cost], loa
     Ok(())
 }
 
-fn print_conditions(extent: &Extent, load_before: &str) -> Result<()> {
+fn print_conditions(extent: &Extent, others_share: f64) -> Result<()> {
     let Extent { rounds, milliseconds, .. } = extent;
     let cores = std::thread::available_parallelism()?;
     let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
     let cpu =
         cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("").trim_matches(['\t', ':', ' ']);
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let load_after = std::fs::read_to_string("/proc/loadavg")?;
     println!("\n{cores} cores, {cpu}, Linux {}.", kernel.trim());
-    println!("Load before: {}; after: {}.", load_before.trim(), load_after.trim());
+    println!("Other programs used {:.0} % of the cores meanwhile.", others_share * 100.0);
     println!("{RATE} frames/s, {rounds} rounds, {milliseconds} ms per case and round.");
     println!("Figures are medians over the rounds; brackets hold the middle half of them.");
     Ok(())
@@ -152,9 +152,16 @@ fn print_group(group: &str, rows: &[Row]) {
             row.ratio(base, |s| s.all_us),
         ];
         println!("| {} |", fields.join(" | "));
-        let [seen, lost] = [row.spread(|s| s.seen), row.spread(|s| s.lost)];
-        if row.samples.iter().any(|s| s.lost > 0.0 || s.seen < 0.95) {
-            eprintln!("note: {group}, {}: consumers saw {seen} of the frames, lost {lost}", row.name());
+    }
+}
+
+/// Whether frames were missing: where cores are overloaded the publisher itself is late, and then none is lost.
+fn print_missing(group: &str, rows: &[Row]) {
+    for row in rows {
+        let lost: f64 = row.samples.iter().map(|s| s.lost).sum();
+        if lost > 0.0 || row.samples.iter().any(|s| s.seen < 0.95) {
+            let seen = row.spread(|s| s.seen * 100.0);
+            println!("\n{group}, {}: consumers saw {seen} % of the frames due and lost {lost} in all.", row.name());
         }
     }
 }
