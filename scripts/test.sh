@@ -35,7 +35,7 @@ done
 cargo build --bins --package framebroker --features aravis --locked --target-dir target/aravis
 
 step "tests with real processes"
-cargo test --package framebroker-tests --locked
+cargo test --package framebroker-tests --locked --no-fail-fast
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
