@@ -35,7 +35,7 @@ pub struct Config {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = segment_count)]
     pub max_segments: usize,
     /// Seconds after which the ring gives up segments that subscriptions no longer need, down to --segments
-    #[arg(long, value_name = "S", default_value_t = 10)]
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     pub shrink_after: u64,
     /// Frames to keep beyond all holds, so that a reader may lag
     #[arg(long, value_name = "N", default_value_t = 4)]

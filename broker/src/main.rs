@@ -7,7 +7,10 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use framebroker::config::Config;
 use framebroker::run::{self, RunError};
-use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+
+/// Lines that wait to be written; room for them is made at once.
+const LOG_LINES: usize = 4096;
 
 fn main() -> ExitCode {
     let config = Config::parse();
@@ -40,7 +43,7 @@ fn log_to_stderr() -> WorkerGuard {
     let filter = tracing_subscriber::EnvFilter::builder()
         .with_default_directive(tracing::level_filters::LevelFilter::INFO.into())
         .from_env_lossy();
-    let (writer, guard) = tracing_appender::non_blocking(std::io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(LOG_LINES).finish(std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).init();
     guard
 }

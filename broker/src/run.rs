@@ -117,7 +117,7 @@ pub fn run(config: &Config) -> Result<Report, RunError> {
 }
 
 /// As [`run`], with segments of a factory of the caller's, whatever `--backing` says. It is made for the broker of this
-/// number, and shall put segments where it is told to.
+/// number, and shall put segments where it is told to. After [`prepare_process`].
 ///
 /// # Errors
 /// Says what to do.

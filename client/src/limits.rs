@@ -12,7 +12,7 @@ pub const MAPPING_TIMEOUT: Duration = Duration::from_secs(5);
 pub const REASON_TIMEOUT: Duration = Duration::from_secs(1);
 /// While frames flow, the connection is looked at this often. Waiting looks as often, so that a broker that was killed is
 /// noticed within a second.
-pub const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+pub const LOOK_INTERVAL_NS: u64 = 200_000_000;
 /// Pauses between attempts to reach a broker again grow from this …
 pub const RETRY_FIRST: Duration = Duration::from_millis(50);
 /// … to this.

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use clap::Parser;
 use framebroker::config::Config;
-use framebroker::factory::Books;
-use framebroker::run::run_with;
+use framebroker::factory::{Books, BufferFactory};
+use framebroker::run::{prepare_process, run_with};
 
 use strategy::Files;
 
@@ -26,11 +26,13 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let config = Config::parse_from(std::iter::once(program).chain(words));
-    let ended = run_with(&config, |_, _, placement| Arc::new(Files::new(Books::new(placement), directory)));
+    let files =
+        |_: &Config, _, placement| Arc::new(Files::new(Books::new(placement), directory)) as Arc<dyn BufferFactory>;
+    let ended = prepare_process().and_then(|()| run_with(&config, files));
     match ended {
         Ok(report) => {
             print!("{report}");
-            ExitCode::SUCCESS
+            report.exit_code()
         }
         Err(error) => {
             eprintln!("{error}");

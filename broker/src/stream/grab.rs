@@ -189,13 +189,15 @@ impl Grab {
         segment.count_use();
         let now_ns = monotonic_ns();
         let (context, calls) = self.writer.publish(index, header(info, now_ns), now_ns);
+        let took_ns = monotonic_ns() - now_ns;
+        // Before the books, so that nobody sleeps longer than need be.
+        self.writer.wake(calls);
         if let Some(place) = self.parked.get_mut(index.as_usize()) {
             *place = Some((context, segment));
         }
         let counters = &self.core.counters;
-        counters.publish.add(monotonic_ns() - now_ns);
+        counters.publish.add(took_ns);
         counters.published.add(1);
-        self.writer.wake(calls);
         if self.options.frames.is_some_and(|frames| context.sequence() >= Sequence(frames)) {
             self.stopping = true;
         }

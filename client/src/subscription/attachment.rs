@@ -36,8 +36,9 @@ pub struct Attachment {
     /// The answer to the last request, once it has come.
     pub(super) answer: Option<Tell>,
     /// A frame whose segment is not mapped yet, and since when it waits for that.
-    pub(super) unmapped: Option<(Claimed, Instant)>,
-    pub(super) last_look: Instant,
+    pub(super) unmapped: Option<(Claimed, Option<Instant>)>,
+    /// The broker's news are looked for with the first frame that is published from here on.
+    pub(super) next_look_ns: u64,
     max_held: u32,
 }
 
@@ -79,7 +80,7 @@ impl Attachment {
             last_request,
             answer: None,
             unmapped: None,
-            last_look: Instant::now(),
+            next_look_ns: 0,
             max_held,
         })
     }

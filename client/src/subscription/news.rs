@@ -1,14 +1,12 @@
 //! What a broker says on a subscription's connection.
 
-use std::time::Instant;
-
-use framebroker_protocol::SubscriptionId;
 use framebroker_protocol::message::{Ask, Tell};
+use framebroker_protocol::{SubscriptionId, monotonic_ns};
 
 use super::attachment::{Attachment, Feed};
 use super::by_socket::claimed;
 use crate::error::Violation;
-use crate::limits::MESSAGES_PER_LOOK;
+use crate::limits::{LOOK_INTERVAL_NS, MESSAGES_PER_LOOK};
 use crate::link::Incoming;
 use crate::{Error, Result};
 
@@ -16,7 +14,7 @@ impl Attachment {
     /// Takes what the broker has said, without waiting. False if it has said nothing. What goes wrong ends the
     /// subscription.
     pub fn look(&mut self) -> bool {
-        self.last_look = Instant::now();
+        self.next_look_ns = monotonic_ns().saturating_add(LOOK_INTERVAL_NS);
         let had_ended = self.status.ended().is_some();
         let mut heard = false;
         if let Err(error) = self.connection.link.flush() {

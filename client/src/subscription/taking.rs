@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::ContextId;
 use framebroker_protocol::limits::WAIT_SLICE;
 use framebroker_protocol::message::{Ask, ErrorCode, Policy, Tell};
+use framebroker_protocol::{ContextId, monotonic_ns};
 
 use super::attachment::{Attachment, Feed};
 use super::by_socket::claimed;
@@ -12,7 +12,7 @@ use crate::connect::refused;
 use crate::deadline::Deadline;
 use crate::error::{Violation, WaitingFor};
 use crate::frame::{Claimed, Frame};
-use crate::limits::{ANSWER_TIMEOUT, LOOK_INTERVAL, MAPPING_TIMEOUT, REASON_TIMEOUT};
+use crate::limits::{ANSWER_TIMEOUT, MAPPING_TIMEOUT, REASON_TIMEOUT};
 use crate::{Error, Result};
 
 /// How often room is made for a frame that is acquired by socket: the broker may fill it at once with the next frame.
@@ -21,18 +21,23 @@ const ROOM_ATTEMPTS: usize = 8;
 impl Attachment {
     /// The next frame, if there is one that can be read now.
     pub fn take(&mut self) -> Result<Option<Frame>> {
-        if self.last_look.elapsed() >= LOOK_INTERVAL {
-            self.look();
-        }
         loop {
             let (claimed, since) = match self.unmapped.take() {
                 Some(waiting) => waiting,
                 None => match self.claim()? {
-                    Some(claimed) => (claimed, Instant::now()),
-                    None => return Ok(None),
+                    Some(claimed) => (claimed, None),
+                    None if monotonic_ns() < self.next_look_ns => return Ok(None),
+                    None => {
+                        self.look();
+                        continue;
+                    }
                 },
             };
             let frame = self.finish(claimed, since)?;
+            // By the frames' own clock: reading another would cost each of them.
+            if frame.as_ref().is_some_and(|frame| frame.monotonic_ns() >= self.next_look_ns) {
+                self.look();
+            }
             if frame.is_some() || self.unmapped.is_some() {
                 return Ok(frame);
             }
@@ -76,7 +81,7 @@ impl Attachment {
     }
 
     /// Makes a frame of what was claimed; keeps it for later while its segment's descriptor is on the way.
-    fn finish(&mut self, claimed: Claimed, since: Instant) -> Result<Option<Frame>> {
+    fn finish(&mut self, claimed: Claimed, since: Option<Instant>) -> Result<Option<Frame>> {
         let (context, backing) = (claimed.context, claimed.backing);
         if self.segments.find(context.segment(), backing).is_none() {
             self.look();
@@ -88,10 +93,11 @@ impl Attachment {
             // Its descriptor will never come; frames in other segments may still be there.
             return Ok(None);
         }
+        let since = since.unwrap_or_else(Instant::now);
         if since.elapsed() >= MAPPING_TIMEOUT {
             return Err(Violation::Unmapped { context }.into());
         }
-        self.unmapped = Some((claimed, since));
+        self.unmapped = Some((claimed, Some(since)));
         Ok(None)
     }
 
