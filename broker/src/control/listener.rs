@@ -216,11 +216,13 @@ fn lock(socket: &Path) -> Result<Flock<File>, ListenError> {
     }
 }
 
-/// The process ID in a lock file. A broker that has just taken the lock writes it a moment later.
+/// The process ID in a lock file. A broker that has just taken the lock writes it a moment later: until then it is that of one
+/// which is dead, or none.
 fn owner(mut file: File) -> String {
     for _ in 0..20 {
         let mut pid = String::new();
-        if file.read_to_string(&mut pid).is_ok() && !pid.is_empty() {
+        let read = file.rewind().and_then(|()| file.read_to_string(&mut pid));
+        if read.is_ok() && !pid.is_empty() && Path::new("/proc").join(&pid).exists() {
             return pid;
         }
         std::thread::sleep(Duration::from_millis(10));
