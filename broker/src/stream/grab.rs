@@ -447,7 +447,6 @@ impl Grab {
     fn take_back(&mut self, source: Box<dyn Source>) {
         let needs = source.requirements();
         self.payload_bytes = needs.payload_bytes;
-        self.surplus = 0;
         self.events.send(Event::Resized { stream: self.core.id, needs });
         let idle = std::mem::take(&mut self.idle);
         idle.into_iter().for_each(|segment| self.queue(segment));

@@ -233,7 +233,6 @@ impl Stream {
     pub fn require(&mut self, needs: Requirements) {
         self.needs = needs;
         self.pool.require(needs.payload_bytes);
-        self.leaving = 0;
     }
 
     /// The ring has given up a segment.
