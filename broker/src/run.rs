@@ -252,7 +252,7 @@ fn allocate(
     bytes: usize,
 ) -> Result<(), RunError> {
     for _ in 0..segments {
-        let Some((index, backing)) = pool.order() else { break };
+        let Some((index, backing)) = pool.order(bytes) else { break };
         let (segment, writable) = factory.allocate_at(index, backing, bytes)?;
         pool.install(&segment);
         // Its receiver lives in the grab thread's state, which is not started yet.

@@ -70,6 +70,13 @@ impl Segments {
         self.0.get(index.as_usize())?.as_ref().filter(|segment| segment.backing == backing)
     }
 
+    /// Lets go of an object that the broker has given up. Frames that are held keep it.
+    pub fn remove(&mut self, index: SegmentIndex, backing: Backing) {
+        if let Some(place) = self.0.get_mut(index.as_usize()) {
+            place.take_if(|segment| segment.backing == backing);
+        }
+    }
+
     /// Lets go of objects that the broker has given up, as the stream's page says. Frames that are held keep theirs.
     pub fn forget_outdated(&mut self, page: &StreamPage) {
         for place in &mut self.0 {

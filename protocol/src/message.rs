@@ -183,6 +183,15 @@ pub enum Tell {
     },
     /// Still here.
     Pong,
+    /// Socket delivery: a segment is given up, and can be unmapped once no frame in it is held.
+    SegmentRemoved {
+        /// For whom.
+        subscription: SubscriptionId,
+        /// Which index.
+        index: SegmentIndex,
+        /// Which object at that index.
+        backing: Backing,
+    },
 }
 
 /// A subscription as it was granted.

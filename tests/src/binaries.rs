@@ -33,6 +33,13 @@ pub fn actor() -> PathBuf {
     BUILT.get_or_init(|| build("framebroker-tests", &[], target()).join("actor")).clone()
 }
 
+/// A broker that never frees one of its segments.
+#[must_use]
+pub fn leaky_broker() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("framebroker-tests", &[], target()).join("leaky_broker")).clone()
+}
+
 /// An example of the broker's package.
 #[must_use]
 pub fn example(name: &str) -> PathBuf {

@@ -441,3 +441,21 @@ fn figures_and_the_warning_about_memory_are_logged() {
         assert!(said.contains(line), "{line}: {said}");
     }
 }
+
+/// Goal: a segment that is never freed is named at the end, and makes the broker fail. Method: a broker whose factory keeps
+/// the third, beside one that is sound.
+#[test]
+fn a_leak_is_named_and_makes_the_broker_fail() {
+    let words = "--segments 5 --frames 20 --fps 200 --width 320 --height 240";
+    for (program, leaks) in [(binaries::leaky_broker(), true), (binaries::broker(), false)] {
+        let mut broker = Broker::start_program(&mut Command::new(program), words);
+        let (status, said) = broker.ended();
+        assert_eq!(status.success(), !leaks, "{said}");
+        let warning = "WARNING: 1 buffers leaked, allocated and not freed: contexts 1002";
+        assert_eq!(said.contains(warning), leaks, "{said}");
+        assert!(
+            said.contains(if leaks { "total freed      4 buffers" } else { "total freed      5 buffers" }),
+            "{said}"
+        );
+    }
+}

@@ -7,41 +7,50 @@ use framebroker_tests::actor::figure;
 use framebroker_tests::{Actor, Broker, Network, wait_for};
 
 /// Goal: segments that were made for readers go when the readers have gone, a while later and without anyone noticing: not
-/// beside them, not in the source, and clients let go of their mappings. Method: eight readers come and leave beside one.
+/// beside them, not in the source, and clients let go of their mappings. Method: eight readers come and leave beside one of
+/// each delivery.
 #[test]
 fn a_ring_gives_up_what_its_readers_no_longer_need() {
-    let broker = Broker::start("--segments 8 --shrink-after 1 --fps 100 --width 640 --height 480");
+    let broker = Broker::start("--segments 10 --shrink-after 1 --fps 100 --width 640 --height 480");
     let mut beside = broker.actor();
     beside.must("subscribe");
     assert!(beside.take() > 0);
     beside.must("release");
+    let mut by_socket = broker.actor();
+    by_socket.must("subscribe delivery=socket");
     for round in 0..2 {
         let mut others: Vec<Actor> = (0..8).map(|_| broker.actor()).collect();
         others.iter_mut().for_each(|other| other.must("subscribe max_held=3"));
         let grown = broker.stats();
-        assert!(grown.active_buffers >= 2 + 2 + 8 * 3, "{grown:?}");
+        assert!(grown.active_buffers >= 2 + 4 + 8 * 3, "{grown:?}");
         let ran = beside.ask("run count=60");
         assert_eq!((figure(&ran, "lost"), figure(&ran, "bad")), (0, 0), "round {round}: {ran}");
-        assert!(beside.ask("mappings").parse::<u64>().unwrap() >= grown.active_buffers);
+        let ran = by_socket.ask("run count=20");
+        assert_eq!(figure(&ran, "bad"), 0, "round {round}: {ran}");
+        for reader in [&mut beside, &mut by_socket] {
+            assert!(reader.ask("mappings").parse::<u64>().unwrap() >= grown.active_buffers);
+        }
         drop(others);
         beside.must("watch");
         let shrunk = wait_for("the ring to shrink", Duration::from_secs(15), || {
             let stats = broker.stats();
-            (stats.active_buffers == 8).then_some(stats)
+            (stats.active_buffers == 10).then_some(stats)
         });
         let watched = beside.ask("stop");
         assert_eq!((figure(&watched, "lost"), figure(&watched, "bad")), (0, 0), "round {round}: {watched}");
         assert_eq!(beside.answer(), "ok");
-        assert_eq!(shrunk.current_bytes, 8 * 640 * 480, "{shrunk:?}");
-        assert_eq!(shrunk.total_allocated - shrunk.total_freed, 8, "{shrunk:?}");
+        assert_eq!(shrunk.current_bytes, 10 * 640 * 480, "{shrunk:?}");
+        assert_eq!(shrunk.total_allocated - shrunk.total_freed, 10, "{shrunk:?}");
         assert_eq!(shrunk.starved, 0, "{shrunk:?}");
-        wait_for("the reader to let go", Duration::from_secs(5), || {
-            let ran = beside.ask("run count=5");
-            assert_eq!(figure(&ran, "bad"), 0, "{ran}");
-            (beside.ask("mappings") == "8").then_some(())
-        });
+        for reader in [&mut beside, &mut by_socket] {
+            wait_for("the reader to let go", Duration::from_secs(5), || {
+                let ran = reader.ask("run count=5");
+                assert_eq!(figure(&ran, "bad"), 0, "{ran}");
+                (reader.ask("mappings") == "10").then_some(())
+            });
+        }
     }
-    drop(beside);
+    drop((beside, by_socket));
     broker.end_clean();
 }
 

@@ -1,11 +1,11 @@
 //! What the other threads tell: segments, sources that come and go, and subscriptions that can begin.
 
 use framebroker_protocol::message::{ErrorCode, Tell};
-use framebroker_protocol::{ClientId, StreamId, SubscriptionId, Text};
+use framebroker_protocol::{ClientId, SegmentIndex, StreamId, SubscriptionId, Text};
 use tracing::{info, warn};
 
 use super::quiet::CLIENTS;
-use super::subscription::{Phase, Place};
+use super::subscription::{Phase, Place, Subscription};
 use super::{Control, DRAIN};
 use crate::events::{Event, SubscriptionKey};
 use crate::source::{Description, Requirements};
@@ -33,6 +33,7 @@ impl Control {
                     Err(error) => {
                         warn!(stream = %stream.core.name, %error, "the ring cannot grow");
                         stream.pool.vacate(index);
+                        stream.resume();
                     }
                 }
                 if restore {
@@ -41,19 +42,16 @@ impl Control {
                 self.admit_waiting();
                 self.settle_all();
             }
-            Event::Released { stream, index } => {
-                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+            Event::Released { stream: id, index } => {
+                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == id) else { return };
                 stream.release(index);
                 stream.restore(&self.worker);
+                self.tell_removed(id, index);
             }
             Event::Resized { stream, needs } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
                 stream.require(needs);
                 stream.restore(&self.worker);
-                if !stream.will_have(needs.min_queued + 1) {
-                    let (bytes, limit_mb) = (needs.payload_bytes, stream.limits.memory_bytes >> 20);
-                    warn!(stream = %stream.core.name, bytes, limit_mb, "no memory for the camera's frames of now; raise --memory-limit");
-                }
             }
             Event::Adopted { key, first } => self.announce(key, first),
             Event::Demoted { stream, page } => self.tell_demoted(stream, page),
@@ -63,20 +61,18 @@ impl Control {
                 stream.restore(&self.worker);
                 self.admit_waiting();
             }
-            Event::Vacated { stream, context } => {
-                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+            Event::Vacated { stream: id, context } => {
+                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == id) else { return };
                 stream.vacate(context);
                 // It counted until now where it was retired before it was known to be quarantined.
                 stream.restore(&self.worker);
+                self.tell_removed(id, context.segment());
             }
             Event::Online { stream, description, needs } => self.tell_online(stream, description, needs),
             Event::Offline { stream, reason } => self.tell_offline(stream, &reason),
             Event::StillOffline { stream, reason } => {
                 let Some(stream) = self.stream_at(stream) else { return };
-                if stream.offline.as_deref() != Some(&reason) {
-                    warn!(stream = %stream.core.name, reason, "still offline");
-                }
-                stream.offline = Some(reason);
+                stream.stay_offline(reason);
             }
             Event::Finished { stream } => {
                 if let Some(stream) = self.stream_at(stream) {
@@ -177,13 +173,21 @@ impl Control {
         self.tell_where(id, |subscription, _| Some(Tell::Offline { subscription, reason: Text::cut(reason) }));
     }
 
+    fn tell_removed(&mut self, stream: StreamId, index: SegmentIndex) {
+        self.tell_each(stream, |id, subscription| subscription.tell_removed(id, index));
+    }
+
     /// Tells the subscriptions of a stream that have begun.
     fn tell_where(&mut self, stream: StreamId, tell: impl Fn(SubscriptionId, &mut Place) -> Option<Tell>) {
+        self.tell_each(stream, |id, subscription| tell(id, subscription.place.as_mut()?));
+    }
+
+    fn tell_each(&mut self, stream: StreamId, tell: impl Fn(SubscriptionId, &mut Subscription) -> Option<Tell>) {
         let Some(at) = self.streams.iter().position(|known| known.core.id == stream) else { return };
         for session in self.sessions.values_mut() {
             let mut subscriptions = std::mem::take(&mut session.subscriptions);
             for (id, subscription) in subscriptions.iter_mut().filter(|(_, subscription)| subscription.stream == at) {
-                let Some(news) = subscription.place.as_mut().and_then(|place| tell(*id, place)) else { continue };
+                let Some(news) = tell(*id, subscription) else { continue };
                 if subscription.phase == Phase::Active {
                     session.tell(0, news);
                 } else {

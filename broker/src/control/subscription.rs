@@ -258,6 +258,13 @@ impl Subscription {
         self.told.extend(segments.iter().map(|segment| (segment.index(), segment.backing())));
     }
 
+    /// The ring has given up what is at this index: the news for a client that does not see it in the stream page.
+    pub fn tell_removed(&mut self, id: SubscriptionId, index: SegmentIndex) -> Option<Tell> {
+        let backing = self.told.remove(&index)?;
+        let by_socket = self.terms.delivery == Delivery::Socket;
+        by_socket.then_some(Tell::SegmentRemoved { subscription: id, index, backing })
+    }
+
     /// The message that announces it, and its descriptors.
     #[must_use]
     pub fn announcement<'a>(

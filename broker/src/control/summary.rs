@@ -92,7 +92,7 @@ mod tests {
         let core = Arc::new(StreamCore::create("cam0".parse().unwrap(), StreamId(0)).unwrap());
         let (factory, mut pool) = (Arc::new(Memfd::default()), Pool::default());
         for _ in 0..segments {
-            let (index, backing) = pool.order().unwrap();
+            let (index, backing) = pool.order(BYTES).unwrap();
             let (segment, _writable) = factory.allocate_at(index, backing, BYTES).unwrap();
             pool.install(&segment);
         }

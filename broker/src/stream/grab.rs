@@ -1,9 +1,11 @@
 //! The grab thread: wait for a frame, publish it, retire an old one, queue its segment. It takes no lock a client can
 //! hold, and per frame it allocates nothing.
 
+mod away;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::Start;
@@ -20,9 +22,6 @@ use crate::source::{self, FrameInfo, Source, WritableSegment};
 
 /// The grab thread looks for commands at least this often.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(100);
-/// The first pause before a lost camera is looked for again; it doubles up to [`MAX_BACK_OFF`].
-const FIRST_BACK_OFF: Duration = Duration::from_millis(250);
-const MAX_BACK_OFF: Duration = Duration::from_secs(5);
 
 /// What the control thread asks of the grab thread.
 #[derive(Debug)]
@@ -45,6 +44,8 @@ pub enum Command {
         /// Whose subscription it was.
         client: ClientId,
     },
+    /// Starts the source that is back: there are segments for it. Answers [`Event::Resized`].
+    Resume,
     /// Gives up so many segments more, one with each frame; each answered by [`Event::Released`].
     Shrink(usize),
     /// Ends: no more frames are taken.
@@ -84,7 +85,7 @@ pub struct Grab {
     payload_bytes: usize,
     /// Segments to be given up.
     surplus: usize,
-    /// A source that is open again and waits for segments of its size.
+    /// A source that is open again and waits for [`Command::Resume`].
     returning: Option<Box<dyn Source>>,
     patience: Patience,
     stopping: bool,
@@ -265,7 +266,7 @@ impl Grab {
         self.writer.retire(1, &mut self.freed);
         while let Some(retired) = self.freed.pop() {
             match self.reclaim(retired) {
-                Some(segment) if self.surplus > 0 => {
+                Some(segment) if self.surplus > 0 && self.fits(&segment) => {
                     self.surplus -= 1;
                     self.give_up(segment);
                 }
@@ -312,8 +313,12 @@ impl Grab {
         self.parked.get_mut(index.as_usize())?.take()
     }
 
+    fn fits(&self, segment: &WritableSegment) -> bool {
+        segment.len() >= self.payload_bytes
+    }
+
     fn queue(&mut self, segment: WritableSegment) {
-        if segment.len() < self.payload_bytes {
+        if !self.fits(&segment) {
             return self.give_up(segment);
         }
         match &mut self.source {
@@ -344,8 +349,14 @@ impl Grab {
             Command::Install(segment) => {
                 self.writer.set_backing(segment.index(), segment.backing());
                 self.queue(segment);
-                self.start_returning();
             }
+            Command::Resume => {
+                if let Some(source) = self.returning.take() {
+                    self.start(source);
+                }
+            }
+            // Sent before the control thread heard of the source's return, and void since.
+            Command::Shrink(_) if self.returning.is_some() => {}
             Command::Shrink(segments) => {
                 self.surplus += segments;
                 // While the source is away there are no frames to give them up with.
@@ -368,113 +379,9 @@ impl Grab {
         }
     }
 
-    /// Starts a source and says that the stream is live.
-    fn start(&mut self, source: Box<dyn Source>) {
-        self.queued.clear();
-        let (description, needs) = (source.describe(), source.requirements());
-        self.source = Some(source);
-        // The source gets them in their order.
-        self.idle.reverse();
-        while let Some(segment) = self.idle.pop() {
-            self.queue(segment);
-        }
-        self.refill();
-        let started = self.source.as_mut().map_or(Ok(()), |source| source.start());
-        match started {
-            Ok(()) => {
-                self.announce(StreamState::Live);
-                self.events.send(Event::Online { stream: self.core.id, description, needs });
-            }
-            Err(error) => self.go_offline(error.to_string()),
-        }
-    }
-
-    fn go_offline(&mut self, reason: String) {
-        self.stop_source();
-        self.announce(StreamState::Offline);
-        self.events.send(Event::Offline { stream: self.core.id, reason });
-    }
-
-    fn stop_source(&mut self) {
-        if let Some(mut source) = self.source.take() {
-            self.idle.append(&mut source.stop());
-            self.core.counters.set_transport(source.counters());
-            self.core.counters.end_transport();
-            self.queued.clear();
-            self.core.set_filling(None);
-        }
-    }
-
     fn announce(&mut self, state: StreamState) {
         let calls = self.writer.set_state(state);
         self.writer.wake(calls);
-    }
-
-    /// Opens the source again, on a thread of its own so that commands are handled meanwhile.
-    fn reopen(&mut self) {
-        let mut back_off = FIRST_BACK_OFF;
-        while !self.stopping && self.source.is_none() {
-            if self.returning.is_some() {
-                // Its segments come by command.
-                self.handle_commands_for(COMMAND_INTERVAL);
-                continue;
-            }
-            self.handle_commands_for(back_off);
-            back_off = (back_off * 2).min(MAX_BACK_OFF);
-            let open = Arc::clone(&self.open);
-            let opening = std::thread::spawn(move || open());
-            while !opening.is_finished() && !self.stopping {
-                self.handle_commands_for(Duration::from_millis(10));
-            }
-            if self.stopping {
-                return;
-            }
-            match opening.join() {
-                Ok(Ok(source)) => self.take_back(source),
-                Ok(Err(error)) => {
-                    self.events.send(Event::StillOffline { stream: self.core.id, reason: error.to_string() })
-                }
-                Err(_panic) => self.events.send(Event::StillOffline {
-                    stream: self.core.id,
-                    reason: "opening the source panicked; please report this".to_owned(),
-                }),
-            }
-        }
-    }
-
-    /// Takes a source that is open again. Where its frames are larger than before, new segments are made beside the old ones,
-    /// which go as their frames are retired: a held frame keeps its own and delays nothing.
-    fn take_back(&mut self, source: Box<dyn Source>) {
-        let needs = source.requirements();
-        self.payload_bytes = needs.payload_bytes;
-        self.events.send(Event::Resized { stream: self.core.id, needs });
-        let idle = std::mem::take(&mut self.idle);
-        idle.into_iter().for_each(|segment| self.queue(segment));
-        self.returning = Some(source);
-        self.start_returning();
-    }
-
-    /// Starts the source that is back, once there are segments of its size.
-    fn start_returning(&mut self) {
-        let Some(needs) = self.returning.as_ref().map(|source| source.requirements()) else { return };
-        let parked = self.parked.iter().flatten().map(|(_, segment)| segment);
-        let fitting = self.idle.iter().chain(parked).filter(|segment| segment.len() >= needs.payload_bytes);
-        if fitting.count() > needs.min_queued
-            && let Some(source) = self.returning.take()
-        {
-            self.start(source);
-        }
-    }
-
-    fn handle_commands_for(&mut self, time: Duration) {
-        let deadline = Instant::now() + time;
-        while !self.stopping {
-            match self.commands.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(command) => self.handle(command),
-                Err(RecvTimeoutError::Timeout) => return,
-                Err(RecvTimeoutError::Disconnected) => self.stopping = true,
-            }
-        }
     }
 }
 

@@ -69,6 +69,8 @@ pub struct Stream {
     size: usize,
     /// Segments that the ring is giving up.
     leaving: usize,
+    /// The source is stopped until there are segments that fit its frames.
+    resuming: bool,
     /// When it does so with those that are too many now.
     shrink_at: Option<Instant>,
     /// The warning of `--memory-warn` was given.
@@ -159,6 +161,7 @@ impl Stream {
             unconfirmed: 0,
             size,
             leaving: 0,
+            resuming: false,
             shrink_at: None,
             warned: false,
             old_rosters: Vec::new(),
@@ -169,25 +172,26 @@ impl Stream {
     #[must_use]
     pub fn capacity(&self) -> Capacity {
         let expected = self.expected();
-        let going = self.pool.quarantined() + self.leaving;
-        let going_bytes = (going * self.needs.payload_bytes) as u64 + self.pool.outgrown_bytes();
-        let memory_bytes = self.limits.memory_bytes.saturating_sub(self.owed.bytes() + going_bytes);
-        let by_memory = memory_bytes / (self.needs.payload_bytes.max(1) as u64);
-        let by_memory = usize::try_from(by_memory).unwrap_or(usize::MAX);
-        let growable_to = if self.needs.fixed_pool {
-            expected
+        let growable_to = if self.can_grow() {
+            let free = self.limits.memory_bytes.saturating_sub(self.owed.bytes() + self.pool.bytes());
+            let more = usize::try_from(free / self.needs.payload_bytes.max(1) as u64).unwrap_or(usize::MAX);
+            self.limits.max_segments.saturating_sub(self.leaving).min(expected.saturating_add(more))
         } else {
-            self.limits.max_segments.saturating_sub(self.leaving).min(by_memory)
+            expected
         };
         Capacity {
-            // Each of the unconfirmed may turn out to be a segment less.
-            segments: expected.saturating_sub(self.unconfirmed),
+            // Each of the unconfirmed may turn out to be a segment less. What is beyond the limit, since segments that had
+            // been too small fit again, is given up.
+            segments: expected.saturating_sub(self.unconfirmed).min(self.limits.max_segments),
             growable_to,
-            // The newest frame is never retired.
-            reserve: self.needs.min_queued + 1,
+            reserve: self.reserve(),
             history: self.limits.history,
             granted: self.granted,
         }
+    }
+
+    fn can_grow(&self) -> bool {
+        !self.needs.fixed_pool || self.resuming
     }
 
     /// Whether a subscription that was admitted on condition of `needed` segments can begin.
@@ -219,20 +223,62 @@ impl Stream {
         if self.expected() < self.size {
             self.order(worker, self.size.min(self.capacity().growable_to));
         }
+        self.resume();
     }
 
     fn order(&mut self, worker: &Worker, target: usize) {
         while self.expected() < target {
-            let Some((index, backing)) = self.pool.order() else { return };
+            let Some((index, backing)) = self.pool.order(self.needs.payload_bytes) else { return };
             let (stream, factory) = (self.core.id, Arc::clone(&self.factory));
             worker.order(Order { stream, factory, index, backing, bytes: self.needs.payload_bytes });
         }
     }
 
-    /// The source needs other segments: those that do not fit no longer count.
+    /// The source is stopped and needs other segments: those that do not fit no longer count. It is resumed when enough
+    /// have come.
     pub fn require(&mut self, needs: Requirements) {
         self.needs = needs;
         self.pool.require(needs.payload_bytes);
+        self.resuming = true;
+        // The grab thread takes it back as well.
+        self.leaving = 0;
+    }
+
+    /// Has the source resumed once there are segments for all holds that are granted, or as many as there can be. Frames that
+    /// are still held in the old ones delay nothing.
+    pub fn resume(&mut self) {
+        let excess = self.expected().saturating_sub(self.limits.max_segments);
+        let is_enough = self.has(self.reserve() + self.granted) && excess == 0;
+        if !self.resuming || !is_enough && self.pool.ordered() > 0 {
+            return;
+        }
+        let (needed, there) = (self.reserve(), self.pool.installed().saturating_sub(self.unconfirmed));
+        if there >= needed {
+            self.resuming = false;
+            // Where the grab thread has ended, there is nothing to be resumed.
+            let _ended = self.commands.send(Command::Resume);
+            // Segments that were too small for the frames before may fit again.
+            self.give_up(excess);
+            return;
+        }
+        let (bytes, limit_mb) = (self.needs.payload_bytes, self.limits.memory_bytes >> 20);
+        self.stay_offline(format!(
+            "the source is back, and needs {needed} segments of {bytes} bytes: with --memory-limit {limit_mb} there are {there}. \
+             Raise the limit, or end programs that hold frames"
+        ));
+    }
+
+    /// The source is still away, perhaps for another reason.
+    pub fn stay_offline(&mut self, reason: String) {
+        if self.offline.as_deref() != Some(&reason) {
+            warn!(stream = %self.core.name, reason, "still offline");
+        }
+        self.offline = Some(reason);
+    }
+
+    /// Segments that the source needs, and the newest frame, which is never retired.
+    fn reserve(&self) -> usize {
+        self.needs.min_queued + 1
     }
 
     /// The ring has given up a segment.
@@ -255,14 +301,21 @@ impl Stream {
         let needed = (reserve + granted + history).max(self.limits.min_segments);
         // Those that are only ordered, or may turn out to be quarantined, cannot stand in for what is given up.
         let surplus = self.pool.installed().saturating_sub(needed + self.leaving + self.unconfirmed);
-        if surplus == 0 || self.needs.fixed_pool || !self.waiting.is_empty() {
+        if surplus == 0 || self.needs.fixed_pool || self.resuming || !self.waiting.is_empty() {
             self.shrink_at = None;
         } else if now >= *self.shrink_at.get_or_insert(now + self.limits.shrink_after) {
             self.shrink_at = None;
-            self.leaving += surplus;
             self.size = needed;
+            self.give_up(surplus);
+        }
+    }
+
+    /// Has the ring give up so many segments, one with each frame.
+    fn give_up(&mut self, segments: usize) {
+        if segments > 0 {
+            self.leaving += segments;
             // Where the grab thread has ended, all segments go next.
-            let _ended = self.commands.send(Command::Shrink(surplus));
+            let _ended = self.commands.send(Command::Shrink(segments));
         }
     }
 
@@ -332,9 +385,9 @@ impl Stream {
 
     /// The ring is done with a quarantined frame: the index of its segment is free, its memory is owed to who may read it.
     pub fn vacate(&mut self, context: ContextId) {
-        self.pool.vacate(context.segment());
+        let bytes = self.pool.vacate(context.segment());
         let pids = self.lingering(context).map(|lingering| lingering.pid).collect();
-        self.owed.add(self.needs.payload_bytes as u64, pids);
+        self.owed.add(bytes, pids);
         self.lingering.retain(|lingering| lingering.context != context);
         self.change_roster(|roster| roster.quarantined.retain(|other| other.segment() != context.segment()));
     }

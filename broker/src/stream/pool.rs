@@ -28,12 +28,22 @@ struct Place {
 enum Content {
     #[default]
     Vacant,
-    /// The worker is allocating it.
-    Ordered,
+    /// The worker is allocating it, with so many bytes.
+    Ordered(usize),
     /// In use.
     Installed(Arc<Segment>),
     /// A revoked subscription may still read it; the ring gives it up when its frame is retired.
     Quarantined(Arc<Segment>),
+}
+
+impl Content {
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Vacant => 0,
+            Self::Ordered(bytes) => *bytes as u64,
+            Self::Installed(segment) | Self::Quarantined(segment) => segment.bytes() as u64,
+        }
+    }
 }
 
 impl Default for Pool {
@@ -48,10 +58,10 @@ impl Default for Pool {
 
 impl Pool {
     /// Chooses the lowest vacant index for a new segment and gives it its next backing.
-    pub fn order(&mut self) -> Option<(SegmentIndex, Backing)> {
+    pub fn order(&mut self, bytes: usize) -> Option<(SegmentIndex, Backing)> {
         let at = self.places.iter().position(|place| matches!(place.content, Content::Vacant))?;
         let (index, place) = (SegmentIndex::new(at)?, self.places.get_mut(at)?);
-        place.content = Content::Ordered;
+        place.content = Content::Ordered(bytes);
         place.backings = place.backings.wrapping_add(1);
         Some((index, Backing(place.backings)))
     }
@@ -68,13 +78,12 @@ impl Pool {
         self.payload_bytes = payload_bytes;
     }
 
-    /// An ordered segment could not be had, or the ring is done with one that it gave up.
-    pub fn vacate(&mut self, index: SegmentIndex) {
-        self.set(index, Content::Vacant);
-        if let Some(place) = self.places.get_mut(index.as_usize()) {
-            // As the writer has raised it in the stream page, so that readers let go of the object.
-            place.backings = place.backings.wrapping_add(1);
-        }
+    /// An ordered segment could not be had, or the ring is done with one that it gave up. Returns its bytes.
+    pub fn vacate(&mut self, index: SegmentIndex) -> u64 {
+        let Some(place) = self.places.get_mut(index.as_usize()) else { return 0 };
+        // As the writer has raised it in the stream page, so that readers let go of the object.
+        place.backings = place.backings.wrapping_add(1);
+        std::mem::take(&mut place.content).bytes()
     }
 
     /// The segment no longer counts: its frame is never refilled.
@@ -92,10 +101,17 @@ impl Pool {
         known.into_iter().filter(|segment| segment.strong_count() > 0).collect()
     }
 
-    /// Segments in use and ordered.
+    /// Segments in use, and ordered ones that will be.
     #[must_use]
     pub fn expected(&self) -> usize {
-        self.count(|content| matches!(content, Content::Ordered) || self.is_in_use(content))
+        let will_count = |content: &Content| matches!(content, Content::Ordered(bytes) if *bytes >= self.payload_bytes);
+        self.count(|content| will_count(content) || self.is_in_use(content))
+    }
+
+    /// Segments ordered, whether they will count or not.
+    #[must_use]
+    pub fn ordered(&self) -> usize {
+        self.count(|content| matches!(content, Content::Ordered(_)))
     }
 
     /// Segments in use.
@@ -104,14 +120,10 @@ impl Pool {
         self.count(|content| self.is_in_use(content))
     }
 
-    /// Bytes of segments that are too small and wait for their frames to be retired.
+    /// Bytes of all segments, whatever becomes of them.
     #[must_use]
-    pub fn outgrown_bytes(&self) -> u64 {
-        let outgrown = self.places.iter().filter_map(|place| match &place.content {
-            Content::Installed(segment) if segment.bytes() < self.payload_bytes => Some(segment.bytes() as u64),
-            _ => None,
-        });
-        outgrown.sum()
+    pub fn bytes(&self) -> u64 {
+        self.places.iter().map(|place| place.content.bytes()).sum()
     }
 
     /// Whether the segment at an index counts.
@@ -124,17 +136,11 @@ impl Pool {
         matches!(content, Content::Installed(segment) if segment.bytes() >= self.payload_bytes)
     }
 
-    /// Segments given up that the ring still has.
-    #[must_use]
-    pub fn quarantined(&self) -> usize {
-        self.count(|content| matches!(content, Content::Quarantined(_)))
-    }
-
     /// Segments that frames may lie in, by index; quarantined ones still may.
     pub fn segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
         self.places.iter().filter_map(|place| match &place.content {
             Content::Installed(segment) | Content::Quarantined(segment) => Some(segment),
-            Content::Vacant | Content::Ordered => None,
+            Content::Vacant | Content::Ordered(_) => None,
         })
     }
 
@@ -163,27 +169,29 @@ mod tests {
     #[test]
     fn a_segment_that_is_quarantined_twice_stays_quarantined() {
         let (mut pool, factory) = (Pool::default(), Arc::new(Memfd::default()));
-        let (index, backing) = pool.order().unwrap();
+        let (index, backing) = pool.order(100).unwrap();
         let (segment, _writable) = factory.allocate_at(index, backing, 100).unwrap();
         pool.install(&segment);
         pool.quarantine(index);
         pool.quarantine(index);
         assert!(pool.is_quarantined(index));
-        assert_ne!(pool.order().unwrap().0, index, "its frame is still in the ring");
+        assert_ne!(pool.order(100).unwrap().0, index, "its frame is still in the ring");
         pool.vacate(index);
-        assert_eq!(pool.order(), Some((index, Backing(3))), "2 says that the first is gone");
+        assert_eq!(pool.order(100), Some((index, Backing(3))), "2 says that the first is gone");
     }
 
     #[test]
     fn segments_that_are_too_small_do_not_count() {
         let (mut pool, factory) = (Pool::default(), Memfd::default());
         for bytes in [100, 200] {
-            let (index, backing) = pool.order().unwrap();
+            let (index, backing) = pool.order(bytes).unwrap();
             pool.install(&factory.allocate_at(index, backing, bytes).unwrap().0);
         }
-        assert_eq!((pool.expected(), pool.outgrown_bytes()), (2, 0));
+        let late = pool.order(120).unwrap().0;
+        assert_eq!((pool.expected(), pool.ordered(), pool.installed(), pool.bytes()), (3, 1, 2, 420));
         pool.require(150);
-        assert_eq!((pool.expected(), pool.installed(), pool.outgrown_bytes()), (1, 1, 100));
+        assert_eq!((pool.expected(), pool.ordered(), pool.installed(), pool.bytes()), (1, 1, 1, 420));
         assert_eq!(pool.segments().count(), 2, "frames may still lie in both");
+        assert_eq!((pool.vacate(late), pool.bytes()), (120, 300));
     }
 }

@@ -5,11 +5,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use framebroker::events::Event;
 use framebroker::factory::WritableSegment;
+use framebroker::source::Requirements;
 use framebroker::stream::StreamCore;
 use framebroker::stream::grab::Command;
 use framebroker_protocol::ring::{Retired, Writer};
 use framebroker_protocol::sync::Arc;
 use framebroker_protocol::{ContextId, FrameHeader, PixelFormat, SegmentIndex, monotonic_ns};
+
+/// What the source needs beside numbers of its own.
+pub const NEEDS: Requirements = Requirements { min_queued: 1, fixed_pool: false, can_pause: false, payload_bytes: 0 };
 
 pub struct Grabber {
     core: Arc<StreamCore>,
@@ -22,21 +26,46 @@ pub struct Grabber {
     /// Told to the control thread, which has not heard it yet.
     pub told: VecDeque<Event>,
     min_queued: usize,
+    payload_bytes: usize,
+    /// The source is back, and stopped until there are segments for it.
+    pub is_returning: bool,
     surplus: usize,
     freed: Vec<Retired>,
 }
 
 impl Grabber {
-    pub fn new(core: Arc<StreamCore>, min_queued: usize) -> (Self, Sender<Command>) {
+    pub fn new(core: Arc<StreamCore>, needs: Requirements) -> (Self, Sender<Command>) {
         let (sender, commands) = channel();
         let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
         let (queue, parked, told, freed) = Default::default();
-        (Self { core, writer, commands, queue, parked, told, min_queued, surplus: 0, freed }, sender)
+        let Requirements { min_queued, payload_bytes, .. } = needs;
+        let (is_returning, surplus) = (false, 0);
+        let grabber = Self {
+            core,
+            writer,
+            commands,
+            queue,
+            parked,
+            told,
+            min_queued,
+            payload_bytes,
+            is_returning,
+            surplus,
+            freed,
+        };
+        (grabber, sender)
     }
 
-    /// A frame, whose payload is `stamp`; then commands. As `Grab::grab_one` and `Grab::handle_commands` do.
-    pub fn frame(&mut self, stamp: u64) -> ContextId {
-        let mut segment = self.queue.pop_front().expect("the source has a segment for every frame");
+    /// A frame, whose payload is `stamp`; then commands. As `Grab::grab_one` and `Grab::handle_commands` do. None where the
+    /// source has no segment, or is away.
+    pub fn frame(&mut self, stamp: u64) -> Option<ContextId> {
+        if self.is_returning || self.queue.is_empty() {
+            self.refill();
+            self.obey();
+            return None;
+        }
+        let mut segment = self.queue.pop_front()?;
+        assert!(segment.len() >= self.payload_bytes, "the source got a segment that is too small");
         segment.bytes_mut()[..8].copy_from_slice(&stamp.to_le_bytes());
         segment.count_use();
         let index = segment.index();
@@ -46,7 +75,7 @@ impl Grabber {
         self.shed();
         self.refill();
         self.obey();
-        context
+        Some(context)
     }
 
     /// As `Grab::shed`.
@@ -56,18 +85,42 @@ impl Grabber {
         }
         self.writer.retire(1, &mut self.freed);
         let before = self.queue.len();
-        if self.take_freed() {
+        if self.take_freed() && self.queue.len() > before {
             self.surplus -= 1;
-            assert_eq!(self.queue.len(), before + 1);
-            let index = self.queue.pop_back().expect("the segment of the retired frame").index();
-            self.writer.vacate(index);
-            self.told.push_back(Event::Released { stream: self.core.id, index });
+            let segment = self.queue.pop_back().expect("the segment of the retired frame");
+            self.give_up(segment);
         }
+    }
+
+    fn give_up(&mut self, segment: WritableSegment) {
+        let index = segment.index();
+        self.writer.vacate(index);
+        drop(segment);
+        self.told.push_back(Event::Released { stream: self.core.id, index });
+    }
+
+    /// As `Grab::queue`.
+    fn queue(&mut self, segment: WritableSegment) {
+        if segment.len() < self.payload_bytes {
+            return self.give_up(segment);
+        }
+        self.queue.push_back(segment);
+    }
+
+    /// As `Grab::stop_source` and `Grab::take_back`.
+    pub fn resize(&mut self, payload_bytes: usize) {
+        if self.is_returning {
+            return;
+        }
+        (self.payload_bytes, self.surplus, self.is_returning) = (payload_bytes, 0, true);
+        let needs = Requirements { min_queued: self.min_queued, payload_bytes, ..NEEDS };
+        self.told.push_back(Event::Resized { stream: self.core.id, needs });
+        std::mem::take(&mut self.queue).into_iter().for_each(|segment| self.queue(segment));
     }
 
     /// As `Grab::refill` for a source that cannot pause.
     pub fn refill(&mut self) {
-        while self.queue.len() < self.min_queued {
+        while self.queue.len() < self.min_queued && !self.is_returning {
             self.writer.retire(self.min_queued - self.queue.len(), &mut self.freed);
             if self.take_freed() {
                 continue;
@@ -82,7 +135,8 @@ impl Grabber {
         while let Some(retired) = self.freed.pop() {
             match retired {
                 Retired::Reusable(index) => {
-                    self.queue.push_back(self.parked.remove(&index).expect("what is retired was published").1);
+                    let (_, segment) = self.parked.remove(&index).expect("what is retired was published");
+                    self.queue(segment);
                     got = true;
                 }
                 Retired::Quarantined(index) => {
@@ -102,12 +156,19 @@ impl Grabber {
                 Command::Install(segment) => {
                     assert!(!self.parked.contains_key(&segment.index()), "a new object under a published frame");
                     self.writer.set_backing(segment.index(), segment.backing());
-                    self.queue.push_back(segment);
+                    self.queue(segment);
+                }
+                Command::Resume => {
+                    assert!(self.is_returning, "nobody waits for it");
+                    self.is_returning = false;
+                    self.refill();
                 }
                 Command::Confirm { held, client } => {
                     let (kept, stale) = held.into_iter().partition(|context| self.writer.is_published(*context));
                     self.told.push_back(Event::Quarantined { stream: self.core.id, kept, stale, client });
                 }
+                // Sent before the control thread heard of the source's return, and void since.
+                Command::Shrink(_) if self.is_returning => {}
                 Command::Shrink(segments) => self.surplus += segments,
                 other => panic!("nobody sends {other:?}"),
             }

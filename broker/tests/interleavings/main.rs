@@ -1,6 +1,6 @@
 //! Goal: the promises of the ring hold after every step, in whatever order frames come, readers take, hold, release, leave,
-//! are evicted and die, the ring grows and shrinks, and segments are ordered, come, are given up and freed. Method: random steps over the broker's real
-//! stream, pool, admission, factory and worker and the protocol's real writer and readers, in one process; beside them a
+//! are evicted and die, the ring grows and shrinks, the source changes the size of its frames, and segments are ordered, come,
+//! are given up and freed. Method: random steps over the broker's real stream, pool, admission, factory and worker and the protocol's real writer and readers, in one process; beside them a
 //! model that only remembers what was published, who holds what, and what each byte was. What the grab and the control
 //! thread tell each other is delivered late and in random portions, as between threads.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
@@ -14,7 +14,7 @@ use framebroker_protocol::message::Policy;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 
-use self::world::{Setting, World};
+use self::world::{FIRST_BYTES, Setting, World};
 
 /// One thing that happens. Numbers choose among those that are there.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub enum Step {
     Die(usize),
     /// The process of a reader whose subscription has ended dies.
     Bury(usize),
+    /// The source goes, and comes back with frames of so many bytes.
+    Resize(usize),
     /// The grace time of segments that are no longer needed is over.
     Shrink,
 }
@@ -63,13 +65,15 @@ fn step() -> impl Strategy<Value = Step> {
         1 => who.clone().prop_map(Step::Die),
         1 => who.prop_map(Step::Bury),
         1 => Just(Step::Shrink),
+        1 => (1..4usize).prop_map(|size| Step::Resize(size * 32)),
     ]
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
     (1..3usize, 0..6usize, 0..12usize, 0..4usize, 0..12usize).prop_map(|(min_queued, more, growth, history, memory)| {
         let segments = min_queued + 1 + more;
-        Setting { min_queued, segments, max_segments: segments + growth, history, memory_segments: segments + memory }
+        let memory_bytes = (segments + memory) * FIRST_BYTES;
+        Setting { min_queued, segments, max_segments: segments + growth, history, memory_bytes }
     })
 }
 

@@ -25,9 +25,10 @@ use framebroker_protocol::{
 };
 
 use crate::Step;
-use crate::grabber::Grabber;
+use crate::grabber::{Grabber, NEEDS};
 
-const BYTES: usize = 64;
+/// Bytes of the first frames.
+pub const FIRST_BYTES: usize = 64;
 
 /// The numbers of a ring.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +37,8 @@ pub struct Setting {
     pub segments: usize,
     pub max_segments: usize,
     pub history: usize,
-    /// Segments that the memory limit allows.
-    pub memory_segments: usize,
+    /// The memory limit.
+    pub memory_bytes: usize,
 }
 
 pub struct World {
@@ -51,6 +52,10 @@ pub struct World {
     readers: Vec<Subscriber>,
     /// Ended while their process lives.
     ended: Vec<Subscriber>,
+    /// Ended subscriptions of which the grab thread has not yet said what they hold in the ring.
+    unconfirmed: usize,
+    /// After the last frame, or since, there were too few segments.
+    was_short: bool,
     next_client: u64,
     truth: Truth,
 }
@@ -60,7 +65,8 @@ pub struct World {
 struct Truth {
     stamps: BTreeMap<ContextId, u64>,
     newest: Option<ContextId>,
-    objects: BTreeSet<(SegmentIndex, Backing)>,
+    /// Every object there ever was, and its bytes.
+    objects: BTreeMap<(SegmentIndex, Backing), usize>,
 }
 
 struct Waiting {
@@ -95,23 +101,23 @@ impl Notify for Nobody {
 
 impl World {
     pub fn new(setting: Setting) -> Self {
-        let Setting { min_queued, segments, max_segments, history, memory_segments } = setting;
+        let Setting { min_queued, segments, max_segments, history, memory_bytes } = setting;
         let core = Arc::new(StreamCore::create("cam0".parse().unwrap(), StreamId(0)).unwrap());
-        let (grabber, commands) = Grabber::new(Arc::clone(&core), min_queued);
-        let (factory, mut pool) = (Arc::new(Memfd::default()), Pool::default());
+        let needs = Requirements { min_queued, payload_bytes: FIRST_BYTES, ..NEEDS };
+        let (grabber, commands) = Grabber::new(Arc::clone(&core), needs);
+        let (factory, mut pool, mut truth) = (Arc::new(Memfd::default()), Pool::default(), Truth::default());
         for _ in 0..segments {
-            let (index, backing) = pool.order().unwrap();
-            let (segment, writable) = factory.allocate_at(index, backing, BYTES).unwrap();
+            let (index, backing) = pool.order(FIRST_BYTES).unwrap();
+            let (segment, writable) = factory.allocate_at(index, backing, FIRST_BYTES).unwrap();
+            truth.objects.insert((index, backing), FIRST_BYTES);
             pool.install(&segment);
             commands.send(Command::Install(writable)).unwrap();
         }
-        let needs = Requirements { min_queued, fixed_pool: false, can_pause: false, payload_bytes: BYTES };
-        let memory_bytes = (memory_segments * BYTES) as u64;
         let limits = Limits {
             min_segments: segments,
             shrink_after: std::time::Duration::ZERO,
             max_segments,
-            memory_bytes,
+            memory_bytes: memory_bytes as u64,
             memory_warn_bytes: None,
             history,
             lossless: true,
@@ -122,9 +128,21 @@ impl World {
         let stream = Stream::new(core, factory, pool, commands, needs, description, kind, limits);
         let (sender, events) = event_channel().unwrap();
         let worker = Worker::start(sender).unwrap();
-        let (waiting, readers, ended, truth) = Default::default();
-        let mut world =
-            Self { setting, stream, worker, events, grabber, waiting, readers, ended, next_client: 1, truth };
+        let (waiting, readers, ended, unconfirmed, was_short) = Default::default();
+        let mut world = Self {
+            setting,
+            stream,
+            worker,
+            events,
+            grabber,
+            waiting,
+            readers,
+            ended,
+            unconfirmed,
+            was_short,
+            next_client: 1,
+            truth,
+        };
         world.grabber.obey();
         world.grabber.refill();
         world
@@ -141,6 +159,7 @@ impl World {
             Step::Release(who, which) => self.release(who, which),
             Step::End(who) => self.end_one(who, true),
             Step::Die(who) => self.end_one(who, false),
+            Step::Resize(bytes) => self.grabber.resize(bytes),
             Step::Shrink => self.stream.shrink(Instant::now()),
             Step::Bury(who) => {
                 if let Some(who) = who.checked_rem(self.ended.len()) {
@@ -151,16 +170,20 @@ impl World {
             }
         }
         self.stream.forget_rosters();
+        self.was_short |= self.is_short();
     }
 
     fn frame(&mut self) {
         let stamp = self.truth.stamps.len() as u64 + 1;
-        let context = self.grabber.frame(stamp);
+        let was_away = self.grabber.is_returning;
+        let Some(context) = self.grabber.frame(stamp) else {
+            assert!(was_away || self.was_short, "the source has no segment for its frame");
+            return self.check_queue();
+        };
         assert_eq!(context.sequence().0, stamp, "sequences are without gaps");
         assert!(self.truth.stamps.insert(context, stamp).is_none(), "{context} was used before");
         self.truth.newest = Some(context);
-        let (queued, needed) = (self.grabber.queue.len(), self.setting.min_queued);
-        assert!(queued >= needed, "the source starves: it has {queued} of {needed} segments");
+        self.check_queue();
         for reader in &mut self.readers {
             // As the broker tells who was demoted.
             if reader.reader.policy() == Policy::Lossless && !reader.member.is_lossless() {
@@ -169,12 +192,23 @@ impl World {
         }
     }
 
+    /// The source has what it needs, but where there is not enough for the holds that are granted.
+    fn check_queue(&mut self) {
+        let (queued, needed) = (self.grabber.queue.len(), self.setting.min_queued);
+        self.was_short = self.grabber.is_returning || self.is_short();
+        assert!(queued >= needed || self.was_short, "the source starves: it has {queued} of {needed} segments");
+    }
+
     /// As `Control::take_event`.
     fn hear(&mut self) {
         match self.grabber.told.pop_front() {
-            Some(Event::Quarantined { kept, stale, client, .. }) => self.stream.quarantine(client, &kept, &stale),
+            Some(Event::Quarantined { kept, stale, client, .. }) => {
+                self.unconfirmed -= 1;
+                self.stream.quarantine(client, &kept, &stale);
+            }
             Some(Event::Vacated { context, .. }) => self.stream.vacate(context),
             Some(Event::Released { index, .. }) => self.stream.release(index),
+            Some(Event::Resized { needs, .. }) => self.stream.require(needs),
             Some(other) => panic!("nobody tells {other:?}"),
             None => return,
         }
@@ -183,7 +217,7 @@ impl World {
     }
 
     fn deliver(&mut self) {
-        if self.stream.pool.expected() == self.stream.pool.installed() {
+        if self.stream.pool.ordered() == 0 {
             return;
         }
         let event = loop {
@@ -195,8 +229,10 @@ impl World {
         let Event::Allocated { result, .. } = event else { panic!("the worker only allocates") };
         let (segment, writable) = result.unwrap();
         let object = (segment.index(), segment.backing());
-        assert!(self.truth.objects.insert(object), "{object:?} names two objects");
+        let before = self.truth.objects.insert(object, segment.bytes());
+        assert_eq!(before, None, "{object:?} names two objects");
         self.stream.install(&segment, writable);
+        self.stream.restore(&self.worker);
         self.admit_waiting();
     }
 
@@ -284,6 +320,7 @@ impl World {
         let mut reader = self.readers.swap_remove(at);
         self.stream.granted -= reader.max_held;
         if lives_on {
+            self.unconfirmed += usize::from(!reader.holds.is_empty());
             let (end, alive) = std::io::pipe().unwrap();
             let (client, pid) = (reader.client, i32::try_from(reader.client.0).unwrap());
             let process = Process { client, name: ClientName::cut("x"), uid: 0, pid, pidfd: Some(end.into()) };
@@ -319,9 +356,8 @@ impl World {
         let granted: usize = self.readers.iter().map(|reader| reader.max_held).sum();
         let waiting: usize = self.waiting.iter().map(|waiting| waiting.max_held).sum();
         assert_eq!(self.stream.granted, granted + waiting, "what ended gave its grants back");
-        let (reserve, installed) = (setting.min_queued + 1, pool.installed());
-        assert!(reserve + granted <= installed, "{granted} holds are granted with {installed} segments");
-        assert!(pool.expected() <= setting.max_segments);
+        let is_changing = self.grabber.is_returning || !self.grabber.told.is_empty();
+        assert!(is_changing || self.stream.capacity().segments <= setting.max_segments);
 
         // Objects of the broker, and objects that somebody may still read.
         let mut objects: BTreeSet<(SegmentIndex, Backing)> =
@@ -330,26 +366,45 @@ impl World {
         objects.extend(of_grabber.map(|segment| (segment.index(), segment.backing())));
         let contexts: BTreeSet<SegmentIndex> = objects.iter().map(|(index, _)| *index).collect();
         assert_eq!(contexts.len(), objects.len(), "a buffer context names one buffer");
-        let ordered = pool.expected() - installed;
         let stats = self.stream.factory.stats();
         assert_eq!(stats.total_allocated - stats.total_freed, stats.active_buffers());
-        let active = usize::try_from(stats.active_buffers()).unwrap();
+        let (active, ordered) = (usize::try_from(stats.active_buffers()).unwrap(), pool.ordered());
         // The worker may have made what was ordered, or not yet.
         assert!((objects.len()..=objects.len() + ordered).contains(&active), "{active} buffers, {}", objects.len());
         if ordered == 0 {
             // Nobody else counts just now.
-            assert_eq!(stats.current_bytes, stats.active_buffers() * BYTES as u64);
+            assert_eq!(stats.current_bytes, self.bytes_of(&objects) as u64);
         }
 
         let lingering = self.ended.iter().flat_map(|reader| &reader.holds);
         objects.extend(lingering.map(|held| (held.hold.context.segment(), held.hold.backing)));
-        let (used, limit) = (objects.len() + ordered, setting.memory_segments);
-        assert!(used <= limit, "{used} segments of memory, {limit} are the limit");
+        let still = pool.bytes() - pool.segments().map(|segment| segment.bytes() as u64).sum::<u64>();
+        let (used, limit) = (self.bytes_of(&objects) + usize::try_from(still).unwrap(), setting.memory_bytes);
+        assert!(used <= limit, "{used} bytes of memory, {limit} are the limit");
+        if self.is_short() {
+            let there_is_no_memory = limit - used < self.stream.needs.payload_bytes;
+            let is_changing = is_changing || ordered > 0 || self.unconfirmed > 0;
+            assert!(is_changing || there_is_no_memory, "too few segments, with {} bytes to spare", limit - used);
+        }
+    }
+
+    /// Whether there are fewer segments than the source and the holds that are granted need: only while the size of frames
+    /// changes, or where larger ones leave no memory.
+    fn is_short(&self) -> bool {
+        let granted: usize = self.readers.iter().map(|reader| reader.max_held).sum();
+        let pool = &self.stream.pool;
+        // Without those that are being given up, or may turn out to be.
+        let installed = (self.stream.capacity().segments + pool.installed()).saturating_sub(pool.expected());
+        self.setting.min_queued + 1 + granted > installed
+    }
+
+    fn bytes_of(&self, objects: &BTreeSet<(SegmentIndex, Backing)>) -> usize {
+        objects.iter().map(|object| self.truth.objects[object]).sum()
     }
 
     /// The broker ends: every segment is freed, and those that read on read what they read.
     pub fn end(mut self) {
-        while self.stream.pool.expected() > self.stream.pool.installed() {
+        while self.stream.pool.ordered() > 0 {
             self.deliver();
         }
         self.check();

@@ -62,6 +62,10 @@ impl Attachment {
             (Tell::Frame { backing, header, .. }, Feed::BySocket(feed)) => {
                 Ok(feed.put(&self.connection, backing, header)?)
             }
+            (Tell::SegmentRemoved { index, backing, .. }, _) => {
+                self.segments.remove(index, backing);
+                Ok(())
+            }
             (news, feed) => {
                 if matches!(news, Tell::Demoted { .. }) {
                     feed.demote();
@@ -96,6 +100,7 @@ fn subscription_of(body: &Tell) -> Option<SubscriptionId> {
     match body {
         Tell::Frame { subscription, .. }
         | Tell::SegmentsAdded { subscription, .. }
+        | Tell::SegmentRemoved { subscription, .. }
         | Tell::Offline { subscription, .. }
         | Tell::Online { subscription }
         | Tell::Demoted { subscription, .. }

@@ -18,7 +18,7 @@ macro_rules! variants {
 variants!(ASK: Ask { Hello, ListStreams, Subscribe, Mapped, Release, Acquire, Unsubscribe, Stats, Ping });
 variants!(TELL: Tell {
     Welcome, Streams, Subscribed, Frame, Acquired, SegmentsAdded, Offline, Online, Demoted, Evicted, Closed, Unsubscribed,
-    Stats, Error, Pong,
+    Stats, Error, Pong, SegmentRemoved,
 });
 variants!(ERROR_CODE: ErrorCode {
     Malformed, WrongVersion, NoHello, Forbidden, TooManyClients, TooSlow, UnknownStream, NotAdmitted,

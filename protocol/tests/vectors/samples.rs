@@ -83,6 +83,14 @@ pub fn replies() -> Vec<(String, Reply)> {
         news("Closed", Tell::Closed { subscription: BOB, reason: Text::cut("") }),
         answer("Unsubscribed", 9, Tell::Unsubscribed { subscription: BOB }),
         answer("Pong", u32::MAX, Tell::Pong),
+        news(
+            "SegmentRemoved",
+            Tell::SegmentRemoved {
+                subscription: BOB,
+                index: SegmentIndex::new(3).unwrap(),
+                backing: Backing(0x1112_1314),
+            },
+        ),
     ];
     replies.extend(statistics().map(|(name, entries, more)| answer(name, 10, Tell::Stats(Stats { entries, more }))));
     replies.extend(ERROR_CODE.iter().map(|name| {
