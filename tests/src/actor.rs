@@ -8,6 +8,18 @@ use nix::sys::signal::Signal;
 use crate::process::Process;
 use crate::{PATIENCE, binaries};
 
+/// Every policy and delivery, as words of `subscribe`.
+pub const EIGHT: [&str; 8] = [
+    "",
+    "delivery=socket",
+    "policy=latest",
+    "policy=latest delivery=socket",
+    "policy=lossless",
+    "policy=lossless delivery=socket",
+    "policy=upcoming wait=predictive",
+    "policy=upcoming delivery=socket",
+];
+
 /// A scripted consumer. Dropping it kills it.
 #[derive(Debug)]
 pub struct Actor {

@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod attack;
+pub mod beside;
 pub mod binaries;
 pub mod broker;
 pub mod huge_pages;
@@ -15,6 +16,7 @@ pub mod raw;
 pub mod scratch;
 
 pub use actor::Actor;
+pub use beside::Beside;
 pub use broker::Broker;
 pub use huge_pages::HugePages;
 pub use network::Network;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use framebroker_tests::actor::figure;
+use framebroker_tests::actor::{self, figure};
 use framebroker_tests::broker::run;
 use framebroker_tests::{Actor, Broker, Network, binaries, wait_for};
 
@@ -15,17 +15,7 @@ fn a_gige_camera_reaches_eight_consumers() {
     let _camera = network.camera("GV01", "127.0.0.1", &[]);
     let broker = Broker::start_program(&mut network.broker(), "--source aravis --segments 8 --fps 25");
     assert!(broker.ready().contains("source=aravis width=512 height=512 pixel_format=Mono8"), "{}", broker.ready());
-    let terms = [
-        "",
-        "delivery=socket",
-        "policy=latest",
-        "policy=latest delivery=socket",
-        "policy=lossless",
-        "policy=lossless delivery=socket",
-        "policy=upcoming wait=predictive",
-        "policy=upcoming delivery=socket",
-    ];
-    let mut actors: Vec<(Actor, &str)> = terms.iter().map(|terms| (broker.actor(), *terms)).collect();
+    let mut actors: Vec<(Actor, &str)> = actor::EIGHT.iter().map(|terms| (broker.actor(), *terms)).collect();
     for (actor, terms) in &mut actors {
         actor.must(&format!("subscribe {terms}"));
     }

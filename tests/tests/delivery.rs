@@ -4,26 +4,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use framebroker_tests::actor::figure;
+use framebroker_tests::actor::{self, figure};
 use framebroker_tests::{Actor, Broker, wait_for};
-
-const EIGHT: [&str; 8] = [
-    "",
-    "delivery=socket",
-    "policy=latest",
-    "policy=latest delivery=socket",
-    "policy=lossless",
-    "policy=lossless delivery=socket",
-    "policy=upcoming wait=predictive",
-    "policy=upcoming delivery=socket",
-];
 
 /// Goal: eight consumers of all policies and deliveries get 500 full-HD frames each, every byte right, and those that take
 /// all frames lose none. Method: the pattern at 40 frames/s; each process verifies every byte it gets.
 #[test]
 fn eight_consumers_get_every_byte() {
     let broker = Broker::start("--segments 8 --fps 40");
-    let mut actors: Vec<(Actor, &str)> = EIGHT.iter().map(|terms| (broker.actor(), *terms)).collect();
+    let mut actors: Vec<(Actor, &str)> = actor::EIGHT.iter().map(|terms| (broker.actor(), *terms)).collect();
     for (actor, terms) in &mut actors {
         actor.must(&format!("subscribe {terms}"));
     }
