@@ -8,6 +8,7 @@ pub mod actor;
 pub mod attack;
 pub mod binaries;
 pub mod broker;
+pub mod c_library;
 pub mod huge_pages;
 pub mod network;
 pub mod process;
@@ -16,6 +17,7 @@ pub mod scratch;
 
 pub use actor::Actor;
 pub use broker::Broker;
+pub use c_library::CLibrary;
 pub use huge_pages::HugePages;
 pub use network::Network;
 pub use raw::Raw;

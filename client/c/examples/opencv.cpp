@@ -1,6 +1,6 @@
 // Frames as cv::Mat without a copy: blurs each and prints its mean before and after.
 //
-//     c++ -std=c++17 opencv.cpp $(pkg-config --cflags --libs framebroker) -I/usr/include/opencv4 \
+//     c++ -std=c++17 opencv.cpp -I/usr/include/opencv4 $(pkg-config --cflags --libs framebroker)
 //         -lopencv_imgproc -lopencv_core -o opencv
 //     ./opencv [STREAM [COUNT]]
 //
