@@ -111,6 +111,22 @@ fn frames_outlive_the_broker_and_children_are_refused() {
     }
 }
 
+/// Goal: with `reconnect` a program goes on with the next broker. Method: the broker is killed, and another one started.
+#[test]
+fn a_c_program_goes_on_with_the_next_broker() {
+    let scratch = Scratch::default();
+    let reconnect = test_program("reconnect.c", &scratch);
+    let mut broker = Broker::start(SMALL);
+    let mut process = Process::start(program(&reconnect).arg(broker.socket()));
+    assert_eq!(process.line(PATIENCE).as_deref(), Some("reading"));
+    broker.kill();
+    assert_eq!(process.line(PATIENCE).as_deref(), Some("gone"));
+    let broker = broker.start_again(SMALL);
+    assert_eq!(process.line(PATIENCE).as_deref(), Some("done"));
+    assert!(process.ended(PATIENCE).success());
+    broker.end_clean();
+}
+
 /// Goal: taking, describing and releasing a frame allocates nothing. Method: a C program with a malloc that counts.
 #[test]
 fn a_frame_costs_no_allocation() {
@@ -152,11 +168,14 @@ fn the_c_examples_run() {
         }
         assert!(lines[5].starts_with("received 5 "), "{output}");
     }
-    for mut command in [program(&poll), valgrind(&poll)] {
+    for (mut command, is_itself) in [(program(&poll), true), (valgrind(&poll), false)] {
         let mut process = Process::start(command.env("FRAMEBROKER_SOCKET", broker.socket()));
         let first = sequence_in(&process.line(PATIENCE).unwrap());
         let second = sequence_in(&process.line(PATIENCE).unwrap());
         assert!(second > first, "{second} after {first}");
+        // Without a name of its own a client is called as its program.
+        let client = broker.client(process.pid()).unwrap();
+        assert!(!is_itself || client.name.as_str() == "poll", "{client:?}");
         process.say("enough");
         process.rest(PATIENCE);
         assert!(process.ended(PATIENCE).success());

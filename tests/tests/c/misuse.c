@@ -210,6 +210,25 @@ static void one_thread_at_a_time(const char *socket)
     MUST(FB_OK, fb_broker_close(broker));
 }
 
+/* The second broker has published its first frame long ago: only who asks for the oldest gets it. */
+static void the_oldest_comes_first_to_who_asks(const char *socket)
+{
+    fb_broker *broker = connected(socket);
+    fb_subscribe_options options = FB_INIT(fb_subscribe_options);
+    options.start = FB_START_OLDEST;
+    fb_subscription *next = subscribed(broker, 1), *oldest;
+    MUST(FB_OK, fb_subscribe(broker, "cam0", &options, &oldest));
+    fb_frame *frame = next_frame(oldest);
+    fb_frame_info info = FB_INIT(fb_frame_info);
+    MUST(FB_OK, fb_frame_describe(frame, &info));
+    CHECK(info.sequence == 1);
+    MUST(FB_OK, fb_frame_release(frame));
+    MUST(FB_TIMEOUT, fb_next(next, 0, &frame));
+    MUST(FB_OK, fb_subscription_close(oldest));
+    MUST(FB_OK, fb_subscription_close(next));
+    MUST(FB_OK, fb_broker_close(broker));
+}
+
 int main(int argc, char **argv)
 {
     CHECK(argc == 3);
@@ -222,5 +241,6 @@ int main(int argc, char **argv)
     handles_are_given_up_once(argv[1]);
     holds_and_times_have_their_limits(argv[1]);
     one_thread_at_a_time(argv[2]);
+    the_oldest_comes_first_to_who_asks(argv[2]);
     return EXIT_SUCCESS;
 }

@@ -47,6 +47,43 @@ static void verify_segment(fb_subscription *subscription, fb_frame *frame)
     CHECK(found);
 }
 
+/* What the broker says of itself and of its stream. */
+static void verify_figures(fb_broker *broker, fb_subscription *subscription, fb_frame *frame)
+{
+    fb_frame_info frame_info = FB_INIT(fb_frame_info);
+    MUST(FB_OK, fb_frame_describe(frame, &frame_info));
+    fb_broker_info info = FB_INIT(fb_broker_info);
+    MUST(FB_OK, fb_broker_describe(broker, &info));
+    CHECK(info.broker_id != 0 && info.pid > 0 && strlen(info.socket) > 0);
+    uint64_t round_trip_ns = 0;
+    MUST(FB_OK, fb_broker_ping(broker, &round_trip_ns));
+    MUST(FB_OK, fb_broker_ping(broker, NULL));
+    CHECK(round_trip_ns > 0);
+
+    fb_stream_info streams[2], begun = FB_INIT(fb_stream_info);
+    streams[0].struct_size = sizeof streams[0];
+    size_t count = 77;
+    MUST(FB_OK, fb_broker_streams(broker, NULL, 0, &count));
+    CHECK(count == 1);
+    MUST(FB_OK, fb_broker_streams(broker, streams, 2, &count));
+    CHECK(count == 1 && streams[0].struct_size == sizeof streams[0] && strcmp(streams[0].name, "cam0") == 0);
+    CHECK(strcmp(streams[0].source, "pattern") == 0 && strcmp(streams[0].backing, "memfd") == 0);
+    CHECK(streams[0].state == FB_STATE_LIVE && streams[0].is_pattern && streams[0].is_shared);
+    CHECK(streams[0].width == frame_info.width && streams[0].height == frame_info.height);
+    CHECK(streams[0].pixel_format == frame_info.pixel_format && streams[0].head >= frame_info.sequence);
+    CHECK(streams[0].segments > 0 && streams[0].segments <= streams[0].max_segments && streams[0].millihertz == 100000);
+    MUST(FB_OK, fb_subscription_stream(subscription, &begun));
+    CHECK(strcmp(begun.name, "cam0") == 0 && begun.id == streams[0].id && begun.width == streams[0].width);
+
+    fb_stream_stats stats = FB_INIT(fb_stream_stats);
+    MUST(FB_OK, fb_broker_stats(broker, &stats, 1, &count));
+    CHECK(count == 1 && strcmp(stats.name, "cam0") == 0 && stats.grabbed > 0);
+    /* Readers are woken before the frame is entered in the books. */
+    CHECK(stats.published + 1 >= frame_info.sequence);
+    CHECK(stats.active_buffers == stats.total_allocated - stats.total_freed);
+    CHECK(stats.current_bytes == stats.active_buffers * frame_info.data_bytes && stats.mapped_bytes >= stats.current_bytes);
+}
+
 int main(int argc, char **argv)
 {
     CHECK(argc == 6);
@@ -68,6 +105,8 @@ int main(int argc, char **argv)
         MUST(FB_OK, fb_frame_describe(frame, &info));
         first = first == 0 ? info.sequence : first;
         last = info.sequence;
+        if (taken == 0)
+            verify_figures(broker, subscription, frame);
         if (taken % 16 == 0) {
             verify_segment(subscription, frame);
             /* The same frame once more, by its name. */
