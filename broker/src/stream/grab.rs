@@ -17,6 +17,7 @@ use framebroker_protocol::{
 use super::StreamCore;
 use super::patience::Patience;
 use crate::events::{Event, EventSender, SubscriptionKey};
+use crate::factory::Epoch;
 use crate::source::open::Opener;
 use crate::source::{self, FrameInfo, Source, WritableSegment};
 
@@ -46,12 +47,35 @@ pub enum Command {
     },
     /// Starts the source that is back: there are segments for it. Answers [`Event::Resized`].
     Resume,
+    /// Takes the frames of a producer from now on; answered by [`Event::Resized`].
+    Attach(Attached),
+    /// That producer has gone: what it filled before is published, what it can write is given up.
+    Detach {
+        /// Which producer.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
+    },
     /// Gives up so many segments more, one with each frame; each answered by [`Event::Released`].
     Shrink(usize),
     /// Ends: no more frames are taken.
     Stop,
     /// Says in the page that the stream has ended. After [`Command::Stop`].
     Close,
+}
+
+/// A producer's source.
+pub struct Attached {
+    /// The source, not started.
+    pub source: Box<dyn Source>,
+    /// Which producer: only segments made for it may be lent to it.
+    pub epoch: Epoch,
+}
+
+impl std::fmt::Debug for Attached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attached").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
 }
 
 /// How the grab thread behaves.
@@ -72,7 +96,8 @@ pub struct Grab {
     writer: Writer,
     commands: Receiver<Command>,
     events: EventSender,
-    open: Opener,
+    /// How a lost source is opened again; a producer comes by itself.
+    open: Option<Opener>,
     source: Option<Box<dyn Source>>,
     /// Segments the source has, in the order it was given them.
     queued: VecDeque<SegmentIndex>,
@@ -83,6 +108,8 @@ pub struct Grab {
     freed: Vec<Retired>,
     /// Bytes that a segment must offer: smaller ones are given up.
     payload_bytes: usize,
+    /// Whom a segment must be made for: others are given up.
+    epoch: Epoch,
     /// Segments to be given up.
     surplus: usize,
     /// A source that is open again and waits for [`Command::Resume`].
@@ -92,17 +119,17 @@ pub struct Grab {
 }
 
 impl Grab {
-    /// A grab thread's state; `source` is opened and not started.
+    /// A grab thread's state; `source` is opened and not started. Without one it waits for a producer.
     pub fn new(
         core: Arc<StreamCore>,
         options: GrabOptions,
         commands: Receiver<Command>,
         events: EventSender,
-        open: Opener,
-        source: Box<dyn Source>,
+        source: Option<(Opener, Box<dyn Source>)>,
     ) -> Self {
         let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
-        let payload_bytes = source.requirements().payload_bytes;
+        let (open, source) = source.unzip();
+        let payload_bytes = source.as_ref().map_or(0, |source| source.requirements().payload_bytes);
         Self {
             core,
             options,
@@ -110,12 +137,13 @@ impl Grab {
             commands,
             events,
             open,
-            source: Some(source),
+            source,
             queued: VecDeque::with_capacity(SEGMENT_LIMIT),
             parked: std::iter::repeat_with(|| None).take(SEGMENT_LIMIT).collect(),
             idle: Vec::with_capacity(SEGMENT_LIMIT),
             freed: Vec::with_capacity(SEGMENT_LIMIT),
             payload_bytes,
+            epoch: Epoch::default(),
             surplus: 0,
             returning: None,
             patience: Patience::default(),
@@ -152,19 +180,22 @@ impl Grab {
     fn grab_one(&mut self) {
         let Some(source) = &mut self.source else { return };
         match source.wait(COMMAND_INTERVAL) {
-            source::Event::Filled(segment, info) => {
-                let index = segment.index();
-                self.queued.retain(|queued| *queued != index);
-                self.core.set_filling(self.queued.front().copied());
-                self.take(segment, &info);
-            }
+            source::Event::Filled(segment, info) => self.take_filled(segment, &info),
             source::Event::Starved => {
                 self.core.counters.starved.add(1);
                 self.refill();
             }
-            source::Event::Timeout => {}
+            // Where there was no segment for it, one may have been released.
+            source::Event::Timeout => self.refill(),
             source::Event::Gone(reason) => self.go_offline(reason),
         }
+    }
+
+    fn take_filled(&mut self, segment: WritableSegment, info: &FrameInfo) {
+        let index = segment.index();
+        self.queued.retain(|queued| *queued != index);
+        self.core.set_filling(self.queued.front().copied());
+        self.take(segment, info);
     }
 
     /// Publishes a filled segment and gives the source another.
@@ -193,6 +224,7 @@ impl Grab {
         let took_ns = monotonic_ns() - now_ns;
         // Before the books, so that nobody sleeps longer than need be.
         self.writer.wake(calls);
+        self.core.set_geometry(info.width, info.height, info.pixel_format);
         if let Some(place) = self.parked.get_mut(index.as_usize()) {
             *place = Some((context, segment));
         }
@@ -314,7 +346,7 @@ impl Grab {
     }
 
     fn fits(&self, segment: &WritableSegment) -> bool {
-        segment.len() >= self.payload_bytes
+        segment.len() >= self.payload_bytes && segment.epoch() == self.epoch
     }
 
     fn queue(&mut self, segment: WritableSegment) {
@@ -351,10 +383,12 @@ impl Grab {
                 self.queue(segment);
             }
             Command::Resume => {
-                if let Some(source) = self.returning.take() {
+                if let Some(source) = self.returning.take().filter(|_| !self.stopping) {
                     self.start(source);
                 }
             }
+            Command::Attach(Attached { source, epoch }) => self.attach(source, epoch),
+            Command::Detach { epoch, reason } => self.detach(epoch, reason),
             // Sent before the control thread heard of the source's return, and void since.
             Command::Shrink(_) if self.returning.is_some() => {}
             Command::Shrink(segments) => {
@@ -395,28 +429,6 @@ impl Drop for Grab {
 }
 
 fn header(info: &FrameInfo, monotonic_ns: u64) -> FrameHeader {
-    FrameHeader {
-        // Context, usage count and buffer context are the writer's to set.
-        context: 0,
-        usage_count: 0,
-        buffer_context: 0,
-        camera_timestamp_ns: info.camera_timestamp_ns,
-        monotonic_ns,
-        realtime_ns: realtime_ns(),
-        block_id: info.block_id,
-        payload_offset: 0,
-        payload_bytes: info.image_bytes as u64,
-        chunk_offset: info.image_bytes as u64,
-        chunk_bytes: info.chunk_bytes as u64,
-        width: info.width,
-        height: info.height,
-        stride: info.stride,
-        offset_x: info.offset_x,
-        offset_y: info.offset_y,
-        pixel_format: info.pixel_format,
-        status: u32::from(!info.complete),
-        lost_at_camera: info.lost_at_camera,
-        settings_version: 0,
-        reserved: 0,
-    }
+    // Context, usage count and buffer context are the writer's to set.
+    FrameHeader { monotonic_ns, realtime_ns: realtime_ns(), ..info.header() }
 }
