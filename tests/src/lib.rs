@@ -12,6 +12,7 @@ pub mod huge_pages;
 pub mod network;
 pub mod process;
 pub mod raw;
+pub mod raw_producer;
 pub mod scratch;
 
 pub use actor::Actor;
@@ -19,6 +20,7 @@ pub use broker::Broker;
 pub use huge_pages::HugePages;
 pub use network::Network;
 pub use raw::Raw;
+pub use raw_producer::RawProducer;
 pub use scratch::Scratch;
 
 use std::time::{Duration, Instant};
