@@ -65,6 +65,7 @@ fn a_producer_feeds_both_deliveries() {
     let stream = broker.connect().streams().unwrap().remove(0);
     assert_eq!((stream.model.as_str(), stream.serial.as_str(), stream.millihertz), ("scripted", "7", 1_000_000));
     assert_eq!((stream.width, stream.height, stream.state), (640, 480, 1));
+    assert_eq!(stream.producer.as_str(), format!("producer, pid {}", producer.pid()));
     drop((actors, producer));
     broker.end_clean();
 }
