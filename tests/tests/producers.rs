@@ -428,6 +428,27 @@ fn the_ring_grows_and_shrinks_with_a_producer() {
     broker.end_clean();
 }
 
+/// Goal: a ring whose memory is used up by frames of a producer that has gone makes room for the next: old frames go, but for
+/// the newest and those that are held. Method: a limit of four segments, three of which the producer and the newest need.
+#[test]
+fn a_full_ring_makes_room_for_the_next_producer() {
+    let broker = Broker::start("--source producer --segments 4 --memory-limit 1");
+    for round in 0..3 {
+        let mut producer = broker.producer();
+        let answer = producer.ask("produce width=512 height=512");
+        assert_eq!(figure(&answer, "first"), round * 10 + 1, "{answer}");
+        assert_eq!(producer.ask("publish count=10"), "published last=10");
+        let stats = broker.stats();
+        assert!(stats.active_buffers == 4 && stats.current_bytes <= 1 << 20, "{stats:?}");
+        drop(producer);
+        wait_for("the end of the producer", PATIENCE, || {
+            (broker.connect().streams().unwrap()[0].state == 0).then_some(())
+        });
+    }
+    assert!(broker.producer().ask("produce width=1024 height=512").contains("--memory-limit"));
+    broker.end_clean();
+}
+
 /// Goal: a driver that has all its buffers from the start can produce, naming segments by their buffer contexts in any order.
 /// Method: keep all, publish the last first; those that come back are handed out again.
 #[test]
