@@ -28,9 +28,9 @@ const LONGEST_LEASE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "broker", version, max_term_width = 120)]
 pub struct Config {
-    /// Segments to begin with
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = segment_count)]
-    pub segments: usize,
+    /// Segments to begin with [default: 8; for pylon, whose ring cannot grow, 16]
+    #[arg(long, value_name = "N", value_parser = segment_count)]
+    pub segments: Option<usize>,
     /// Segments the ring may grow to when subscriptions need them
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = segment_count)]
     pub max_segments: usize,
@@ -43,7 +43,7 @@ pub struct Config {
     /// Name of the stream
     #[arg(long, default_value = "cam0")]
     pub name: StreamName,
-    /// What fills the segments: pattern, or aravis[=DEVICE]
+    /// What fills the segments: pattern, aravis[=DEVICE], or pylon[=SERIAL|NAME|MODEL]
     #[arg(long, default_value = "pattern", value_name = "SOURCE")]
     pub source: SourceChoice,
     /// List the cameras that the source can open, and end
@@ -55,6 +55,9 @@ pub struct Config {
     /// Set a camera feature before grabbing; may be given more than once
     #[arg(long, value_name = "FEATURE=VALUE", help_heading = CAMERAS)]
     pub set: Vec<FeatureSetting>,
+    /// Load a file of camera settings, as pylon Viewer saves it (.pfs), before all other settings; pylon only
+    #[arg(long, value_name = "FILE", help_heading = CAMERAS)]
+    pub load: Option<PathBuf>,
     /// Width in pixels [default: 1920 for the pattern, else the camera's]
     #[arg(long)]
     pub width: Option<u32>,
@@ -140,26 +143,39 @@ impl Config {
     /// # Errors
     /// Names the options and says what would do.
     pub fn check(&self) -> Result<(), String> {
-        if self.segments > self.max_segments {
-            let Self { segments, max_segments, .. } = self;
+        let (segments, max_segments) = (self.segments(), self.max_segments);
+        if segments > max_segments {
             return Err(format!("--segments {segments} is above --max-segments {max_segments}; raise the second"));
         }
         if self.evict && self.lease == 0 {
             return Err("--evict needs to know how long a frame may be held; give --lease MS".to_owned());
         }
-        let camera_options = [
-            (self.packet_size.is_some(), "--packet-size"),
-            (self.socket_buffer.is_some(), "--socket-buffer"),
-            (!self.set.is_empty(), "--set"),
-            (self.wait, "--wait"),
+        self.check_camera_options()
+    }
+
+    fn check_camera_options(&self) -> Result<(), String> {
+        use SourceKind::{Aravis, Pylon};
+        let kind = self.source.kind();
+        let camera_options: [(bool, &str, &[SourceKind]); 5] = [
+            (self.packet_size.is_some(), "--packet-size", &[Aravis]),
+            (self.socket_buffer.is_some(), "--socket-buffer", &[Aravis]),
+            (self.load.is_some(), "--load", &[Pylon]),
+            (!self.set.is_empty(), "--set", &[Aravis, Pylon]),
+            (self.wait, "--wait", &[Aravis, Pylon]),
         ];
-        let misplaced = camera_options.iter().find(|(given, _)| *given);
-        match (&self.source, misplaced) {
-            (SourceChoice::Pattern, Some((_, option))) => {
-                Err(format!("{option} is for cameras; the pattern source has no use for it (--source aravis has)"))
-            }
-            _ => Ok(()),
-        }
+        let misplaced = camera_options.iter().find(|(given, _, sources)| *given && !sources.contains(&kind));
+        misplaced.map_or(Ok(()), |(_, option, sources)| {
+            let names: Vec<_> = sources.iter().map(|source| format!("--source {}", source.name())).collect();
+            Err(format!("{option} is for cameras, and the source {} has no use for it ({} has)", kind.name(), names.join(" or ")))
+        })
+    }
+
+    /// Segments to begin with.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        // A ring that cannot grow must be large enough for those who come later.
+        let default = if self.source.kind() == SourceKind::Pylon { 16 } else { 8 };
+        self.segments.unwrap_or(default)
     }
 
     /// How long frames may be held.
@@ -212,6 +228,36 @@ pub enum SourceChoice {
     Pattern,
     /// A GigE Vision or USB3 Vision camera, by device ID or the first one.
     Aravis(Option<String>),
+    /// A Basler camera, by serial number, user-defined name or model, or the first one.
+    Pylon(Option<String>),
+}
+
+/// Which kind of source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SourceKind {
+    Pattern,
+    Aravis,
+    Pylon,
+}
+
+impl SourceKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pattern => "pattern",
+            Self::Aravis => "aravis",
+            Self::Pylon => "pylon",
+        }
+    }
+}
+
+impl SourceChoice {
+    fn kind(&self) -> SourceKind {
+        match self {
+            Self::Pattern => SourceKind::Pattern,
+            Self::Aravis(_) => SourceKind::Aravis,
+            Self::Pylon(_) => SourceKind::Pylon,
+        }
+    }
 }
 
 impl FromStr for SourceChoice {
@@ -222,9 +268,12 @@ impl FromStr for SourceChoice {
         match (kind, device) {
             ("pattern", None) => Ok(Self::Pattern),
             ("pattern", Some(_)) => Err("pattern takes no device; its options are --width, --height, …".to_owned()),
-            ("aravis", Some("")) => Err("name a device after aravis=, or leave the = out for the first one".to_owned()),
+            ("aravis" | "pylon", Some("")) => {
+                Err(format!("name a device after {kind}=, or leave the = out for the first one"))
+            }
             ("aravis", device) => Ok(Self::Aravis(device.map(str::to_owned))),
-            _ => Err("this broker has the sources pattern and aravis[=DEVICE]".to_owned()),
+            ("pylon", device) => Ok(Self::Pylon(device.map(str::to_owned))),
+            _ => Err("this broker has the sources pattern, aravis[=DEVICE] and pylon[=DEVICE]".to_owned()),
         }
     }
 }
@@ -351,8 +400,15 @@ mod tests {
     #[test]
     fn the_plain_command_is_complete() {
         let config = parse("broker --segments 8").unwrap();
-        assert_eq!((config.segments, config.max_segments, config.history), (8, 64, 4));
+        assert_eq!((config.segments(), config.max_segments, config.history), (8, 64, 4));
         assert_eq!(config.source, SourceChoice::Pattern);
+    }
+
+    #[test]
+    fn a_ring_that_cannot_grow_begins_larger() {
+        assert_eq!(parse("broker --source pylon").unwrap().segments(), 16);
+        let config = parse("broker --source pylon=21734321 --segments 8 --load camera.pfs --set Gain=1").unwrap();
+        assert_eq!((config.segments(), config.source), (8, SourceChoice::Pylon(Some("21734321".to_owned()))));
     }
 
     #[test]
@@ -360,7 +416,9 @@ mod tests {
         for (line, advice) in [
             ("broker --segments 0", "1 to 512"),
             ("broker --segments 65", "--max-segments"),
-            ("broker --source webcam", "pattern and aravis"),
+            ("broker --source webcam", "pattern, aravis[=DEVICE] and pylon"),
+            ("broker --source pylon=", "name a device"),
+            ("broker --source aravis --load x.pfs", "--source pylon"),
             ("broker --source aravis=", "name a device"),
             ("broker --pixel-format Mono9", "Mono8"),
             ("broker --set Gain", "FEATURE=VALUE"),

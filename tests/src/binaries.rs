@@ -19,6 +19,22 @@ pub fn aravis_broker() -> PathBuf {
     BUILT.get_or_init(|| build("framebroker", &["--features", "aravis"], &target()).join("broker")).clone()
 }
 
+/// The broker with the source pylon, built against the stand-in for its SDK, in a target directory of its own.
+#[must_use]
+pub fn pylon_broker() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let root = target().join("pylon-sdk");
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("pylon-sdk/build.sh");
+            let built = Command::new(script).arg(&root).status().expect("the script can be started");
+            assert!(built.success(), "the stand-in cannot be built");
+            let options = ["--bins", "--features", "pylon"];
+            build_in("framebroker", &options, &target().join("pylon"), &[("PYLON_ROOT", &root)]).join("broker")
+        })
+        .clone()
+}
+
 /// The command line tool.
 #[must_use]
 pub fn framectl() -> PathBuf {
@@ -52,12 +68,17 @@ fn build(package: &str, options: &[&str], target: &Path) -> PathBuf {
 }
 
 fn build_with(package: &str, options: &[&str], target: &Path) -> PathBuf {
+    build_in(package, options, target, &[])
+}
+
+fn build_in(package: &str, options: &[&str], target: &Path, environment: &[(&str, &Path)]) -> PathBuf {
     let release: &[&str] = if profile() == "release" { &["--release"] } else { &[] };
     let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--package", package])
         .args(options)
         .args(release)
         .env("CARGO_TARGET_DIR", target)
+        .envs(environment.iter().copied())
         .status()
         .expect("cargo can be started");
     assert!(built.success(), "{package} cannot be built");

@@ -11,6 +11,7 @@ pub mod binaries;
 pub mod broker;
 pub mod huge_pages;
 pub mod network;
+pub mod pylon;
 pub mod process;
 pub mod raw;
 pub mod scratch;
@@ -20,6 +21,7 @@ pub use beside::Beside;
 pub use broker::Broker;
 pub use huge_pages::HugePages;
 pub use network::Network;
+pub use pylon::Cameras;
 pub use raw::Raw;
 pub use scratch::Scratch;
 

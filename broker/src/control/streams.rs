@@ -48,9 +48,9 @@ impl Control {
                 stream.restore(&self.worker);
                 self.tell_removed(id, index);
             }
-            Event::Resized { stream, needs } => {
+            Event::Resized { stream, needs, left_behind } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
-                stream.require(needs);
+                stream.require(needs, &left_behind);
                 stream.restore(&self.worker);
             }
             Event::Adopted { key, first } => self.announce(key, first),

@@ -6,8 +6,14 @@
 
 #[cfg(feature = "aravis")]
 pub mod aravis;
+#[cfg(any(feature = "aravis", feature = "pylon"))]
+mod feature_text;
+#[cfg(any(feature = "aravis", feature = "pylon"))]
+mod losses;
 pub mod open;
 mod pattern;
+#[cfg(feature = "pylon")]
+pub mod pylon;
 
 use std::time::Duration;
 
@@ -21,6 +27,8 @@ pub use pattern::{Fill, PatternOptions, PatternSource};
 pub struct Requirements {
     /// Segments the driver must have queued at all times so that it loses nothing.
     pub min_queued: usize,
+    /// Segments it has queued as long as nobody holds what it would take for that: at least `min_queued`.
+    pub wanted_queued: usize,
     /// The driver takes buffers only while it is stopped, so the ring cannot grow while it runs.
     pub fixed_pool: bool,
     /// Frames can be delayed (replayed or generated) rather than dropped when no segment is queued.
@@ -63,7 +71,9 @@ pub struct FrameInfo {
     pub pixel_format: PixelFormat,
     /// Bytes of image data from the start of the segment's payload.
     pub image_bytes: usize,
-    /// Bytes of chunk data directly behind the image.
+    /// Where chunk data begins, in bytes from the start of the segment's payload.
+    pub chunk_offset: usize,
+    /// Bytes of chunk data; 0 for none.
     pub chunk_bytes: usize,
     /// The camera's own clock in ns; 0 where it has none.
     pub camera_timestamp_ns: u64,

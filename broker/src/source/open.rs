@@ -26,6 +26,7 @@ pub fn opener(config: &Config) -> Opener {
             Arc::new(move || Ok(Box::new(PatternSource::open(options)?)))
         }
         SourceChoice::Aravis(device) => aravis::opener(config, device.clone()),
+        SourceChoice::Pylon(device) => pylon::opener(config, device.clone()),
     }
 }
 
@@ -36,6 +37,7 @@ pub fn kind(config: &Config) -> (&'static str, Content) {
         (SourceChoice::Pattern, Fill::Moving) => ("pattern", Content::Pattern),
         (SourceChoice::Pattern, Fill::None) => ("pattern", Content::Opaque),
         (SourceChoice::Aravis(_), _) => ("aravis", Content::Opaque),
+        (SourceChoice::Pylon(_), _) => ("pylon", Content::Opaque),
     }
 }
 
@@ -46,10 +48,12 @@ pub fn kind(config: &Config) -> (&'static str, Content) {
 pub fn list(config: &Config) -> Result<Vec<String>, SourceError> {
     match &config.source {
         SourceChoice::Pattern => Err(SourceError::Invalid(
-            "the pattern source has no cameras to list; `broker --source aravis --list` lists those of Aravis"
+            "the pattern source has no cameras to list; `broker --source aravis --list` lists those of Aravis, \
+             `broker --source pylon --list` those of pylon"
                 .to_owned(),
         )),
         SourceChoice::Aravis(device) => aravis::list(device.as_deref()),
+        SourceChoice::Pylon(_) => pylon::list(),
     }
 }
 
@@ -95,6 +99,52 @@ mod aravis {
     }
 
     pub fn list(_: Option<&str>) -> Result<Vec<String>, SourceError> {
+        Err(not_built())
+    }
+}
+
+#[cfg(feature = "pylon")]
+mod pylon {
+    use super::{Arc, Config, Opener, SourceError};
+    use crate::source::pylon::{Options, Pylon, PylonSource};
+
+    pub fn opener(config: &Config, device: Option<String>) -> Opener {
+        let features = config.set.iter().map(|setting| (setting.feature.clone(), setting.value.clone()));
+        let options = Options {
+            device,
+            load: config.load.clone(),
+            features: features.collect(),
+            width: config.width,
+            height: config.height,
+            fps: config.fps,
+            pixel_format: config.pixel_format,
+        };
+        let pylon = Pylon::default();
+        Arc::new(move || Ok(Box::new(PylonSource::open(&pylon, &options)?)))
+    }
+
+    pub fn list() -> Result<Vec<String>, SourceError> {
+        Ok(Pylon::default().list()?.iter().map(ToString::to_string).collect())
+    }
+}
+
+#[cfg(not(feature = "pylon"))]
+mod pylon {
+    use super::{Arc, Config, Opener, SourceError};
+
+    fn not_built() -> SourceError {
+        SourceError::Invalid(
+            "this broker was built without the source pylon; install Basler's pylon SDK and build it with \
+             `PYLON_ROOT=/opt/pylon cargo install --locked --path broker --features pylon` (README, \"Basler\")"
+                .to_owned(),
+        )
+    }
+
+    pub fn opener(_: &Config, _: Option<String>) -> Opener {
+        Arc::new(|| Err(not_built()))
+    }
+
+    pub fn list() -> Result<Vec<String>, SourceError> {
         Err(not_built())
     }
 }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use framebroker_protocol::message::Start;
 use framebroker_protocol::ring::{Member, Retired, Writer};
 use framebroker_protocol::{
-    ClientId, ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns,
+    ClientId, ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, SegmentSet, Sequence, StreamState, monotonic_ns,
+    realtime_ns,
 };
 
 use super::StreamCore;
@@ -85,6 +86,8 @@ pub struct Grab {
     payload_bytes: usize,
     /// Segments to be given up.
     surplus: usize,
+    /// Segments whose frames are in the ring while the source, which can take no more, has started without them.
+    left_behind: SegmentSet,
     /// A source that is open again and waits for [`Command::Resume`].
     returning: Option<Box<dyn Source>>,
     patience: Patience,
@@ -117,6 +120,7 @@ impl Grab {
             freed: Vec::with_capacity(SEGMENT_LIMIT),
             payload_bytes,
             surplus: 0,
+            left_behind: SegmentSet::EMPTY,
             returning: None,
             patience: Patience::default(),
             stopping: false,
@@ -232,6 +236,11 @@ impl Grab {
                 self.wait_for(&slowest);
             }
         }
+        let short = needs.wanted_queued.saturating_sub(self.queued.len());
+        if short > 0 && !self.stopping {
+            self.writer.retire(short, &mut self.freed);
+            self.take_freed();
+        }
     }
 
     fn patience_is_over(&mut self, slowest: Sequence) -> bool {
@@ -293,6 +302,7 @@ impl Grab {
         match retired {
             Retired::Reusable(index) => self.unpark(index).map(|(_, segment)| segment),
             Retired::Quarantined(index) => {
+                self.left_behind.remove(index);
                 if let Some((context, _given_up)) = self.unpark(index) {
                     self.writer.vacate(index);
                     self.events.send(Event::Vacated { stream: self.core.id, context });
@@ -304,6 +314,7 @@ impl Grab {
 
     fn give_up(&mut self, segment: WritableSegment) {
         let index = segment.index();
+        self.left_behind.remove(index);
         self.writer.vacate(index);
         drop(segment);
         self.events.send(Event::Released { stream: self.core.id, index });
@@ -314,7 +325,7 @@ impl Grab {
     }
 
     fn fits(&self, segment: &WritableSegment) -> bool {
-        segment.len() >= self.payload_bytes
+        segment.len() >= self.payload_bytes && !self.left_behind.contains(segment.index())
     }
 
     fn queue(&mut self, segment: WritableSegment) {
@@ -406,7 +417,7 @@ fn header(info: &FrameInfo, monotonic_ns: u64) -> FrameHeader {
         block_id: info.block_id,
         payload_offset: 0,
         payload_bytes: info.image_bytes as u64,
-        chunk_offset: info.image_bytes as u64,
+        chunk_offset: info.chunk_offset as u64,
         chunk_bytes: info.chunk_bytes as u64,
         width: info.width,
         height: info.height,

@@ -234,11 +234,12 @@ impl Stream {
         }
     }
 
-    /// The source is stopped and needs other segments: those that do not fit no longer count. It is resumed when enough
-    /// have come.
-    pub fn require(&mut self, needs: Requirements) {
+    /// The source is stopped and needs other segments: those that do not fit, and those left behind, no longer count. It is
+    /// resumed when enough have come.
+    pub fn require(&mut self, needs: Requirements, left_behind: &[SegmentIndex]) {
         self.needs = needs;
         self.pool.require(needs.payload_bytes);
+        left_behind.iter().for_each(|index| self.pool.leave_behind(*index));
         self.resuming = true;
         // The grab thread takes it back as well.
         self.leaving = 0;
@@ -248,7 +249,8 @@ impl Stream {
     /// are still held in the old ones delay nothing.
     pub fn resume(&mut self) {
         let excess = self.expected().saturating_sub(self.limits.max_segments);
-        let is_enough = self.has(self.reserve() + self.granted) && excess == 0;
+        // What comes later is of no use to a source that has started with a fixed pool.
+        let is_enough = self.has(self.reserve() + self.granted) && excess == 0 && !self.needs.fixed_pool;
         if !self.resuming || !is_enough && self.pool.ordered() > 0 {
             return;
         }

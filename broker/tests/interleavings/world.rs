@@ -208,7 +208,7 @@ impl World {
             }
             Some(Event::Vacated { context, .. }) => self.stream.vacate(context),
             Some(Event::Released { index, .. }) => self.stream.release(index),
-            Some(Event::Resized { needs, .. }) => self.stream.require(needs),
+            Some(Event::Resized { needs, left_behind, .. }) => self.stream.require(needs, &left_behind),
             Some(other) => panic!("nobody tells {other:?}"),
             None => return,
         }

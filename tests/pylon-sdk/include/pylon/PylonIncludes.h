@@ -112,6 +112,13 @@ namespace Pylon
     };
     typedef DeviceInfoList DeviceInfoList_t;
 
+    // Named by pylon-cxx, and not used on Linux.
+    class WaitObject
+    {
+    public:
+        virtual ~WaitObject() {}
+    };
+
     class IPylonDevice
     {
     public:
