@@ -189,8 +189,9 @@ namespace standin
         features.add<TextNode>("DeviceSerialNumber", RO, serial_of(path));
         features.add<TextNode>("DeviceUserID", RW, settings.text("name", ""));
         features.add<BooleanNode>("AcquisitionFrameRateEnable", RW, false);
-        features.add<FloatNode>("AcquisitionFrameRate", RW, double(settings.number("fps", 20)), 0.1, 1000.0);
-        features.add<FloatNode>("ResultingFrameRate", RO, double(settings.number("fps", 20)), 0.0, 1000.0);
+        auto& reached = features.add<FloatNode>("ResultingFrameRate", RO, double(settings.number("fps", 20)), 0.0, 1000.0);
+        auto& rate = features.add<FloatNode>("AcquisitionFrameRate", RW, reached.value, 0.1, 1000.0);
+        rate.on_set = [&reached, &rate] { reached.value = rate.value; };
         features.add<FloatNode>("ExposureTime", RW, 1000.0, 10.0, 1e6);
         features.add<IntegerNode>("GainRaw", RW, 0, 0, 63);
         features.add<TextNode>("AcquisitionMode", RW, "SingleFrame", std::vector<std::string>{"SingleFrame", "Continuous"});

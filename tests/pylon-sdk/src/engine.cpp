@@ -196,6 +196,10 @@ namespace Pylon
     // One frame of the sensor: into a buffer where one is queued, else lost.
     void Engine::expose()
     {
+        if (m_count == uint64_t(device->settings.number("frames", INT64_MAX)))
+        {
+            return; // silent from here on
+        }
         uint64_t block_id = m_block_id++;
         if (m_block_id == 65536 && device->settings.text("class", "BaslerGigE") == "BaslerGigE")
         {
