@@ -166,7 +166,11 @@ impl Config {
         let misplaced = camera_options.iter().find(|(given, _, sources)| *given && !sources.contains(&kind));
         misplaced.map_or(Ok(()), |(_, option, sources)| {
             let names: Vec<_> = sources.iter().map(|source| format!("--source {}", source.name())).collect();
-            Err(format!("{option} is for cameras, and the source {} has no use for it ({} has)", kind.name(), names.join(" or ")))
+            Err(format!(
+                "{option} is for cameras, and the source {} has no use for it ({} has)",
+                kind.name(),
+                names.join(" or ")
+            ))
         })
     }
 

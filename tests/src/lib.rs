@@ -11,8 +11,8 @@ pub mod binaries;
 pub mod broker;
 pub mod huge_pages;
 pub mod network;
-pub mod pylon;
 pub mod process;
+pub mod pylon;
 pub mod raw;
 pub mod scratch;
 

@@ -46,7 +46,11 @@ fn must_be_balanced(cameras: &Cameras, serial: &str) {
 #[test]
 fn three_consumers_see_what_the_sdk_wrote_into_the_segments() {
     let (cameras, broker) = started("model=acA640 fps=50 offset_x=8 offset_y=6", "--segments 8");
-    assert!(broker.ready().contains("source=pylon width=640 height=480 pixel_format=Mono8 fps=50"), "{}", broker.ready());
+    assert!(
+        broker.ready().contains("source=pylon width=640 height=480 pixel_format=Mono8 fps=50"),
+        "{}",
+        broker.ready()
+    );
     let buffers = wait_for("the SDK's buffers", Duration::from_secs(20), || {
         let buffers = cameras.buffers("4001", "allocate");
         (buffers.len() >= 8).then_some(buffers)
@@ -97,7 +101,9 @@ fn held_frames_are_never_filled_and_starve_nobody() {
         actor.take();
     }
     let published = broker.stats().published;
-    wait_for("a hundred frames", Duration::from_secs(20), || (broker.stats().published > published + 100).then_some(()));
+    wait_for("a hundred frames", Duration::from_secs(20), || {
+        (broker.stats().published > published + 100).then_some(())
+    });
     for actor in &mut actors {
         assert_eq!(actor.ask("check ramp"), "good 2");
     }
@@ -153,7 +159,10 @@ fn held_frames_outlive_a_camera_that_comes_back_larger() {
 /// chunk mode by `--set`, and the camera's own numbers.
 #[test]
 fn chunks_reach_consumers_by_name_and_value() {
-    let (cameras, broker) = started("fps=50 width=64 height=48 padding=16", "--segments 8 --set ChunkModeActive=on --set ExposureTime=1500.5");
+    let (cameras, broker) = started(
+        "fps=50 width=64 height=48 padding=16",
+        "--segments 8 --set ChunkModeActive=on --set ExposureTime=1500.5",
+    );
     let mut actors = ["", "delivery=socket"].map(|terms| subscribed(&broker, terms));
     for actor in &mut actors {
         let ran = actor.ask("run count=20 content=ramp");
@@ -278,7 +287,8 @@ fn settings_are_loaded_and_come_back_with_the_camera() {
     let cameras = Cameras::default();
     cameras.plug("4001", "fps=30");
     let file = cameras.path("camera.pfs");
-    std::fs::write(&file, "# {05D8C294-F295-4dfb-9D01-096BD04049F4}\nWidth\t128\nHeight\t64\nPixelFormat\tMono12\n").unwrap();
+    std::fs::write(&file, "# {05D8C294-F295-4dfb-9D01-096BD04049F4}\nWidth\t128\nHeight\t64\nPixelFormat\tMono12\n")
+        .unwrap();
     let words = format!("--source pylon --segments 8 --load {} --height 32 --fps 50", file.display());
     let broker = Broker::start_program(&mut cameras.broker(), &words);
     assert!(broker.ready().contains("width=128 height=32 pixel_format=Mono12 fps=50"), "{}", broker.ready());
@@ -361,7 +371,8 @@ fn cameras_differ_in_how_they_count() {
 fn a_camera_can_be_waited_for_and_is_free_after_a_crash() {
     let cameras = Cameras::default();
     let mut program = cameras.broker();
-    let waiting = std::thread::spawn(move || Broker::start_program(&mut program, "--source pylon=4001 --wait --segments 8"));
+    let waiting =
+        std::thread::spawn(move || Broker::start_program(&mut program, "--source pylon=4001 --wait --segments 8"));
     std::thread::sleep(Duration::from_millis(1500));
     cameras.plug("4001", "fps=50");
     let mut broker = waiting.join().unwrap();

@@ -96,13 +96,8 @@ mod tests {
             let (segment, _writable) = factory.allocate_at(index, backing, BYTES).unwrap();
             pool.install(&segment);
         }
-        let needs = Requirements {
-            min_queued: 1,
-            wanted_queued: 1,
-            fixed_pool: false,
-            can_pause: true,
-            payload_bytes: BYTES,
-        };
+        let needs =
+            Requirements { min_queued: 1, wanted_queued: 1, fixed_pool: false, can_pause: true, payload_bytes: BYTES };
         let (model, serial, pixel_format) = (String::new(), String::new(), PixelFormat::MONO8);
         let description = Description { model, serial, width: 100, height: 50, pixel_format, fps: 0.0 };
         let limits = Limits {

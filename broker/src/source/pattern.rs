@@ -107,7 +107,13 @@ impl Source for PatternSource {
     }
 
     fn requirements(&self) -> Requirements {
-        Requirements { min_queued: 1, wanted_queued: 1, fixed_pool: false, can_pause: true, payload_bytes: self.pattern.image_bytes() }
+        Requirements {
+            min_queued: 1,
+            wanted_queued: 1,
+            fixed_pool: false,
+            can_pause: true,
+            payload_bytes: self.pattern.image_bytes(),
+        }
     }
 
     fn start(&mut self) -> Result<(), SourceError> {

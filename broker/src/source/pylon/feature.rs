@@ -15,8 +15,12 @@ pub(super) fn set(camera: &Camera, feature: &str, value: &str) -> Result<(), Sou
     let not_possible = |reason: &str| SourceError::Invalid(format!("{feature}={value:?} is not possible: {reason}"));
     match access {
         Access::Writable => {}
-        Access::ReadOnly => return Err(not_possible("it is read-only, or locked by the present value of another feature")),
-        Access::Unavailable => return Err(not_possible("it is not available with the present values of other features")),
+        Access::ReadOnly => {
+            return Err(not_possible("it is read-only, or locked by the present value of another feature"));
+        }
+        Access::Unavailable => {
+            return Err(not_possible("it is not available with the present values of other features"));
+        }
     }
     let not_allowed = || not_possible(&format!("allowed: {}", allowed(camera, feature, kind)));
     let text = wanted(kind, value).ok_or_else(not_allowed)?;
@@ -85,9 +89,9 @@ fn allowed(camera: &Camera, feature: &str, kind: Kind) -> String {
         Kind::Integer => camera.integer_bounds(feature).map_or_else(|_| "a whole number".to_owned(), integer_range),
         Kind::Float => camera.float_bounds(feature).map_or_else(|_| "a number".to_owned(), float_range),
         Kind::Boolean => "true or false".to_owned(),
-        Kind::Enumeration => {
-            camera.entries(feature).map_or_else(|_| "one of its entries".to_owned(), |all| format!("one of {}", all.join(", ")))
-        }
+        Kind::Enumeration => camera
+            .entries(feature)
+            .map_or_else(|_| "one of its entries".to_owned(), |all| format!("one of {}", all.join(", "))),
         Kind::Text => "a text".to_owned(),
         Kind::Command => format!("nothing, as in \"{feature}=\": it is a command"),
         Kind::Other => "nothing: it is a group or a register, which cannot be set from a text".to_owned(),

@@ -40,7 +40,8 @@ pub(super) fn open(library: &Arc<Library>, options: &Options) -> Result<Opened, 
     let seen = library.devices().map_err(driver)?;
     let device = choose(options.device.as_deref(), &seen)?;
     check_reach(library, device, &seen)?;
-    let camera = Camera::open(library, &device.full_name).map_err(|failure| cannot_open(library, device, failure, &seen))?;
+    let camera =
+        Camera::open(library, &device.full_name).map_err(|failure| cannot_open(library, device, failure, &seen))?;
     if device.class == GIGE
         && let Err(Failure(reason)) = camera.set_heartbeat(HEARTBEAT_MS)
     {
@@ -148,8 +149,11 @@ fn describe(camera: &Camera, device: &DeviceInfo) -> Result<(Description, Layout
         ticks_per_second: ticks.filter(|ticks| *ticks > 0).unwrap_or(NANOSECOND_TICKS),
         counts_from_zero: device.class == USB,
     };
-    let model =
-        [&device.vendor, &device.model].map(String::as_str).into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>();
+    let model = [&device.vendor, &device.model]
+        .map(String::as_str)
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>();
     let description = Description {
         model: model.join(" "),
         serial: device.serial.clone(),

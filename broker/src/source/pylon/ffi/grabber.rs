@@ -85,14 +85,8 @@ unsafe impl Send for Grabber {}
 impl Grabber {
     /// A camera that does not grab yet.
     pub(in super::super) fn new(camera: Camera) -> Self {
-        let no_chunk = || sys::Chunk {
-            name: std::ptr::null(),
-            kind: 0,
-            text_bytes: 0,
-            integer: 0,
-            number: 0.0,
-            text: [0; 256],
-        };
+        let no_chunk =
+            || sys::Chunk { name: std::ptr::null(), kind: 0, text_bytes: 0, integer: 0, number: 0.0, text: [0; 256] };
         let chunks = std::iter::repeat_with(no_chunk).take(MOST_CHUNKS).collect();
         Self { camera, slots: Vec::new(), queued: 0, is_started: false, chunks }
     }
@@ -126,7 +120,8 @@ impl Grabber {
         self.is_started = true;
         // SAFETY: the camera is alive.
         let is_free = unsafe { sys::fb_pylon_forget(self.camera.shim()) };
-        let mut offered = if is_free { Ok(()) } else { Err(Failure("pylon still has buffers of an earlier start".to_owned())) };
+        let mut offered =
+            if is_free { Ok(()) } else { Err(Failure("pylon still has buffers of an earlier start".to_owned())) };
         let buffers = segments.len();
         for segment in segments {
             offered = offered.and_then(|()| self.offer(segment, buffer_bytes));
@@ -160,7 +155,8 @@ impl Grabber {
     pub(in super::super) fn queue(&mut self, segment: WritableSegment) -> Result<(), WritableSegment> {
         let at = segment.index().as_usize();
         let slot = self.slots.get_mut(at);
-        let Some(slot) = slot.filter(|slot| slot.segment.is_none() && slot.mapping.as_ref().is_some_and(|kept| kept.is_of(&segment)))
+        let Some(slot) = slot
+            .filter(|slot| slot.segment.is_none() && slot.mapping.as_ref().is_some_and(|kept| kept.is_of(&segment)))
         else {
             return Err(segment);
         };
@@ -173,7 +169,10 @@ impl Grabber {
     }
 
     /// Waits for a segment to come back from the driver, filled or not. After a failure nothing is grabbed any more.
-    pub(in super::super) fn retrieve(&mut self, timeout: Duration) -> Result<Option<(WritableSegment, Frame)>, Failure> {
+    pub(in super::super) fn retrieve(
+        &mut self,
+        timeout: Duration,
+    ) -> Result<Option<(WritableSegment, Frame)>, Failure> {
         let timeout_ms = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
         let mut frame = std::mem::MaybeUninit::<sys::Frame>::zeroed();
         let mut got = 0;
@@ -234,7 +233,10 @@ impl Grabber {
         self.queued = 0;
         let slots = std::mem::take(&mut self.slots);
         if lent > 0 {
-            tracing::error!(buffers = lent, "pylon has stopped and not freed its buffers: their segments are abandoned");
+            tracing::error!(
+                buffers = lent,
+                "pylon has stopped and not freed its buffers: their segments are abandoned"
+            );
             // Mapped for ever, and nobody's: pylon may still write there.
             std::mem::forget(slots);
             return Vec::new();
@@ -251,7 +253,10 @@ impl Drop for Grabber {
 
 impl std::fmt::Debug for Grabber {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Grabber").field("queued", &self.queued).field("is_started", &self.is_started).finish_non_exhaustive()
+        f.debug_struct("Grabber")
+            .field("queued", &self.queued)
+            .field("is_started", &self.is_started)
+            .finish_non_exhaustive()
     }
 }
 

@@ -89,12 +89,7 @@ unsafe extern "C" {
         failure: *mut Failure,
     ) -> bool;
     pub fn fb_pylon_lent(camera: *mut Camera) -> usize;
-    pub fn fb_pylon_retrieve(
-        camera: *mut Camera,
-        timeout_ms: u32,
-        frame: *mut Frame,
-        failure: *mut Failure,
-    ) -> c_int;
+    pub fn fb_pylon_retrieve(camera: *mut Camera, timeout_ms: u32, frame: *mut Frame, failure: *mut Failure) -> c_int;
     pub fn fb_pylon_release(camera: *mut Camera, index: u32);
     pub fn fb_pylon_release_all(camera: *mut Camera);
     pub fn fb_pylon_chunks(
