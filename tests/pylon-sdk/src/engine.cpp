@@ -39,12 +39,19 @@ namespace standin
         }
         buffer = m_queue.front();
         m_queue.pop_front();
+        ++m_out;
         return true;
     }
     void Pool::give_back(const Buffer& buffer)
     {
         std::lock_guard<std::mutex> lock(m_mutex);
+        --m_out;
         m_closed ? free(buffer) : m_queue.push_back(buffer);
+    }
+    size_t Pool::out()
+    {
+        std::lock_guard<std::mutex> lock(m_mutex);
+        return m_out;
     }
     void Pool::close()
     {
@@ -138,9 +145,9 @@ namespace Pylon
         m_thread.join();
         grabbing = false;
         m_done.clear();
+        device->note("stopped out=" + std::to_string(m_pool->out()));
         m_pool->close();
         m_pool.reset();
-        device->note("stopped");
     }
 
     std::unique_ptr<GrabbedImage> Engine::wait(unsigned int timeout_ms)

@@ -45,6 +45,8 @@ namespace standin
         bool take(Buffer& buffer);
         // A result was released.
         void give_back(const Buffer& buffer);
+        // Buffers in results that are alive.
+        size_t out();
         // The grabbing has stopped: what nobody has is freed, the rest when it is given back.
         void close();
         const std::shared_ptr<Device>& device() const { return m_device; }
@@ -53,6 +55,7 @@ namespace standin
         void free(const Buffer& buffer);
         std::mutex m_mutex;
         std::deque<Buffer> m_queue;
+        size_t m_out = 0;
         bool m_closed = false;
         std::shared_ptr<Factory> m_factory;
         std::shared_ptr<Device> m_device;
