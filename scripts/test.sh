@@ -18,6 +18,15 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 step "clippy, with the source aravis"
 cargo clippy --package framebroker --features aravis --all-targets --locked --target-dir target/aravis -- -D warnings
 
+# Basler's SDK is not ours to give: tests/pylon-sdk stands in for it.
+export PYLON_ROOT=$PWD/target/pylon-sdk
+
+step "a stand-in for the pylon SDK"
+tests/pylon-sdk/build.sh "$PYLON_ROOT"
+
+step "clippy, with the source pylon"
+cargo clippy --package framebroker --features pylon --all-targets --locked --target-dir target/pylon -- -D warnings
+
 step "licences, sources and duplicates of dependencies"
 target/tools/bin/cargo-deny --all-features --locked check --hide-inclusion-graph licenses bans sources
 
@@ -27,12 +36,16 @@ cargo test --workspace --exclude framebroker-tests --locked
 step "tests of the source aravis"
 cargo test --package framebroker --features aravis --locked --target-dir target/aravis
 
+step "tests of the source pylon"
+cargo test --package framebroker --features pylon --locked --target-dir target/pylon --lib --bins
+
 # As the tests would build them, but before any of their clocks run.
 step "programs for the tests with real processes"
 for package in framebroker framectl framebroker-tests; do
     cargo build --bins --package "$package" --locked
 done
 cargo build --bins --package framebroker --features aravis --locked --target-dir target/aravis
+cargo build --bins --package framebroker --features pylon --locked --target-dir target/pylon
 
 step "tests with real processes"
 cargo test --package framebroker-tests --locked --no-fail-fast
