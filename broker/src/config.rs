@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use framebroker_protocol::message::Roles;
+use framebroker_protocol::message::{Policy, Roles};
 use framebroker_protocol::{BrokerId, MAX_SEGMENTS, PixelFormat, StreamName};
 
 use crate::control::Lease;
@@ -82,6 +82,10 @@ pub struct Config {
     /// Publish frames of which a part was lost on the way, marked incomplete, instead of only counting them
     #[arg(long, help_heading = CAMERAS)]
     pub publish_incomplete: bool,
+    /// Which frames a subscription gets that names no policy, in pylon's words: OneByOne and LatestImages are policy
+    /// sequential, LatestImageOnly latest, UpcomingImage upcoming
+    #[arg(long, value_name = "STRATEGY", default_value = "OneByOne", help_heading = CLIENTS)]
+    pub grab_strategy: GrabStrategy,
     /// What segments are made of: memfd, hugetlb[=2M|1G] (huge pages, which the machine's owner sets aside), or posix (named
     /// objects in /dev/shm for languages that cannot receive descriptors: socket delivery and own user only, and whoever
     /// may open an object may write it)
@@ -282,6 +286,32 @@ impl FromStr for SourceChoice {
     }
 }
 
+/// pylon's names for what a reader gets; here each subscription chooses for itself, and this is for those that do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum GrabStrategy {
+    /// All in order.
+    OneByOne,
+    /// The newest.
+    LatestImageOnly,
+    /// As `OneByOne`: the ring keeps the latest images.
+    LatestImages,
+    /// Only those published after they were asked for.
+    UpcomingImage,
+}
+
+impl GrabStrategy {
+    /// The policy of that meaning.
+    #[must_use]
+    pub fn policy(self) -> Policy {
+        match self {
+            Self::OneByOne | Self::LatestImages => Policy::Sequential,
+            Self::LatestImageOnly => Policy::Latest,
+            Self::UpcomingImage => Policy::Upcoming,
+        }
+    }
+}
+
 /// What segments are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BackingChoice {
@@ -421,6 +451,7 @@ mod tests {
             ("broker --segments 0", "1 to 512"),
             ("broker --segments 65", "--max-segments"),
             ("broker --source webcam", "pattern, aravis[=DEVICE] and pylon"),
+            ("broker --grab-strategy Newest", "OneByOne, LatestImageOnly, LatestImages, UpcomingImage"),
             ("broker --source pylon=", "name a device"),
             ("broker --source aravis --load x.pfs", "--source pylon"),
             ("broker --source aravis=", "name a device"),

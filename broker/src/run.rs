@@ -222,6 +222,7 @@ fn start_stream(
         memory_warn_bytes: config.memory_warn.map(|megabytes| megabytes.saturating_mul(1 << 20)),
         history: config.history,
         lossless: config.lossless_timeout > 0,
+        default_policy: config.grab_strategy.policy(),
     };
     let mut pool = Pool::default();
     allocate(&*factory, &mut pool, &commands, config.segments(), needs.payload_bytes)?;

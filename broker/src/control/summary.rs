@@ -74,7 +74,7 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
-    use framebroker_protocol::message::Content;
+    use framebroker_protocol::message::{Content, Policy};
     use framebroker_protocol::{PixelFormat, StreamId};
 
     use super::*;
@@ -108,6 +108,7 @@ mod tests {
             memory_warn_bytes: None,
             history: 0,
             lossless: false,
+            default_policy: Policy::default(),
         };
         Stream::new(core, factory, pool, channel().0, needs, description, ("pattern", Content::Opaque), limits)
     }

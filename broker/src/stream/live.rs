@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::message::{Content, StreamInfo};
+use framebroker_protocol::message::{Content, Policy, StreamInfo};
 use framebroker_protocol::ring::{Member, Roster};
 use framebroker_protocol::{ClientId, ClientName, ContextId, SegmentIndex, Text};
 use tracing::warn;
@@ -122,6 +122,8 @@ pub struct Limits {
     pub history: usize,
     /// Whether lossless subscriptions are granted.
     pub lossless: bool,
+    /// The policy of subscriptions that name none.
+    pub default_policy: Policy,
 }
 
 impl Stream {

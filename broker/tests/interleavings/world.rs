@@ -121,6 +121,7 @@ impl World {
             memory_warn_bytes: None,
             history,
             lossless: true,
+            default_policy: Policy::default(),
         };
         let (model, serial, pixel_format) = (String::new(), String::new(), PixelFormat::MONO8);
         let description = Description { model, serial, width: 8, height: 1, pixel_format, fps: 0.0 };
