@@ -79,7 +79,7 @@ fn a_strategy_from_outside_keeps_the_contract() {
 fn hugetlb_keeps_the_contract() {
     const PAGES: usize = 8;
     let factory = |placement| HugeTlb::new(Books::new(placement), HugePage::Mega2);
-    let pages = match HugePages::more(PAGES) {
+    let pages = match HugePages::more(2048, PAGES) {
         Ok(pages) => pages,
         Err(reason) => return eprintln!("skipped: no huge pages of 2 MiB can be set aside here: {reason}"),
     };

@@ -33,7 +33,7 @@ mod connect;
 mod connection;
 mod deadline;
 mod error;
-mod fork;
+pub mod fork;
 mod frame;
 pub mod limits;
 mod link;
