@@ -58,9 +58,9 @@ fn losses_are_counted_to_the_frame() {
     let settings = "frames=120 fps=100 incomplete_every=10 error_every=7 gap_every=25 first_block=65500";
     let (_cameras, broker) = started(settings, "--segments 8");
     let count = |of: &dyn Fn(u64) -> bool| (1..=120).filter(|at| of(*at)).count() as u64;
-    let is_gap = |at: u64| at % 25 == 0;
-    let is_partial = |at: u64| at % 10 == 0 && !is_gap(at);
-    let is_failed = |at: u64| at % 7 == 0 && !is_partial(at) && !is_gap(at);
+    let is_gap = |at: u64| at.is_multiple_of(25);
+    let is_partial = |at: u64| at.is_multiple_of(10) && !is_gap(at);
+    let is_failed = |at: u64| at.is_multiple_of(7) && !is_partial(at) && !is_gap(at);
     let grabbed = count(&|at| !is_gap(at) && !is_failed(at));
     let stats = wait_for("the camera's frames", Duration::from_secs(20), || {
         let stats = broker.stats();
