@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use framebroker_protocol::message::Roles;
+use framebroker_protocol::message::{Policy, Roles};
 use framebroker_protocol::{BrokerId, MAX_SEGMENTS, PixelFormat, StreamName};
 
 use crate::control::Lease;
@@ -28,9 +28,9 @@ const LONGEST_LEASE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 #[derive(Debug, Clone, Parser)]
 #[command(name = "broker", version, max_term_width = 120)]
 pub struct Config {
-    /// Segments to begin with
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = segment_count)]
-    pub segments: usize,
+    /// Segments to begin with [default: 8; for pylon, whose ring cannot grow, 16]
+    #[arg(long, value_name = "N", value_parser = segment_count)]
+    pub segments: Option<usize>,
     /// Segments the ring may grow to when subscriptions need them
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = segment_count)]
     pub max_segments: usize,
@@ -43,7 +43,8 @@ pub struct Config {
     /// Name of the stream
     #[arg(long, default_value = "cam0")]
     pub name: StreamName,
-    /// What fills the segments: pattern, aravis[=DEVICE], or producer (another process, which attaches by the client library)
+    /// What fills the segments: pattern, aravis[=DEVICE], pylon[=SERIAL|NAME|MODEL], or producer (another process, which
+    /// attaches by the client library)
     #[arg(long, default_value = "pattern", value_name = "SOURCE")]
     pub source: SourceChoice,
     /// List the cameras that the source can open, and end
@@ -55,6 +56,9 @@ pub struct Config {
     /// Set a camera feature before grabbing; may be given more than once
     #[arg(long, value_name = "FEATURE=VALUE", help_heading = CAMERAS)]
     pub set: Vec<FeatureSetting>,
+    /// Load a file of camera settings, as pylon Viewer saves it (.pfs), before all other settings; pylon only
+    #[arg(long, value_name = "FILE", help_heading = CAMERAS)]
+    pub load: Option<PathBuf>,
     /// Width in pixels [default: 1920 for the pattern, else the camera's]
     #[arg(long)]
     pub width: Option<u32>,
@@ -79,6 +83,10 @@ pub struct Config {
     /// Publish frames of which a part was lost on the way, marked incomplete, instead of only counting them
     #[arg(long, help_heading = CAMERAS)]
     pub publish_incomplete: bool,
+    /// Which frames a subscription gets that names no policy, in pylon's words: OneByOne and LatestImages are policy
+    /// sequential, LatestImageOnly latest, UpcomingImage upcoming
+    #[arg(long, value_name = "STRATEGY", default_value = "OneByOne", help_heading = CLIENTS)]
+    pub grab_strategy: GrabStrategy,
     /// What segments are made of: memfd, hugetlb[=2M|1G] (huge pages, which the machine's owner sets aside), or posix (named
     /// objects in /dev/shm for languages that cannot receive descriptors: socket delivery and own user only, and whoever
     /// may open an object may write it)
@@ -143,28 +151,44 @@ impl Config {
     /// # Errors
     /// Names the options and says what would do.
     pub fn check(&self) -> Result<(), String> {
-        if self.segments > self.max_segments {
-            let Self { segments, max_segments, .. } = self;
+        let (segments, max_segments) = (self.segments(), self.max_segments);
+        if segments > max_segments {
             return Err(format!("--segments {segments} is above --max-segments {max_segments}; raise the second"));
         }
         if self.evict && self.lease == 0 {
             return Err("--evict needs to know how long a frame may be held; give --lease MS".to_owned());
         }
-        let camera_options = [
-            (self.packet_size.is_some(), "--packet-size"),
-            (self.socket_buffer.is_some(), "--socket-buffer"),
-            (!self.set.is_empty(), "--set"),
-            (self.wait, "--wait"),
+        self.check_camera_options()
+    }
+
+    fn check_camera_options(&self) -> Result<(), String> {
+        use SourceKind::{Aravis, Pylon};
+        let kind = self.source.kind();
+        let camera_options: [(bool, &str, &[SourceKind]); 5] = [
+            (self.packet_size.is_some(), "--packet-size", &[Aravis]),
+            (self.socket_buffer.is_some(), "--socket-buffer", &[Aravis]),
+            (self.load.is_some(), "--load", &[Pylon]),
+            (!self.set.is_empty(), "--set", &[Aravis, Pylon]),
+            (self.wait, "--wait", &[Aravis, Pylon]),
         ];
-        let misplaced = camera_options.iter().find(|(given, _)| *given);
-        match (&self.source, misplaced) {
-            (SourceChoice::Pattern | SourceChoice::Producer, Some((_, option))) => Err(format!(
-                "{option} is for cameras; the source {} has no use for it (--source aravis has)",
-                self.source.name()
-            )),
-            (SourceChoice::Producer, None) => self.check_producer(),
-            _ => Ok(()),
+        let misplaced = camera_options.iter().find(|(given, _, sources)| *given && !sources.contains(&kind));
+        if let Some((_, option, sources)) = misplaced {
+            let names: Vec<_> = sources.iter().map(|source| format!("--source {}", source.name())).collect();
+            return Err(format!(
+                "{option} is for cameras, and the source {} has no use for it ({} has)",
+                kind.name(),
+                names.join(" or ")
+            ));
         }
+        if kind == SourceKind::Producer { self.check_producer() } else { Ok(()) }
+    }
+
+    /// Segments to begin with.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        // A ring that cannot grow must be large enough for those who come later.
+        let default = if self.source.kind() == SourceKind::Pylon { 16 } else { 8 };
+        self.segments.unwrap_or(default)
     }
 
     fn check_producer(&self) -> Result<(), String> {
@@ -202,7 +226,7 @@ impl Config {
     pub fn factory(&self, broker: BrokerId, placement: Placement) -> Arc<dyn BufferFactory> {
         let books = match self.source {
             SourceChoice::Producer => Books::lending(placement),
-            SourceChoice::Pattern | SourceChoice::Aravis(_) => Books::new(placement),
+            SourceChoice::Pattern | SourceChoice::Aravis(_) | SourceChoice::Pylon(_) => Books::new(placement),
         };
         match self.backing {
             BackingChoice::Memfd => Arc::new(Memfd::new(books)),
@@ -240,16 +264,43 @@ pub enum SourceChoice {
     Aravis(Option<String>),
     /// A process of its own.
     Producer,
+    /// A Basler camera, by serial number, user-defined name or model, or the first one.
+    Pylon(Option<String>),
+}
+
+/// Which kind of source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SourceKind {
+    Pattern,
+    Aravis,
+    Pylon,
+    Producer,
+}
+
+impl SourceKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pattern => "pattern",
+            Self::Aravis => "aravis",
+            Self::Pylon => "pylon",
+            Self::Producer => "producer",
+        }
+    }
 }
 
 impl SourceChoice {
     /// What it is called.
     #[must_use]
     pub fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    fn kind(&self) -> SourceKind {
         match self {
-            Self::Pattern => "pattern",
-            Self::Aravis(_) => "aravis",
-            Self::Producer => "producer",
+            Self::Pattern => SourceKind::Pattern,
+            Self::Aravis(_) => SourceKind::Aravis,
+            Self::Pylon(_) => SourceKind::Pylon,
+            Self::Producer => SourceKind::Producer,
         }
     }
 }
@@ -264,9 +315,38 @@ impl FromStr for SourceChoice {
             ("pattern", Some(_)) => Err("pattern takes no device; its options are --width, --height, …".to_owned()),
             ("producer", None) => Ok(Self::Producer),
             ("producer", Some(_)) => Err("producer takes no device; the producer attaches by itself".to_owned()),
-            ("aravis", Some("")) => Err("name a device after aravis=, or leave the = out for the first one".to_owned()),
+            ("aravis" | "pylon", Some("")) => {
+                Err(format!("name a device after {kind}=, or leave the = out for the first one"))
+            }
             ("aravis", device) => Ok(Self::Aravis(device.map(str::to_owned))),
-            _ => Err("this broker has the sources pattern, aravis[=DEVICE] and producer".to_owned()),
+            ("pylon", device) => Ok(Self::Pylon(device.map(str::to_owned))),
+            _ => Err("this broker has the sources pattern, aravis[=DEVICE], pylon[=DEVICE] and producer".to_owned()),
+        }
+    }
+}
+
+/// pylon's names for what a reader gets; here each subscription chooses for itself, and this is for those that do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum GrabStrategy {
+    /// All in order.
+    OneByOne,
+    /// The newest.
+    LatestImageOnly,
+    /// As `OneByOne`: the ring keeps the latest images.
+    LatestImages,
+    /// Only those published after they were asked for.
+    UpcomingImage,
+}
+
+impl GrabStrategy {
+    /// The policy of that meaning.
+    #[must_use]
+    pub fn policy(self) -> Policy {
+        match self {
+            Self::OneByOne | Self::LatestImages => Policy::Sequential,
+            Self::LatestImageOnly => Policy::Latest,
+            Self::UpcomingImage => Policy::Upcoming,
         }
     }
 }
@@ -393,8 +473,15 @@ mod tests {
     #[test]
     fn the_plain_command_is_complete() {
         let config = parse("broker --segments 8").unwrap();
-        assert_eq!((config.segments, config.max_segments, config.history), (8, 64, 4));
+        assert_eq!((config.segments(), config.max_segments, config.history), (8, 64, 4));
         assert_eq!(config.source, SourceChoice::Pattern);
+    }
+
+    #[test]
+    fn a_ring_that_cannot_grow_begins_larger() {
+        assert_eq!(parse("broker --source pylon").unwrap().segments(), 16);
+        let config = parse("broker --source pylon=21734321 --segments 8 --load camera.pfs --set Gain=1").unwrap();
+        assert_eq!((config.segments(), config.source), (8, SourceChoice::Pylon(Some("21734321".to_owned()))));
     }
 
     #[test]
@@ -402,11 +489,14 @@ mod tests {
         for (line, advice) in [
             ("broker --segments 0", "1 to 512"),
             ("broker --segments 65", "--max-segments"),
-            ("broker --source webcam", "pattern, aravis"),
             ("broker --source producer=p", "by itself"),
             ("broker --source producer --width 8", "--width"),
             ("broker --source producer --set Gain=1", "for cameras"),
             ("broker --source producer --backing posix", "memfd or hugetlb"),
+            ("broker --source webcam", "pattern, aravis[=DEVICE], pylon"),
+            ("broker --grab-strategy Newest", "OneByOne, LatestImageOnly, LatestImages, UpcomingImage"),
+            ("broker --source pylon=", "name a device"),
+            ("broker --source aravis --load x.pfs", "--source pylon"),
             ("broker --source aravis=", "name a device"),
             ("broker --pixel-format Mono9", "Mono8"),
             ("broker --set Gain", "FEATURE=VALUE"),

@@ -215,21 +215,22 @@ fn start_stream(
 ) -> Result<Stream, RunError> {
     let needs = source.as_ref().map_or_else(vacant_needs, |(_, source)| source.requirements());
     // A producer's segments are made when it comes.
-    let segments = if source.is_some() { config.segments } else { 0 };
+    let segments = if source.is_some() { config.segments() } else { 0 };
     let memory_bytes = config.memory_limit_bytes().map_err(RunError::Limit)?;
-    check_segments(config.segments, needs.min_queued + 1)?;
+    check_segments(config.segments(), needs.min_queued + 1)?;
     check_memory(config, needs.payload_bytes as u64, memory_bytes)?;
     factory.foresee(segments, needs.payload_bytes)?;
     let core = Arc::new(StreamCore::create(config.name.clone(), StreamId(0))?);
     let (commands, todo) = channel();
     let limits = Limits {
-        min_segments: config.segments,
+        min_segments: config.segments(),
         shrink_after: Duration::from_secs(config.shrink_after),
         max_segments: config.max_segments,
         memory_bytes,
         memory_warn_bytes: config.memory_warn.map(|megabytes| megabytes.saturating_mul(1 << 20)),
         history: config.history,
         lossless: config.lossless_timeout > 0,
+        default_policy: config.grab_strategy.policy(),
     };
     let mut pool = Pool::default();
     allocate(&*factory, &mut pool, &commands, segments, needs.payload_bytes)?;
@@ -315,11 +316,11 @@ fn check_segments(segments: usize, reserve: usize) -> Result<(), RunError> {
 }
 
 fn check_memory(config: &Config, payload_bytes: u64, limit_bytes: u64) -> Result<(), RunError> {
-    let asked = payload_bytes.saturating_mul(config.segments as u64);
+    let asked = payload_bytes.saturating_mul(config.segments() as u64);
     if asked <= limit_bytes {
         return Ok(());
     }
-    let (segments, asked_mb, limit_mb) = (config.segments, asked.div_ceil(1 << 20), limit_bytes >> 20);
+    let (segments, asked_mb, limit_mb) = (config.segments(), asked.div_ceil(1 << 20), limit_bytes >> 20);
     Err(RunError::Limit(format!(
         "{segments} segments of {payload_bytes} bytes take {asked_mb} MB, the limit is {limit_mb} MB; use fewer --segments or raise --memory-limit"
     )))

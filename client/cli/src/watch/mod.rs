@@ -47,9 +47,11 @@ fn subscribe(broker: Broker, options: &WatchOptions) -> Result<Subscription, Fai
         Some(chosen) => chosen.into(),
         None => granted_delivery(&broker, &options.stream)?,
     };
-    let subscription = broker
-        .subscribe(&options.stream)
-        .policy(options.policy.into())
+    let mut subscription = broker.subscribe(&options.stream);
+    if let Some(policy) = options.policy {
+        subscription = subscription.policy(policy.into());
+    }
+    let subscription = subscription
         .delivery(delivery)
         .start(options.start.into())
         .wait_mode(options.wait_mode)
