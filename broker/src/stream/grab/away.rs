@@ -131,6 +131,8 @@ impl Grab {
         let needs = source.requirements();
         self.payload_bytes = needs.payload_bytes;
         self.surplus = 0;
+        let outdated = self.parked.iter().flatten().filter(|(_, segment)| !self.fits(segment)).count();
+        self.outdated = (outdated, self.core.page.head().next());
         self.events.send(Event::Resized { stream: self.core.id, epoch: self.epoch, needs });
         self.queue_idle();
         self.returning = Some(source);
