@@ -23,6 +23,7 @@ Acquire subscription:u32 context:context
 Unsubscribe subscription:u32
 Stats of:StatsOf from:u32
 Ping
+Produce stream:stream payload_bytes:u64 min_queued:u32 fixed_pool:bool can_pause:bool width:u32 height:u32 pixel_format:u32 millihertz:u64 model:text serial:text
 """, "client ")
 BROKER = table("""
 Welcome version:u32 broker:u64 client:u64
@@ -41,6 +42,10 @@ Stats entries:StatsEntries more:bool
 Error code:ErrorCode text:text
 Pong
 SegmentRemoved subscription:u32 index:u16 backing:u32
+Producing stream:u32
+SegmentsLent segments:[SegmentInfo]
+Started first:u64
+SegmentWithdrawn index:u16 backing:u32
 """, "broker ")
 STRUCTURES = CLIENT | BROKER | table("""
 SegmentInfo index:u16 backing:u32 bytes:u64 align:u32 path:text
@@ -63,7 +68,7 @@ Content Opaque Pattern
 StatsOf Streams Segments:u32 Clients
 StatsEntries Streams:[StreamStats] Segments:[SegmentStats] Clients:[ClientStats]
 SegmentState Queued Filling Published Held Quarantined
-ErrorCode Malformed WrongVersion NoHello Forbidden TooManyClients TooSlow UnknownStream NotAdmitted UnknownSubscription NotHeld Gone Full Invalid StreamClosed Unavailable
+ErrorCode Malformed WrongVersion NoHello Forbidden TooManyClients TooSlow UnknownStream NotAdmitted UnknownSubscription NotHeld Gone Full Invalid StreamClosed Unavailable Busy Breach
 """)
 for enumeration, messages in ("ClientMessage", CLIENT), ("BrokerMessage", BROKER):
     ENUMERATIONS[enumeration] = [(name.split()[1], name if fields else "") for name, fields in messages.items()]
