@@ -241,8 +241,11 @@ impl Grab {
 
     /// Retires frames until the source has as many segments as it needs.
     fn refill(&mut self) {
-        let Some(needs) = self.source.as_ref().map(|source| source.requirements()) else { return };
-        while self.queued.len() < needs.min_queued && !self.stopping {
+        // Commands that are handled while it waits may change or take the source.
+        while let Some(needs) = self.source.as_ref().map(|source| source.requirements())
+            && self.queued.len() < needs.min_queued
+            && !self.stopping
+        {
             let wanted = needs.min_queued - self.queued.len();
             let began_ns = monotonic_ns();
             self.writer.retire(wanted, &mut self.freed);
@@ -296,9 +299,7 @@ impl Grab {
     /// Gives up one of the segments that are too many, and two that no longer fit: few with each frame, so that none takes
     /// long; more than one, so that they become fewer though a source comes with each frame.
     fn shed(&mut self) {
-        for _ in 0..self.outdated.0.min(2) {
-            self.writer.retire_older(self.outdated.1, &mut self.freed);
-        }
+        self.retire_outdated();
         if self.surplus > 0 {
             self.writer.retire(1, &mut self.freed);
         }
@@ -311,6 +312,12 @@ impl Grab {
                 Some(segment) => self.queue(segment),
                 None => {}
             }
+        }
+    }
+
+    fn retire_outdated(&mut self) {
+        for _ in 0..self.outdated.0.min(2) {
+            self.writer.retire_older(self.outdated.1, &mut self.freed);
         }
     }
 

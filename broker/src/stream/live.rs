@@ -471,6 +471,7 @@ impl Stream {
             max_segments: number(self.limits.max_segments),
             holds_left: number(self.capacity().holds_left()),
             head: self.core.page.head(),
+            producer: self.producer().map_or_else(|| Text::label(""), Text::label),
         }
     }
 }

@@ -493,6 +493,10 @@ typedef struct {
      * Whether every byte of its frames follows the test pattern that PROTOCOL.md specifies.
      */
     bool is_pattern;
+    /**
+     * Source "producer": who fills its segments, for people; empty while nobody does.
+     */
+    char producer[FB_TEXT_BYTES];
 } fb_stream_info;
 
 /**

@@ -198,6 +198,7 @@ impl From<&StreamInfo> for fb_stream_info {
             holds_left: info.holds_left,
             is_shared: info.shared,
             is_pattern: info.content == Content::Pattern,
+            producer: fixed(info.producer.as_str()),
         }
     }
 }

@@ -196,6 +196,8 @@ pub struct fb_stream_info {
     pub is_shared: bool,
     /// Whether every byte of its frames follows the test pattern that PROTOCOL.md specifies.
     pub is_pattern: bool,
+    /// Source "producer": who fills its segments, for people; empty while nobody does.
+    pub producer: [c_char; FB_TEXT_BYTES],
 }
 
 /// Figures of a stream, as the broker counts them. Bytes are payload asked for, mapped_bytes what it takes in pages.

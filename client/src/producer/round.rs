@@ -124,6 +124,9 @@ impl Round {
     pub fn publish_kept(&self, context: u32, info: &FrameInfo) -> Result<()> {
         self.check(info)?;
         let mut desk = self.desk();
+        if desk.is_closed {
+            return Err(Error::Stopped);
+        }
         let taken = desk.kept.remove(&context).ok_or(Error::NotKept { context })?;
         desk.filler.fill(taken.lend, &info.header());
         Ok(())

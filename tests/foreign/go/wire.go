@@ -43,6 +43,7 @@ struct SegmentWithdrawn index:u16 backing:u32
 struct SegmentInfo index:u16 backing:u32 bytes:u64 align:u32 path:text
 struct StreamInfo name:stream id:u32 state:u32 source:text model:text serial:text width:u32 height:u32 pixel_format:u32
 	millihertz:u64 content:Content backing:text shared:bool segments:u32 max_segments:u32 holds_left:u32 head:u64
+	producer:text
 struct Timing count:u64 mean_ns:u64 max_ns:u64
 struct StreamStats name:stream id:u32 total_allocated:u64 total_freed:u64 active_buffers:u64 current_bytes:u64 peak_bytes:u64
 	mapped_bytes:u64 given_up_bytes:u64 max_buffers:u64 grabbed:u64 published:u64 incomplete:u64 lost_at_camera:u64 starved:u64

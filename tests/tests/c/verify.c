@@ -72,6 +72,7 @@ static void verify_figures(fb_broker *broker, fb_subscription *subscription, fb_
     CHECK(strcmp(streams[0].source, source) == 0 && strcmp(streams[0].backing, "memfd") == 0);
     /* Of what a producer fills the broker knows nothing. */
     CHECK(streams[0].is_pattern == (strcmp(source, "pattern") == 0));
+    CHECK((streams[0].producer[0] != 0) == (strcmp(source, "producer") == 0));
     CHECK(streams[0].state == FB_STATE_LIVE && streams[0].is_shared);
     CHECK(streams[0].width == frame_info.width && streams[0].height == frame_info.height);
     CHECK(streams[0].pixel_format == frame_info.pixel_format && streams[0].head >= frame_info.sequence);
