@@ -4,6 +4,10 @@
 
 use std::ffi::c_char;
 
+pub use producing::*;
+
+mod producing;
+
 /// A connection to a broker, for questions and for subscribing. A handle: not an address, do not follow it.
 #[derive(Debug)]
 pub struct fb_broker {
@@ -22,7 +26,7 @@ pub struct fb_frame {
     _opaque: (),
 }
 
-/// For fb_next: wait as long as it takes.
+/// For fb_next and fb_take: wait as long as it takes.
 pub const FB_FOREVER: i64 = -1;
 /// Bytes of a name in a structure, with its NUL.
 pub const FB_NAME_BYTES: usize = 64;
@@ -192,6 +196,8 @@ pub struct fb_stream_info {
     pub is_shared: bool,
     /// Whether every byte of its frames follows the test pattern that PROTOCOL.md specifies.
     pub is_pattern: bool,
+    /// Source "producer": who fills its segments, for people; empty while nobody does.
+    pub producer: [c_char; FB_TEXT_BYTES],
 }
 
 /// Figures of a stream, as the broker counts them. Bytes are payload asked for, mapped_bytes what it takes in pages.
