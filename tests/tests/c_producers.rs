@@ -32,7 +32,7 @@ fn every_byte_of_a_c_producer_arrives() {
             actors[0].must("subscribe max_held=3 policy=lossless");
             actors[1].must("subscribe max_held=3 policy=lossless delivery=socket");
             let mut verifying = program(&verify);
-            verifying.arg(broker.socket()).arg(count.to_string()).args(["2", "0", "0", "producer"]);
+            verifying.arg(broker.socket()).arg(count.to_string()).args(["3", "0", "0", "producer"]);
             let verifier = (way != "change").then(|| Process::start(&mut verifying));
             if let Some(verifier) = &verifier {
                 wait_for("the C reader", PATIENCE, || broker.client(verifier.pid()));

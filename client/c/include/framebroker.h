@@ -192,21 +192,25 @@ typedef enum {
  */
 typedef enum {
     /**
+     * The stream's own, which is sequential but for the broker's --grab-strategy. fb_subscription_describe tells which.
+     */
+    FB_POLICY_OF_STREAM = 0,
+    /**
      * All in order; those that were retired too early are counted lost.
      */
-    FB_POLICY_SEQUENTIAL = 0,
+    FB_POLICY_SEQUENTIAL = 1,
     /**
      * The newest; those passed over are counted skipped.
      */
-    FB_POLICY_LATEST = 1,
+    FB_POLICY_LATEST = 2,
     /**
      * All in order, and a source that can pause waits, within the broker's --lossless-timeout.
      */
-    FB_POLICY_LOSSLESS = 2,
+    FB_POLICY_LOSSLESS = 3,
     /**
      * The first that is published after the call; those before are counted skipped.
      */
-    FB_POLICY_UPCOMING = 3,
+    FB_POLICY_UPCOMING = 4,
 } fb_policy;
 
 /**
@@ -697,7 +701,7 @@ typedef struct {
      */
     size_t struct_size;
     /**
-     * An fb_policy: which frames come. Default: FB_POLICY_SEQUENTIAL.
+     * An fb_policy: which frames come. Default: FB_POLICY_OF_STREAM.
      */
     uint32_t policy;
     /**

@@ -259,10 +259,11 @@ fn find(subscription: *mut fb_subscription) -> Result<Arc<Shared<Subscription>>,
 
 fn with_options(builder: SubscriptionBuilder, options: &fb_subscribe_options) -> Result<SubscriptionBuilder, Failure> {
     let policy = match options.policy {
-        0 => Policy::Sequential,
-        1 => Policy::Latest,
-        2 => Policy::Lossless,
-        3 => Policy::Upcoming,
+        0 => None,
+        1 => Some(Policy::Sequential),
+        2 => Some(Policy::Latest),
+        3 => Some(Policy::Lossless),
+        4 => Some(Policy::Upcoming),
         other => return Err(unknown("policy", other, "fb_policy")),
     };
     let delivery = match options.delivery {
@@ -286,7 +287,8 @@ fn with_options(builder: SubscriptionBuilder, options: &fb_subscribe_options) ->
         }
         other => return Err(unknown("wait_mode", other, "fb_wait_mode")),
     };
-    let builder = builder.policy(policy).delivery(delivery).start(start).wait_mode(wait_mode);
+    let builder = if let Some(policy) = policy { builder.policy(policy) } else { builder };
+    let builder = builder.delivery(delivery).start(start).wait_mode(wait_mode);
     let builder = builder.reconnect(options.reconnect != 0);
     Ok(if options.max_held == 0 { builder } else { builder.max_held(options.max_held) })
 }
@@ -313,10 +315,10 @@ impl From<&mut Subscription> for fb_subscription_info {
             broker_id: subscription.broker_id().0,
             state: state.to_bits(),
             policy: match subscription.policy() {
-                Policy::Sequential => 0,
-                Policy::Latest => 1,
-                Policy::Lossless => 2,
-                Policy::Upcoming => 3,
+                Policy::Sequential => 1,
+                Policy::Latest => 2,
+                Policy::Lossless => 3,
+                Policy::Upcoming => 4,
             },
             delivery: match subscription.delivery() {
                 Delivery::Shared => 0,

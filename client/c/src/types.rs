@@ -37,14 +37,16 @@ pub const FB_TEXT_BYTES: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub enum fb_policy {
+    /// The stream's own, which is sequential but for the broker's --grab-strategy. fb_subscription_describe tells which.
+    FB_POLICY_OF_STREAM = 0,
     /// All in order; those that were retired too early are counted lost.
-    FB_POLICY_SEQUENTIAL = 0,
+    FB_POLICY_SEQUENTIAL = 1,
     /// The newest; those passed over are counted skipped.
-    FB_POLICY_LATEST = 1,
+    FB_POLICY_LATEST = 2,
     /// All in order, and a source that can pause waits, within the broker's --lossless-timeout.
-    FB_POLICY_LOSSLESS = 2,
+    FB_POLICY_LOSSLESS = 3,
     /// The first that is published after the call; those before are counted skipped.
-    FB_POLICY_UPCOMING = 3,
+    FB_POLICY_UPCOMING = 4,
 }
 
 /// By which way frames come.
@@ -120,7 +122,7 @@ pub struct fb_connect_options {
 pub struct fb_subscribe_options {
     /// sizeof(fb_subscribe_options); FB_INIT sets it.
     pub struct_size: usize,
-    /// An fb_policy: which frames come. Default: FB_POLICY_SEQUENTIAL.
+    /// An fb_policy: which frames come. Default: FB_POLICY_OF_STREAM.
     pub policy: u32,
     /// An fb_delivery: by which way frames come. Default: FB_DELIVERY_SHARED.
     pub delivery: u32,
