@@ -1,6 +1,7 @@
 //! What two framebroker processes must agree on.
 //!
 //! * [`message`] and [`codec`]: what is said on the socket, and its bytes; [`socket`] carries them with descriptors.
+//! * [`feature`]: a camera's settings as they travel.
 //! * [`layout`] and [`shm`]: what lies in shared memory, and how that memory is made so that only its writer can write.
 //! * [`ring`]: the lock-free rules by which frames pass from one writer to many readers.
 //! * [`pattern`]: the test image whose every byte a consumer can check.
@@ -10,6 +11,7 @@
 
 pub mod address;
 pub mod codec;
+pub mod feature;
 pub mod header;
 mod ids;
 pub mod layout;
@@ -32,7 +34,7 @@ pub use ids::{
 pub use layout::{ConsumerPage, Counters, LayoutError, StreamPage, StreamState};
 pub use limits::{DEFAULT_MAX_HELD, HOLD_LIMIT, MAX_SEGMENTS, PROTOCOL_VERSION, SEGMENT_LIMIT};
 pub use pixel_format::{BayerOrder, Container, Layout, Packing, PixelFormat, Samples, UnknownPixelFormat, Yuv422Order};
-pub use text::{ClientName, StreamName, Text, TextError};
+pub use text::{ClientName, FeatureName, StreamName, Text, TextError};
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("framebroker's shared memory is little-endian");

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::feature::{Access, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange, Visibility};
 pub use crate::ring::Start;
 use crate::stats::{ClientStats, SegmentStats, StreamStats};
 use crate::{
-    Backing, BrokerId, ClientId, ClientName, ContextId, FrameHeader, HOLD_LIMIT, PixelFormat, SegmentIndex, Sequence,
-    StreamId, StreamName, SubscriptionId, Text,
+    Backing, BrokerId, ClientId, ClientName, ContextId, FeatureName, FrameHeader, HOLD_LIMIT, PixelFormat,
+    SegmentIndex, Sequence, StreamId, StreamName, SubscriptionId, Text,
 };
 
 /// A message of a client, with a number of the client's choice that the answer repeats.
@@ -78,6 +79,44 @@ pub enum Ask {
     },
     /// Answer: `Pong`.
     Ping,
+    /// Answer: `Features`.
+    Features {
+        /// The stream's name.
+        stream: StreamName,
+        /// How many features to pass over: answers come in pages.
+        from: u32,
+    },
+    /// Answer: `Feature`.
+    GetFeature {
+        /// The stream's name.
+        stream: StreamName,
+        /// Which feature.
+        feature: FeatureName,
+    },
+    /// Sets a feature; needs the role control. Answer: `Feature`, as it is then.
+    SetFeature {
+        /// The stream's name.
+        stream: StreamName,
+        /// Which feature.
+        feature: FeatureName,
+        /// What it shall be.
+        value: FeatureValue,
+    },
+    /// Executes a command; needs the role control. Answer: `Feature`.
+    Execute {
+        /// The stream's name.
+        stream: StreamName,
+        /// Which command.
+        feature: FeatureName,
+    },
+    /// Takes or gives back sole control of a stream: while a session has it, no other sets or executes. Needs the role
+    /// control. Answer: `Control`.
+    Control {
+        /// The stream's name.
+        stream: StreamName,
+        /// Whether it is wanted.
+        sole: bool,
+    },
 }
 
 /// A message of the broker: the answer to a request, or news (request 0).
@@ -191,6 +230,38 @@ pub enum Tell {
         index: SegmentIndex,
         /// Which object at that index.
         backing: Backing,
+    },
+    /// A page of features.
+    Features {
+        /// At most [`crate::limits::PAGE_ENTRIES`].
+        features: Vec<Feature>,
+        /// More are there: ask again from the next.
+        more: bool,
+    },
+    /// A feature, as it is now.
+    Feature {
+        /// The stream's settings version when it was read.
+        version: u32,
+        /// The feature.
+        feature: Feature,
+    },
+    /// Who has sole control has changed as asked.
+    Control {
+        /// Whether this session has it now.
+        sole: bool,
+    },
+    /// A client has set a feature of the stream, or executed a command.
+    SettingsChanged {
+        /// Whose stream.
+        subscription: SubscriptionId,
+        /// The settings version from this change on.
+        version: u32,
+        /// Which feature.
+        feature: FeatureName,
+        /// Its value now.
+        value: FeatureValue,
+        /// Who has done it.
+        by: Text,
     },
 }
 
@@ -409,6 +480,16 @@ pub enum ErrorCode {
     StreamClosed,
     /// The broker's machine failed it: memory, descriptors.
     Unavailable,
+    /// The stream's source has no feature of that name.
+    UnknownFeature,
+    /// The feature cannot be read, set or executed, or not now: it is read-only, locked or not available.
+    NotAccessible,
+    /// Another session has sole control of the stream.
+    Controlled,
+    /// As many requests wait for the camera as may.
+    Busy,
+    /// The camera is away, refused it, or did not answer in time.
+    CameraFailed,
 }
 
 impl Ask {
@@ -421,6 +502,10 @@ impl Ask {
             }
             Self::Hello { roles, .. } if roles.bits() == 0 || !Roles::ALL.contains(*roles) => {
                 Some("roles must be a sum of 1 (consumer), 2 (producer) and 4 (control)")
+            }
+            Self::SetFeature { value: FeatureValue::None, .. } => Some("a feature cannot be set to no value"),
+            Self::SetFeature { value: FeatureValue::Float(value), .. } if !value.is_finite() => {
+                Some("a feature cannot be set to an infinite value or to what is no number")
             }
             _ => None,
         }

@@ -135,13 +135,17 @@ fn bad_requests() -> Vec<(&'static str, Vec<u8>)> {
         let numbers: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         message(2, &[&(stream.len() as u64).to_le_bytes(), stream, &numbers].concat())
     };
+    let feature = |variant: u32, name: &[u8], rest: &[u8]| {
+        let len = (name.len() as u64).to_le_bytes();
+        message(variant, &[&4u64.to_le_bytes()[..], b"cam0", &len, name, rest].concat())
+    };
     let good = hello(b"x", 1);
     let ping = encode(&Request { id: 1, body: Ask::Ping }).unwrap();
     vec![
         ("an id and nothing else", ping[..4].to_vec()),
         ("the last byte is missing", good[..good.len() - 1].to_vec()),
         ("a byte too many", [&ping[..], &[0]].concat()),
-        ("no such variant", message(9, &[])),
+        ("no such variant", message(14, &[])),
         ("a name of 2^64-1 bytes", [&good[..12], &[0xff; 8], &good[20..]].concat()),
         ("a name longer than the message", [&good[..12], &6u64.to_le_bytes(), &good[20..]].concat()),
         ("a name that is no UTF-8", hello(&[0xc3, 0x28], 1)),
@@ -157,6 +161,20 @@ fn bad_requests() -> Vec<(&'static str, Vec<u8>)> {
         ("no such start", subscribe(b"cam0", [0, 0, 2, 2])),
         ("no frame to hold", subscribe(b"cam0", [0, 0, 0, 0])),
         ("too many frames to hold", subscribe(b"cam0", [0, 0, 65, 0])),
+        ("a feature without a name", feature(10, b"", &[])),
+        ("a feature's name with a control character", feature(10, b"Ga\tin", &[])),
+        ("a feature's name of 128 bytes", feature(10, &[b'f'; 128], &[])),
+        ("no such kind of value", feature(11, b"Gain", &[5, 0, 0, 0])),
+        ("a boolean of 2", feature(11, b"Gain", &[3, 0, 0, 0, 2])),
+        ("a feature set to no value", feature(11, b"Gain", &[0, 0, 0, 0])),
+        (
+            "a feature set to infinity",
+            feature(11, b"Gain", &[&[2, 0, 0, 0][..], &f64::INFINITY.to_le_bytes()].concat()),
+        ),
+        (
+            "a feature set to what is no number",
+            feature(11, b"Gain", &[&[2, 0, 0, 0][..], &f64::NAN.to_le_bytes()].concat()),
+        ),
         ("statistics of nothing", message(7, &[3, 0, 0, 0, 0, 0, 0, 0])),
     ]
 }
@@ -171,10 +189,10 @@ fn bad_replies() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("a request and nothing else", pong[..4].to_vec()),
         ("a byte too many", [&pong[..], &[0]].concat()),
-        ("no such variant", message(15, &[])),
+        ("no such variant", message(20, &[])),
         ("a bool of 2", [&no_streams[..16], &[2]].concat()),
         ("a list of 2^64-1 streams", [&no_streams[..8], &[0xff; 8], &no_streams[16..]].concat()),
-        ("no such error", error(15, b"x")),
+        ("no such error", error(20, b"x")),
         ("a text of 2049 bytes", error(0, &[b't'; 2049])),
     ]
 }

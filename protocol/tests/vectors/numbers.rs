@@ -2,7 +2,10 @@
 //! one that is new in the pages fails.
 
 use framebroker_protocol::limits;
-use framebroker_protocol::message::{Ask, Content, Delivery, ErrorCode, Policy, Start, StatsEntries, StatsOf, Tell};
+use framebroker_protocol::message::{
+    Access, Ask, Content, Delivery, ErrorCode, FeatureKind, FeatureValue, Policy, Start, StatsEntries, StatsOf, Tell,
+    Visibility,
+};
 use framebroker_protocol::stats::SegmentState;
 
 use crate::document::Table;
@@ -15,14 +18,18 @@ macro_rules! variants {
     };
 }
 
-variants!(ASK: Ask { Hello, ListStreams, Subscribe, Mapped, Release, Acquire, Unsubscribe, Stats, Ping });
+variants!(ASK: Ask {
+    Hello, ListStreams, Subscribe, Mapped, Release, Acquire, Unsubscribe, Stats, Ping, Features,
+    GetFeature, SetFeature, Execute, Control,
+});
 variants!(TELL: Tell {
     Welcome, Streams, Subscribed, Frame, Acquired, SegmentsAdded, Offline, Online, Demoted, Evicted, Closed, Unsubscribed,
-    Stats, Error, Pong, SegmentRemoved,
+    Stats, Error, Pong, SegmentRemoved, Features, Feature, Control, SettingsChanged,
 });
 variants!(ERROR_CODE: ErrorCode {
     Malformed, WrongVersion, NoHello, Forbidden, TooManyClients, TooSlow, UnknownStream, NotAdmitted,
-    UnknownSubscription, NotHeld, Gone, Full, Invalid, StreamClosed, Unavailable,
+    UnknownSubscription, NotHeld, Gone, Full, Invalid, StreamClosed, Unavailable, UnknownFeature, NotAccessible,
+    Controlled, Busy, CameraFailed,
 });
 variants!(POLICY: Policy { Sequential, Latest, Lossless, Upcoming });
 variants!(DELIVERY: Delivery { Shared, Socket });
@@ -30,10 +37,14 @@ variants!(START: Start { Next, Oldest });
 variants!(CONTENT: Content { Opaque, Pattern });
 variants!(STATS_OF: StatsOf { Streams, Segments, Clients });
 variants!(STATS_ENTRIES: StatsEntries { Streams, Segments, Clients });
+variants!(VISIBILITY: Visibility { Unknown, Beginner, Expert, Guru, Invisible });
+variants!(ACCESS: Access { ReadWrite, ReadOnly, WriteOnly, Locked, NotAvailable });
+variants!(FEATURE_KIND: FeatureKind { Integer, Float, Boolean, Enumeration, String, Command });
+variants!(FEATURE_VALUE: FeatureValue { None, Integer, Float, Boolean, Text });
 variants!(SEGMENT_STATE: SegmentState { Queued, Filling, Published, Held, Quarantined });
 
 /// Every enumeration by the heading of its table.
-pub const ENUMERATIONS: [(&str, &[&str]); 8] = [
+pub const ENUMERATIONS: [(&str, &[&str]); 12] = [
     ("ErrorCode", ERROR_CODE),
     ("Policy", POLICY),
     ("Delivery", DELIVERY),
@@ -42,6 +53,10 @@ pub const ENUMERATIONS: [(&str, &[&str]); 8] = [
     ("StatsOf", STATS_OF),
     ("StatsEntries", STATS_ENTRIES),
     ("SegmentState", SEGMENT_STATE),
+    ("Visibility", VISIBILITY),
+    ("Access", ACCESS),
+    ("FeatureKind", FEATURE_KIND),
+    ("FeatureValue", FEATURE_VALUE),
 ];
 
 /// Messages by the heading of their table.
@@ -80,6 +95,9 @@ fn the_pages_list_the_limits() {
         ("WINDOW_LEN", limits::WINDOW_LEN),
         ("CLIENT_NAME_BYTES", limits::CLIENT_NAME_BYTES),
         ("STREAM_NAME_BYTES", limits::STREAM_NAME_BYTES),
+        ("FEATURE_NAME_BYTES", limits::FEATURE_NAME_BYTES),
+        ("FEATURE_ENTRIES", limits::FEATURE_ENTRIES),
+        ("DESCRIPTION_BYTES", limits::DESCRIPTION_BYTES),
         ("TEXT_BYTES", limits::TEXT_BYTES),
     ];
     let table = Table::below("Limits");
