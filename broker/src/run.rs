@@ -25,6 +25,8 @@ use crate::factory::{BufferFactory, FactoryError, Placement, Sharing, remove_lef
 use crate::source::open::{Opener, kind, list as cameras, opener};
 use crate::source::{Source, SourceError};
 use crate::stream::StreamCore;
+use crate::stream::device::journal::Settings;
+use crate::stream::device::{self, DeviceThread};
 use crate::stream::grab::{Command, Grab, GrabOptions};
 use crate::stream::live::{Limits, Stream};
 use crate::stream::pool::Pool;
@@ -231,14 +233,24 @@ fn start_stream(
         lossless_timeout: Duration::from_millis(config.lossless_timeout),
     };
     let description = source.describe();
-    let grab = Grab::new(Arc::clone(&core), options, todo, events, opener, source);
+    let (settings, jobs) = (Settings::default(), device::jobs());
+    let parts = device::Parts {
+        core: Arc::clone(&core),
+        events: events.clone(),
+        commands: commands.clone(),
+        settings: settings.clone(),
+        memory_bytes,
+    };
+    let grab = Grab::new(Arc::clone(&core), options, todo, events, settings.kept_by(opener), source, jobs.0.clone());
     let mut stream = Stream::new(core, factory, pool, commands, needs, description, kind(config), limits);
     stream.watch_memory();
+    let no_thread = |source| RunError::System { what: "start a thread", source };
+    stream.device = Some(DeviceThread::start(jobs, parts).map_err(no_thread)?);
     stream.thread = Some(
         std::thread::Builder::new()
             .name(format!("grab-{}", config.name))
             .spawn(move || grab.run())
-            .map_err(|source| RunError::System { what: "start a thread", source })?,
+            .map_err(no_thread)?,
     );
     Ok(stream)
 }

@@ -26,6 +26,8 @@ pub struct Connector {
     pub socket: Option<PathBuf>,
     /// What the client calls itself.
     pub name: ClientName,
+    /// What it wants to be.
+    pub roles: Roles,
     /// Users whose brokers are trusted beside one's own and root's.
     pub server_uids: Vec<u32>,
     /// For the greeting and for answers.
@@ -57,6 +59,7 @@ impl Default for Connector {
         Self {
             socket: None,
             name: ClientName::cut(&name.to_string_lossy()),
+            roles: Roles::CONSUMER,
             server_uids: Vec::new(),
             timeout: ANSWER_TIMEOUT,
         }
@@ -92,7 +95,7 @@ impl Connector {
             client: ClientId(0),
             last_request: 0,
         };
-        session.greet(&self.name, deadline).map_err(|error| Unreachable::Greeting(Box::new(error)))?;
+        session.greet(&self.name, self.roles, deadline).map_err(|error| Unreachable::Greeting(Box::new(error)))?;
         Ok(session)
     }
 
@@ -113,8 +116,8 @@ fn open(path: &Path, timeout: Duration) -> Result<OwnedFd, Errno> {
 }
 
 impl Session {
-    fn greet(&mut self, name: &ClientName, deadline: Deadline) -> Result<()> {
-        let hello = Ask::Hello { version: PROTOCOL_VERSION, name: name.clone(), roles: Roles::CONSUMER };
+    fn greet(&mut self, name: &ClientName, roles: Roles, deadline: Deadline) -> Result<()> {
+        let hello = Ask::Hello { version: PROTOCOL_VERSION, name: name.clone(), roles };
         match self.ask("Hello", hello, deadline)?.body {
             Tell::Welcome { version: PROTOCOL_VERSION, broker, client } => {
                 (self.broker, self.client) = (broker, client);

@@ -16,6 +16,7 @@ use super::subscription::{Phase, Place, Subscription, Terms};
 use super::{Control, DESCRIPTOR_RETRY};
 use crate::events::SubscriptionKey;
 use crate::stream::admission::Verdict;
+use crate::stream::device::What;
 use crate::stream::grab::Command;
 use crate::stream::live::Reader;
 
@@ -113,6 +114,16 @@ impl Control {
                 let max_held = usize::try_from(max_held).unwrap_or(usize::MAX);
                 self.subscribe(session, request, &stream, Terms { policy, delivery, max_held, start });
             }
+            Ask::Features { stream, from } => {
+                let from = usize::try_from(from).unwrap_or(usize::MAX);
+                self.ask_device(session, request, &stream, What::List { from });
+            }
+            Ask::GetFeature { stream, feature } => self.ask_device(session, request, &stream, What::Get(feature)),
+            Ask::SetFeature { stream, feature, value } => {
+                self.ask_device(session, request, &stream, What::Set(feature, value));
+            }
+            Ask::Execute { stream, feature } => self.ask_device(session, request, &stream, What::Execute(feature)),
+            Ask::Control { stream, sole } => self.control(session, request, &stream, sole),
             Ask::Mapped => self.mapped(session),
             Ask::Release { subscription, context } => self.release(session, request, subscription, context),
             Ask::Acquire { subscription, context } => self.acquire(session, request, subscription, context),
@@ -162,13 +173,7 @@ impl Control {
 
     fn subscribe(&mut self, session: &mut Session, request: u32, name: &StreamName, terms: Terms) {
         let Some(at) = self.streams.iter().position(|stream| stream.core.name == *name) else {
-            let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
-            let known = known.join(", ");
-            return session.refuse(
-                request,
-                ErrorCode::UnknownStream,
-                format_args!("no stream {name}; there is {known}"),
-            );
+            return self.refuse_unknown_stream(session, request, name);
         };
         let Some(stream) = self.streams.get_mut(at) else { return };
         if !session.roles.contains(Roles::CONSUMER) {
@@ -218,6 +223,12 @@ impl Control {
                 stream.waiting.push_back(key);
             }
         }
+    }
+
+    pub(super) fn refuse_unknown_stream(&self, session: &mut Session, request: u32, name: &StreamName) {
+        let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
+        let known = known.join(", ");
+        session.refuse(request, ErrorCode::UnknownStream, format_args!("no stream {name}; there is {known}"));
     }
 
     /// Puts a subscription into the ring.

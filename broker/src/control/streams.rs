@@ -74,6 +74,10 @@ impl Control {
                 let Some(stream) = self.stream_at(stream) else { return };
                 stream.stay_offline(reason);
             }
+            Event::Answered { stream, question, result } => self.take_answer(stream, question, result),
+            Event::SettingsChanged { stream, version, feature, value, by } => {
+                self.tell_changed(stream, version, &feature, &value, &by);
+            }
             Event::Finished { stream } => {
                 if let Some(stream) = self.stream_at(stream) {
                     stream.finished = true;
@@ -227,6 +231,9 @@ impl crate::stream::live::Stream {
             && thread.join().is_err()
         {
             warn!(stream = %self.core.name, "the grab thread panicked; please report this");
+        }
+        if let Some(device) = self.device.take() {
+            device.end();
         }
         // Readers that wait have been woken; they see the state before their sockets close.
         std::thread::yield_now();

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "aravis")]
 pub mod aravis;
+pub mod features;
 pub mod open;
 mod pattern;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use framebroker_protocol::PixelFormat;
 
 pub use crate::factory::WritableSegment;
+pub use features::{FeatureError, Features};
 pub use pattern::{Fill, PatternOptions, PatternSource};
 
 /// What a source needs from the ring.
@@ -127,6 +129,22 @@ pub trait Source: Send {
     fn stop(&mut self) -> Vec<WritableSegment>;
     /// Transport figures since it was opened.
     fn counters(&self) -> TransportCounters;
+    /// Its features, as a handle of their own for another thread; `None` where it has none. Asked again after each start.
+    fn features(&self) -> Option<Box<dyn Features>> {
+        None
+    }
+    /// Takes over what was set by [`Self::features`] while it was stopped: [`Self::describe`] and [`Self::requirements`] tell
+    /// it from here on. Called only while it is stopped, perhaps by another thread.
+    ///
+    /// # Errors
+    /// The camera does not answer, or is set to something that cannot be grabbed.
+    fn refresh(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+    /// Frames that may have been exposed before a feature was set and arrive after it.
+    fn frames_under_way(&self) -> usize {
+        features::FRAMES_UNDER_WAY
+    }
 }
 
 /// Why a source cannot be opened or started.

@@ -5,7 +5,7 @@ mod away;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::Start;
@@ -15,7 +15,9 @@ use framebroker_protocol::{
 };
 
 use super::StreamCore;
+use super::device::Job;
 use super::patience::Patience;
+use super::stamp::Stamp;
 use crate::events::{Event, EventSender, SubscriptionKey};
 use crate::source::open::Opener;
 use crate::source::{self, FrameInfo, Source, WritableSegment};
@@ -46,12 +48,33 @@ pub enum Command {
     },
     /// Starts the source that is back: there are segments for it. Answers [`Event::Resized`].
     Resume,
+    /// Stops the source and lends it to the device thread; drops the sender where there is none.
+    Lend(Sender<Lent>),
+    /// The lent source is back, or is lost for this reason.
+    Return {
+        /// The source, stopped.
+        source: Result<Lent, String>,
+        /// Told when it has started.
+        started: Sender<()>,
+    },
+    /// Says that the source cannot start for the time being, as it has been waited for in vain: there are too few segments.
+    /// Answered by [`Event::Offline`].
+    Wait(String),
     /// Gives up so many segments more, one with each frame; each answered by [`Event::Released`].
     Shrink(usize),
     /// Ends: no more frames are taken.
     Stop,
     /// Says in the page that the stream has ended. After [`Command::Stop`].
     Close,
+}
+
+/// A source that is stopped and in other hands.
+pub struct Lent(pub Box<dyn Source>);
+
+impl std::fmt::Debug for Lent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lent({:?})", self.0.describe())
+    }
 }
 
 /// How the grab thread behaves.
@@ -87,6 +110,13 @@ pub struct Grab {
     surplus: usize,
     /// A source that is open again and waits for [`Command::Resume`].
     returning: Option<Box<dyn Source>>,
+    /// The device thread has the source, and gives it back by [`Command::Return`].
+    is_lent: bool,
+    /// Whom to tell when the source that was lent has started.
+    started: Option<Sender<()>>,
+    /// To the device thread.
+    device: Sender<Job>,
+    stamp: Stamp,
     patience: Patience,
     stopping: bool,
 }
@@ -100,6 +130,7 @@ impl Grab {
         events: EventSender,
         open: Opener,
         source: Box<dyn Source>,
+        device: Sender<Job>,
     ) -> Self {
         let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
         let payload_bytes = source.requirements().payload_bytes;
@@ -118,6 +149,10 @@ impl Grab {
             payload_bytes,
             surplus: 0,
             returning: None,
+            is_lent: false,
+            started: None,
+            device,
+            stamp: Stamp::default(),
             patience: Patience::default(),
             stopping: false,
         }
@@ -188,8 +223,10 @@ impl Grab {
     fn publish(&mut self, mut segment: WritableSegment, info: &FrameInfo) {
         let index = segment.index();
         segment.count_use();
+        let settings_version = self.settings_version();
         let now_ns = monotonic_ns();
-        let (context, calls) = self.writer.publish(index, header(info, now_ns), now_ns);
+        let header = FrameHeader { settings_version, ..header(info, now_ns) };
+        let (context, calls) = self.writer.publish(index, header, now_ns);
         let took_ns = monotonic_ns() - now_ns;
         // Before the books, so that nobody sleeps longer than need be.
         self.writer.wake(calls);
@@ -353,6 +390,14 @@ impl Grab {
             Command::Resume => {
                 if let Some(source) = self.returning.take() {
                     self.start(source);
+                }
+            }
+            Command::Lend(to) => self.lend(&to),
+            Command::Return { source, started } => self.take_lent(source, started),
+            Command::Wait(reason) => {
+                if self.returning.is_some() && self.core.page.state() == StreamState::Live {
+                    self.announce(StreamState::Offline);
+                    self.events.send(Event::Offline { stream: self.core.id, reason });
                 }
             }
             // Sent before the control thread heard of the source's return, and void since.

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::{Content, StreamInfo};
 use framebroker_protocol::ring::{Member, Roster};
-use framebroker_protocol::{ClientId, ClientName, ContextId, SegmentIndex, Text};
+use framebroker_protocol::{ClientId, ClientName, ContextId, SegmentIndex, StreamState, Text};
 use tracing::warn;
 
 use super::StreamCore;
 use super::admission::Capacity;
+use super::device::DeviceThread;
 use super::grab::Command;
 use super::health::Health;
 use super::owed::{Owed, Process};
@@ -35,6 +36,10 @@ pub struct Stream {
     pub commands: Sender<Command>,
     /// The grab thread.
     pub thread: Option<JoinHandle<()>>,
+    /// Sets the source's features.
+    pub device: Option<DeviceThread>,
+    /// The session that has sole control of them.
+    pub controller: Option<ClientId>,
     /// What the source needs.
     pub needs: Requirements,
     /// What the source is.
@@ -144,6 +149,8 @@ impl Stream {
             pool,
             commands,
             thread: None,
+            device: None,
+            controller: None,
             needs,
             description,
             source: kind.0,
@@ -262,10 +269,21 @@ impl Stream {
             return;
         }
         let (bytes, limit_mb) = (self.needs.payload_bytes, self.limits.memory_bytes >> 20);
-        self.stay_offline(format!(
+        let reason = format!(
             "the source is back, and needs {needed} segments of {bytes} bytes: with --memory-limit {limit_mb} there are {there}. \
              Raise the limit, or end programs that hold frames"
-        ));
+        );
+        if self.core.page.state() == StreamState::Live && self.offline.is_none() {
+            // It was only to be set. Where the grab thread has ended, nobody waits.
+            let _ended = self.commands.send(Command::Wait(reason));
+        } else {
+            self.stay_offline(reason);
+        }
+    }
+
+    /// A session that may have had sole control has ended.
+    pub fn end_control(&mut self, client: ClientId) {
+        self.controller = self.controller.filter(|controller| *controller != client);
     }
 
     /// The source is still away, perhaps for another reason.
