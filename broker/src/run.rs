@@ -241,6 +241,8 @@ fn start_stream(
         settings: settings.clone(),
         memory_bytes,
     };
+    // Its receiver lives in the device thread's state, which is not started yet.
+    let _will_be_read = jobs.0.send(device::Job::Source(device::Handle(source.features())));
     let grab = Grab::new(Arc::clone(&core), options, todo, events, settings.kept_by(opener), source, jobs.0.clone());
     let mut stream = Stream::new(core, factory, pool, commands, needs, description, kind(config), limits);
     stream.watch_memory();

@@ -160,9 +160,10 @@ impl Grab {
 
     /// Grabs until told to stop; returns when the stream is closed and every segment is dropped.
     pub fn run(mut self) {
-        let source = self.source.take();
+        // Its first segments come by command, and so may who wants to set it.
+        self.returning = self.source.take();
         self.handle_commands();
-        if let Some(source) = source {
+        if let Some(source) = self.returning.take() {
             self.start(source);
         }
         while !self.stopping {

@@ -4,12 +4,24 @@ use framebroker_protocol::limits::FEATURE_ENTRIES;
 use framebroker_protocol::message::{Access, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange};
 use framebroker_protocol::{FeatureName, Text};
 
-use super::FeatureError;
+use super::{FeatureError, is_brokers};
 
 /// Names that are so much alike, from 0 to 1, that one may be meant by the other.
 const ALIKE: f64 = 0.75;
 /// Names suggested for one that does not exist.
 const SUGGESTIONS: usize = 3;
+
+/// Whether clients may set or execute a feature.
+///
+/// # Errors
+/// [`FeatureError::NotAccessible`] says why not.
+pub fn clients(name: &FeatureName) -> Result<(), FeatureError> {
+    if is_brokers(name.as_str()) {
+        let text = format!("{name} is the broker's own: it opens, starts and stops the camera");
+        return Err(FeatureError::NotAccessible(text));
+    }
+    Ok(())
+}
 
 /// Whether a feature can be set, or executed, now.
 ///

@@ -76,6 +76,27 @@ pub fn changes_frames(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
+/// Whether the broker itself sets or executes a feature of this SFNC name, and nobody else may: whoever did would take the camera or
+/// its frames away.
+#[must_use]
+pub fn is_brokers(name: &str) -> bool {
+    const NAMES: [&str; 12] = [
+        "AcquisitionStart",
+        "AcquisitionStop",
+        "AcquisitionAbort",
+        "AcquisitionArm",
+        "TLParamsLocked",
+        "GevCCP",
+        "GevSCPHostPort",
+        "GevSCDA",
+        "GevSCSP",
+        "GevMCPHostPort",
+        "GevMCDA",
+        "GevHeartbeatTimeout",
+    ];
+    NAMES.contains(&name)
+}
+
 /// Why a feature cannot be read, set or executed. Each text says what would do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FeatureError {

@@ -223,6 +223,7 @@ impl Device {
 
     fn set(&mut self, name: &FeatureName, value: &FeatureValue, by: &Text) -> Result<Tell, FeatureError> {
         let before = self.find(name)?;
+        check::clients(name)?;
         let needs_stop = self.features()?.needs_stop(name);
         if !needs_stop {
             check::access(&before)?;
@@ -246,6 +247,7 @@ impl Device {
 
     fn execute(&mut self, name: &FeatureName, by: &Text) -> Result<Tell, FeatureError> {
         let before = self.find(name)?;
+        check::clients(name)?;
         check::command(&before)?;
         let feature = if self.features()?.needs_stop(name) {
             self.set_stopped(&before, None, by)?
