@@ -50,7 +50,10 @@ fn every_kind_of_feature_is_read_and_set() {
     assert_eq!((range.min, range.max, range.increment, range.unit.as_str()), (0, 16384 - 64, 4, "px"));
     assert_eq!(set("OffsetX", "0x10".into()).value, 16.into());
     let rate = set("AcquisitionFrameRate", 50.into());
-    assert!(matches!(&rate.kind, FeatureKind::Float(range) if range.min == 1e-3 && range.unit.as_str() == "Hz"), "{rate:?}");
+    assert!(
+        matches!(&rate.kind, FeatureKind::Float(range) if range.min == 1e-3 && range.unit.as_str() == "Hz"),
+        "{rate:?}"
+    );
     assert_eq!(set("AcquisitionFrameRate", "62.5".into()).value, 62.5.into());
     assert_eq!(set("PixelFormat", "mono16".into()).value, "Mono16".into());
     assert_eq!(set("DeviceUserID", "links ü".into()).value, "links ü".into());
@@ -232,7 +235,8 @@ fn a_trigger_brings_one_frame_with_its_version() {
     for _ in 0..5 {
         let version = control.execute(CAM0, "TriggerSoftware").unwrap().version;
         let frame = frames.next(PATIENCE).unwrap();
-        assert!(frame.settings_version() == version || frame.settings_version() == version - 1, "made just before it was told");
+        // It was waited for already when the trigger came, perhaps also when the one before did.
+        assert!((version - 2..=version).contains(&frame.settings_version()), "{version}: {:?}", frame.header());
         let silent = frames.next(Duration::from_millis(50));
         assert!(matches!(silent, Err(Error::Timeout { .. })), "{silent:?}");
     }

@@ -141,7 +141,7 @@ pub trait Source: Send {
     fn refresh(&mut self) -> Result<(), SourceError> {
         Ok(())
     }
-    /// Frames that may have been exposed before a feature was set and arrive after it.
+    /// Frames that may have been exposed before a feature was set, and whose [`Self::wait`] begins after it.
     fn frames_under_way(&self) -> usize {
         features::FRAMES_UNDER_WAY
     }

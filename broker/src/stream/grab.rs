@@ -116,6 +116,8 @@ pub struct Grab {
     started: Option<Sender<()>>,
     /// To the device thread.
     device: Sender<Job>,
+    /// The newest settings version when the present frame was not waited for yet.
+    settings_version: u32,
     stamp: Stamp,
     patience: Patience,
     stopping: bool,
@@ -152,6 +154,7 @@ impl Grab {
             is_lent: false,
             started: None,
             device,
+            settings_version: 0,
             stamp: Stamp::default(),
             patience: Patience::default(),
             stopping: false,
@@ -187,6 +190,8 @@ impl Grab {
 
     fn grab_one(&mut self) {
         let Some(source) = &mut self.source else { return };
+        // Before the frame: what is set while it is waited for may come too late for it.
+        self.settings_version = self.core.settings_version();
         match source.wait(COMMAND_INTERVAL) {
             source::Event::Filled(segment, info) => {
                 let index = segment.index();
@@ -224,7 +229,7 @@ impl Grab {
     fn publish(&mut self, mut segment: WritableSegment, info: &FrameInfo) {
         let index = segment.index();
         segment.count_use();
-        let settings_version = self.settings_version();
+        let settings_version = self.stamp();
         let now_ns = monotonic_ns();
         let header = FrameHeader { settings_version, ..header(info, now_ns) };
         let (context, calls) = self.writer.publish(index, header, now_ns);

@@ -22,7 +22,9 @@ use framebroker_protocol::PixelFormat;
 use self::feature::{CameraFeatures, Shared, lock};
 use self::ffi::{Receiver, Report, Statistics, Status};
 use self::frame::{Layout, Losses, Transport, frame_info};
-use super::{Description, Event, Features, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment};
+use super::{
+    Description, Event, Features, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment,
+};
 
 pub use self::ffi::DeviceInfo;
 pub use self::open::list;

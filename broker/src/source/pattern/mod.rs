@@ -160,7 +160,7 @@ impl Source for PatternSource {
         Ok(())
     }
 
-    /// Frames are made when they are due, as everything is set then.
+    /// A frame is made when it is due, as everything is set then.
     fn frames_under_way(&self) -> usize {
         0
     }

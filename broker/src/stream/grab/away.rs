@@ -52,8 +52,8 @@ impl Grab {
     }
 
     /// The settings version of the frame that has come. Has the control thread look at a source that was changed.
-    pub(super) fn settings_version(&mut self) -> u32 {
-        let newest = self.core.settings_version();
+    pub(super) fn stamp(&mut self) -> u32 {
+        let newest = self.settings_version;
         let Some(source) = &self.source else { return newest };
         if newest != self.stamp.newest() {
             let (description, needs) = (source.describe(), source.requirements());

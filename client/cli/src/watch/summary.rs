@@ -105,7 +105,8 @@ mod tests {
     use super::*;
 
     fn shown(tally: &Tally) -> (String, serde_json::Value) {
-        let summary = Summary::with_counters(tally, "cam0".to_owned(), Counters::default(), &Changes::default());
+        let changes = Changes::default();
+        let summary = Summary::with_counters(tally, "cam0".to_owned(), Counters::default(), &changes);
         (summary.to_string(), serde_json::to_value(&summary).unwrap())
     }
 
