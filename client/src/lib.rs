@@ -35,7 +35,7 @@ mod connection;
 mod deadline;
 mod error;
 mod features;
-mod fork;
+pub mod fork;
 mod frame;
 pub mod limits;
 mod link;

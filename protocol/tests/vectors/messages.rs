@@ -139,13 +139,14 @@ fn bad_requests() -> Vec<(&'static str, Vec<u8>)> {
         let len = (name.len() as u64).to_le_bytes();
         message(variant, &[&4u64.to_le_bytes()[..], b"cam0", &len, name, rest].concat())
     };
+    let release = |context: u64| message(4, &[&1u32.to_le_bytes()[..], &context.to_le_bytes()].concat());
     let good = hello(b"x", 1);
     let ping = encode(&Request { id: 1, body: Ask::Ping }).unwrap();
     vec![
         ("an id and nothing else", ping[..4].to_vec()),
         ("the last byte is missing", good[..good.len() - 1].to_vec()),
         ("a byte too many", [&ping[..], &[0]].concat()),
-        ("no such variant", message(14, &[])),
+        ("no such variant", message(u32::MAX, &[])),
         ("a name of 2^64-1 bytes", [&good[..12], &[0xff; 8], &good[20..]].concat()),
         ("a name longer than the message", [&good[..12], &6u64.to_le_bytes(), &good[20..]].concat()),
         ("a name that is no UTF-8", hello(&[0xc3, 0x28], 1)),
@@ -175,6 +176,8 @@ fn bad_requests() -> Vec<(&'static str, Vec<u8>)> {
             "a feature set to what is no number",
             feature(11, b"Gain", &[&[2, 0, 0, 0][..], &f64::NAN.to_le_bytes()].concat()),
         ),
+        ("a release of sequence 0", release(0x0003)),
+        ("a release in segment 1024", release(0x0001_0400)),
         ("statistics of nothing", message(7, &[3, 0, 0, 0, 0, 0, 0, 0])),
     ]
 }
@@ -189,7 +192,7 @@ fn bad_replies() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("a request and nothing else", pong[..4].to_vec()),
         ("a byte too many", [&pong[..], &[0]].concat()),
-        ("no such variant", message(20, &[])),
+        ("no such variant", message(u32::MAX, &[])),
         ("a bool of 2", [&no_streams[..16], &[2]].concat()),
         ("a list of 2^64-1 streams", [&no_streams[..8], &[0xff; 8], &no_streams[16..]].concat()),
         ("no such error", error(20, b"x")),

@@ -253,7 +253,7 @@ fn features() -> Vec<Feature> {
     let kinds = [
         (FeatureKind::Integer(integer), FeatureValue::Integer(-12), Access::ReadWrite, Visibility::Beginner),
         (
-            FeatureKind::Float(FloatRange { min: 10.5, max: 1e6, unit }),
+            FeatureKind::Float(FloatRange { min: 10.5, max: 1_000_000.5, unit }),
             5000.25.into(),
             Access::Locked,
             Visibility::Expert,
