@@ -88,6 +88,13 @@ pub enum Event {
         /// Which segment.
         index: SegmentIndex,
     },
+    /// The ring has given up frames so that there may be memory for others, or had none to give up.
+    MadeRoom {
+        /// Of which stream.
+        stream: StreamId,
+        /// Whether it had some.
+        has_made_room: bool,
+    },
     /// The source is gone.
     Offline {
         /// Which stream.

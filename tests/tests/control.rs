@@ -224,6 +224,51 @@ fn holder(broker: &Broker, terms: &str) -> Actor {
     actor
 }
 
+/// Goal: where the ring has too little memory for larger frames, older frames make room; where they are held, the stream is
+/// offline and says why, and can be set to something smaller. Method: frames of 1 MB and 3 MB with a limit of 8 MB.
+#[test]
+fn frames_that_find_no_memory_wait_for_it() {
+    const MEGABYTES: &str = "--segments 7 --fps 50 --width 1024 --height 1024 --memory-limit 8";
+    let set_height = |broker: &Broker, frames: &mut client::Subscription, wanted: u32| {
+        controller(broker, "control").set_feature(CAM0, "Height", wanted).unwrap();
+        wait_for("frames of the new size", PATIENCE, || {
+            let frame = frames.next(Duration::from_millis(500)).ok()?;
+            (frame.header().height == wanted).then_some(())
+        });
+    };
+    let broker = Broker::start(MEGABYTES);
+    let mut frames = broker.connect().subscribe(CAM0).max_held(1).open().unwrap();
+    for height in [3072, 1024, 3072] {
+        set_height(&broker, &mut frames, height);
+    }
+    assert!(!broker.log().contains("offline"), "{}", broker.log());
+    drop(frames);
+    broker.end_clean();
+
+    let broker = Broker::start(MEGABYTES);
+    let mut frames = broker.connect().subscribe(CAM0).max_held(1).open().unwrap();
+    let mut holder = broker.actor();
+    holder.must("subscribe max_held=3");
+    for _ in 0..3 {
+        holder.take();
+    }
+    controller(&broker, "control").set_feature(CAM0, "Height", 3072).unwrap();
+    wait_for("the stream to be offline", PATIENCE, || broker.log().contains("--memory-limit 8").then_some(()));
+    wait_for("its readers to be told", PATIENCE, || holder.ask("state").starts_with("offline").then_some(()));
+    set_height(&broker, &mut frames, 1024);
+    assert!(holder.ask("state").starts_with("live"));
+    assert_eq!(holder.ask("check"), "good 3");
+    controller(&broker, "control").set_feature(CAM0, "Height", 3072).unwrap();
+    wait_for("the stream to be offline again", PATIENCE, || holder.ask("state").starts_with("offline").then_some(()));
+    holder.must("release");
+    wait_for("frames of the new size", PATIENCE, || {
+        let frame = frames.next(Duration::from_millis(500)).ok()?;
+        (frame.header().height == 3072).then_some(())
+    });
+    drop((holder, frames));
+    broker.end_clean();
+}
+
 /// Goal: a frame with the version of a change was exposed after it. Method: a source that makes a frame for each trigger.
 #[test]
 fn a_trigger_brings_one_frame_with_its_version() {

@@ -53,6 +53,10 @@ impl Control {
                 stream.require(needs);
                 stream.restore(&self.worker);
             }
+            Event::MadeRoom { stream, has_made_room } => {
+                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+                stream.made_room(&self.worker, has_made_room);
+            }
             Event::Adopted { key, first } => self.announce(key, first),
             Event::Demoted { stream, page } => self.tell_demoted(stream, page),
             Event::Quarantined { stream, kept, stale, client } => {

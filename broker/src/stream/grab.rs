@@ -2,91 +2,30 @@
 //! hold, and per frame it allocates nothing.
 
 mod away;
+mod command;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::message::Start;
 use framebroker_protocol::ring::{Member, Retired, Writer};
 use framebroker_protocol::{
-    ClientId, ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns,
+    ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns,
 };
 
 use super::StreamCore;
 use super::device::Job;
 use super::patience::Patience;
 use super::stamp::Stamp;
-use crate::events::{Event, EventSender, SubscriptionKey};
+use crate::events::{Event, EventSender};
 use crate::source::open::Opener;
 use crate::source::{self, FrameInfo, Source, WritableSegment};
 
+pub use command::{Command, GrabOptions, Lent};
+
 /// The grab thread looks for commands at least this often.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(100);
-
-/// What the control thread asks of the grab thread.
-#[derive(Debug)]
-pub enum Command {
-    /// Uses a new segment.
-    Install(WritableSegment),
-    /// Waits for a lossless subscription from now on; answered by [`Event::Adopted`].
-    Adopt {
-        /// The subscription.
-        key: SubscriptionKey,
-        /// As the ring knows it.
-        member: Arc<Member>,
-        /// Where it begins.
-        start: Start,
-    },
-    /// Says which of these frames are in the ring and so will be given up: answered by [`Event::Quarantined`].
-    Confirm {
-        /// The frames.
-        held: Vec<ContextId>,
-        /// Whose subscription it was.
-        client: ClientId,
-    },
-    /// Starts the source that is back: there are segments for it. Answers [`Event::Resized`].
-    Resume,
-    /// Stops the source and lends it to the device thread; drops the sender where there is none.
-    Lend(Sender<Lent>),
-    /// The lent source is back, or is lost for this reason.
-    Return {
-        /// The source, stopped.
-        source: Result<Lent, String>,
-        /// Told when it has started.
-        started: Sender<()>,
-    },
-    /// Says that the source cannot start for the time being, as it has been waited for in vain: there are too few segments.
-    /// Answered by [`Event::Offline`].
-    Wait(String),
-    /// Gives up so many segments more, one with each frame; each answered by [`Event::Released`].
-    Shrink(usize),
-    /// Ends: no more frames are taken.
-    Stop,
-    /// Says in the page that the stream has ended. After [`Command::Stop`].
-    Close,
-}
-
-/// A source that is stopped and in other hands.
-pub struct Lent(pub Box<dyn Source>);
-
-impl std::fmt::Debug for Lent {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Lent({:?})", self.0.describe())
-    }
-}
-
-/// How the grab thread behaves.
-#[derive(Debug, Clone, Copy)]
-pub struct GrabOptions {
-    /// Ends after so many frames.
-    pub frames: Option<u64>,
-    /// Publishes frames of which a part is missing.
-    pub publish_incomplete: bool,
-    /// How long the ring may wait for a lossless reader while it takes one ring of frames.
-    pub lossless_timeout: Duration,
-}
 
 /// Everything the grab thread owns.
 pub struct Grab {
@@ -400,12 +339,7 @@ impl Grab {
             }
             Command::Lend(to) => self.lend(&to),
             Command::Return { source, started } => self.take_lent(source, started),
-            Command::Wait(reason) => {
-                if self.returning.is_some() && self.core.page.state() == StreamState::Live {
-                    self.announce(StreamState::Offline);
-                    self.events.send(Event::Offline { stream: self.core.id, reason });
-                }
-            }
+            Command::MakeRoom(reason) => self.make_room(reason),
             // Sent before the control thread heard of the source's return, and void since.
             Command::Shrink(_) if self.returning.is_some() => {}
             Command::Shrink(segments) => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::{Content, StreamInfo};
 use framebroker_protocol::ring::{Member, Roster};
-use framebroker_protocol::{ClientId, ClientName, ContextId, SegmentIndex, StreamState, Text};
+use framebroker_protocol::{ClientId, ClientName, ContextId, SegmentIndex, Text};
 use tracing::warn;
 
 use super::StreamCore;
@@ -76,6 +76,8 @@ pub struct Stream {
     leaving: usize,
     /// The source is stopped until there are segments that fit its frames.
     resuming: bool,
+    /// The grab thread was asked to give up frames for that.
+    making_room: bool,
     /// When it does so with those that are too many now.
     shrink_at: Option<Instant>,
     /// The warning of `--memory-warn` was given.
@@ -169,6 +171,7 @@ impl Stream {
             size,
             leaving: 0,
             resuming: false,
+            making_room: false,
             shrink_at: None,
             warned: false,
             old_rosters: Vec::new(),
@@ -273,11 +276,20 @@ impl Stream {
             "the source is back, and needs {needed} segments of {bytes} bytes: with --memory-limit {limit_mb} there are {there}. \
              Raise the limit, or end programs that hold frames"
         );
-        if self.core.page.state() == StreamState::Live && self.offline.is_none() {
-            // It was only to be set. Where the grab thread has ended, nobody waits.
-            let _ended = self.commands.send(Command::Wait(reason));
-        } else {
-            self.stay_offline(reason);
+        if self.offline.is_some() {
+            self.stay_offline(reason.clone());
+        }
+        if !std::mem::replace(&mut self.making_room, true) {
+            // Where the grab thread has ended, nobody needs it.
+            let _ended = self.commands.send(Command::MakeRoom(reason));
+        }
+    }
+
+    /// The grab thread has made room for other segments, or has found none.
+    pub fn made_room(&mut self, worker: &Worker, has_made_room: bool) {
+        self.making_room = false;
+        if has_made_room {
+            self.restore(worker);
         }
     }
 

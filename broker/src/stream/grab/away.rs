@@ -154,6 +154,23 @@ impl Grab {
         self.returning = Some(source);
     }
 
+    /// The source that is back needs more memory than there is. What older frames take can be had at once, unless they are held.
+    pub(super) fn make_room(&mut self, reason: String) {
+        let stream = self.core.id;
+        let is_waiting = self.returning.is_some();
+        let outgrown = self.parked.iter().flatten().filter(|(_, segment)| !self.fits(segment)).count();
+        if is_waiting && outgrown > 0 {
+            self.writer.retire(outgrown, &mut self.freed);
+        }
+        // Each is told as released.
+        let has_made_room = self.take_freed();
+        if is_waiting && !has_made_room && self.core.page.state() == StreamState::Live {
+            self.announce(StreamState::Offline);
+            self.events.send(Event::Offline { stream, reason });
+        }
+        self.events.send(Event::MadeRoom { stream, has_made_room });
+    }
+
     /// Handles commands, at most so long and until there is a source.
     fn handle_commands_for(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
