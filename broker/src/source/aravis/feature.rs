@@ -73,8 +73,32 @@ impl Features for CameraFeatures {
 }
 
 fn read(camera: &Camera, name: &FeatureName) -> Result<Option<Feature>, FeatureError> {
-    let Some((at, kind)) = find(camera, name.as_str()) else { return Ok(None) };
-    let access = match (kind, camera.access(&at)) {
+    let Some((at, of)) = find(camera, name.as_str()) else { return Ok(None) };
+    let Details { display_name, description, seen_by, unit } = camera.details(&at);
+    let unit = Text::label(unit);
+    // Values first: at the first question, a camera that is silent is not asked further.
+    let (kind, value) = match of {
+        Kind::Integer => {
+            let value = told(camera.integer(&at))?.map(FeatureValue::Integer);
+            let (min, max, increment) = told(camera.integer_bounds(&at))?.unwrap_or((i64::MIN, i64::MAX, 1));
+            let range = IntegerRange { min, max, increment: increment.max(1), unit };
+            (FeatureKind::Integer(range), value)
+        }
+        Kind::Float => {
+            let value = told(camera.float(&at))?.filter(|value| value.is_finite());
+            let (min, max) = told(camera.float_bounds(&at))?.unwrap_or((f64::MIN, f64::MAX));
+            (FeatureKind::Float(FloatRange { min, max, unit }), value.map(FeatureValue::Float))
+        }
+        Kind::Boolean => (FeatureKind::Boolean, told(camera.boolean(&at))?.map(FeatureValue::Boolean)),
+        Kind::Enumeration => {
+            let value = text_value(camera, &at)?;
+            (FeatureKind::enumeration(told(camera.entries(&at))?.unwrap_or_default()), value)
+        }
+        Kind::String => (FeatureKind::String, text_value(camera, &at)?),
+        Kind::Command => (FeatureKind::Command, None),
+        Kind::Other => return Ok(None),
+    };
+    let access = match (of, camera.access(&at)) {
         // Neither is read.
         (Kind::Command, Access::Writable) => Allowed::WriteOnly,
         (_, Access::Writable) => Allowed::ReadWrite,
@@ -82,28 +106,6 @@ fn read(camera: &Camera, name: &FeatureName) -> Result<Option<Feature>, FeatureE
         (_, Access::ReadOnly) => Allowed::ReadOnly,
         (_, Access::Locked) => Allowed::Locked,
         (_, Access::Unavailable) => Allowed::NotAvailable,
-    };
-    let Details { display_name, description, seen_by, unit } = camera.details(&at);
-    let unit = Text::label(unit);
-    let (kind, value) = match kind {
-        Kind::Integer => {
-            let (min, max, increment) = told(camera.integer_bounds(&at))?.unwrap_or((i64::MIN, i64::MAX, 1));
-            let range = IntegerRange { min, max, increment: increment.max(1), unit };
-            (FeatureKind::Integer(range), told(camera.integer(&at))?.map(FeatureValue::Integer))
-        }
-        Kind::Float => {
-            let (min, max) = told(camera.float_bounds(&at))?.unwrap_or((f64::MIN, f64::MAX));
-            let value = told(camera.float(&at))?.filter(|value| value.is_finite());
-            (FeatureKind::Float(FloatRange { min, max, unit }), value.map(FeatureValue::Float))
-        }
-        Kind::Boolean => (FeatureKind::Boolean, told(camera.boolean(&at))?.map(FeatureValue::Boolean)),
-        Kind::Enumeration => {
-            let entries = told(camera.entries(&at))?.unwrap_or_default();
-            (FeatureKind::enumeration(entries), text_value(camera, &at)?)
-        }
-        Kind::String => (FeatureKind::String, text_value(camera, &at)?),
-        Kind::Command => (FeatureKind::Command, None),
-        Kind::Other => return Ok(None),
     };
     let is_readable = !matches!(access, Allowed::WriteOnly | Allowed::NotAvailable);
     Ok(Some(Feature {

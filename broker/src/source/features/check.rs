@@ -113,8 +113,8 @@ fn integer(range: &IntegerRange, value: &FeatureValue) -> Option<FeatureValue> {
         FeatureValue::Text(text) => parse_integer(text.as_str().trim())?,
         _ => return None,
     };
-    let on_grid =
-        range.increment <= 1 || value.checked_sub(range.min).is_some_and(|steps| steps % range.increment == 0);
+    // 128 bits: from the lowest of 64 to a value may be more than 64 can say.
+    let on_grid = (i128::from(value) - i128::from(range.min)) % i128::from(range.increment.max(1)) == 0;
     (on_grid && (range.min..=range.max).contains(&value)).then_some(FeatureValue::Integer(value))
 }
 
@@ -188,6 +188,9 @@ mod tests {
         let unbound =
             FeatureKind::Integer(IntegerRange { min: i64::MIN, max: i64::MAX, increment: 1, unit: Text::cut("") });
         assert_eq!(read(&unbound, i64::MAX), Ok(i64::MAX.into()));
+        let even =
+            FeatureKind::Integer(IntegerRange { min: i64::MIN, max: i64::MAX, increment: 2, unit: Text::cut("") });
+        assert!(read(&even, 4).is_ok() && read(&even, 5).is_err());
     }
 
     #[test]

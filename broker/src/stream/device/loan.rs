@@ -47,12 +47,15 @@ impl Device {
         let name = &before.name;
         // It may have been locked only because the source was not stopped.
         check::access(&self.find(name)?)?;
-        match value {
-            Some(value) => self.features()?.write(name, value)?,
-            None => self.features()?.execute(name)?,
-        }
-        let after = self.find(name)?;
+        let features = self.features()?;
+        let done = match value {
+            Some(value) => features.write(name, value),
+            None => features.execute(name),
+        };
+        let after = done.and_then(|()| self.find(name));
+        // Whatever came of it: the source must know how the camera is set now.
         loan.refresh()?;
+        let after = after?;
         let Some(reason) = self.too_large(loan) else { return Ok(after) };
         if value.is_some() {
             self.features()?.write(name, &before.value)?;

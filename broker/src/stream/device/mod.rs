@@ -2,7 +2,7 @@
 //!
 //! A camera may take seconds to answer, or never do. Only this thread waits for it: the grab thread goes on with frames, and the
 //! control thread answers in time what is not answered here. What changes the frames' size is set while the source is stopped
-//! ([`loan`]); what was set is remembered and set again when the source comes back ([`journal`]).
+//! (`loan`); what was set is remembered and set again when the source comes back ([`journal`]).
 
 pub mod journal;
 mod loan;

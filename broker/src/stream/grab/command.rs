@@ -16,7 +16,7 @@ use crate::source::{Source, WritableSegment};
 pub enum Command {
     /// Uses a new segment.
     Install(WritableSegment),
-    /// Waits for a lossless subscription from now on; answered by [`Event::Adopted`].
+    /// Waits for a lossless subscription from now on; answered by [`Event::Adopted`](crate::events::Event).
     Adopt {
         /// The subscription.
         key: SubscriptionKey,
@@ -25,14 +25,14 @@ pub enum Command {
         /// Where it begins.
         start: Start,
     },
-    /// Says which of these frames are in the ring and so will be given up: answered by [`Event::Quarantined`].
+    /// Says which of these frames are in the ring and so will be given up: answered by [`Event::Quarantined`](crate::events::Event).
     Confirm {
         /// The frames.
         held: Vec<ContextId>,
         /// Whose subscription it was.
         client: ClientId,
     },
-    /// Starts the source that is back: there are segments for it. Answers [`Event::Resized`].
+    /// Starts the source that is back: there are segments for it. Answers [`Event::Resized`](crate::events::Event).
     Resume,
     /// Stops the source and lends it to the device thread; drops the sender where there is none.
     Lend(Sender<Lent>),
@@ -46,7 +46,7 @@ pub enum Command {
     /// The source that is back cannot start, for this reason: there is no memory for its segments. Gives up frames whose segments
     /// are too small for it; where there are none, the stream is offline. Answered by [`Event::MadeRoom`](crate::events::Event).
     MakeRoom(String),
-    /// Gives up so many segments more, one with each frame; each answered by [`Event::Released`].
+    /// Gives up so many segments more, one with each frame; each answered by [`Event::Released`](crate::events::Event).
     Shrink(usize),
     /// Ends: no more frames are taken.
     Stop,
