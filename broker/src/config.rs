@@ -43,7 +43,7 @@ pub struct Config {
     /// Name of the stream
     #[arg(long, default_value = "cam0")]
     pub name: StreamName,
-    /// What fills the segments: pattern, or aravis[=DEVICE]
+    /// What fills the segments: pattern, aravis[=DEVICE], or producer (another process, which attaches by the client library)
     #[arg(long, default_value = "pattern", value_name = "SOURCE")]
     pub source: SourceChoice,
     /// List the cameras that the source can open, and end
@@ -117,6 +117,9 @@ pub struct Config {
     /// Log the figures of each stream every so many seconds [default: only at the end]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub stats_interval: Option<Duration>,
+    /// Frames a second that a producer may fill: one that fills more is disconnected
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..), help_heading = CLIENTS)]
+    pub producer_rate: u32,
     /// Sessions at once
     #[arg(long, value_name = "N", default_value_t = 256, help_heading = CLIENTS)]
     pub max_clients: usize,
@@ -155,11 +158,31 @@ impl Config {
         ];
         let misplaced = camera_options.iter().find(|(given, _)| *given);
         match (&self.source, misplaced) {
-            (SourceChoice::Pattern, Some((_, option))) => {
-                Err(format!("{option} is for cameras; the pattern source has no use for it (--source aravis has)"))
-            }
+            (SourceChoice::Pattern | SourceChoice::Producer, Some((_, option))) => Err(format!(
+                "{option} is for cameras; the source {} has no use for it (--source aravis has)",
+                self.source.name()
+            )),
+            (SourceChoice::Producer, None) => self.check_producer(),
             _ => Ok(()),
         }
+    }
+
+    fn check_producer(&self) -> Result<(), String> {
+        let declared = [
+            (self.width.is_some(), "--width"),
+            (self.height.is_some(), "--height"),
+            (self.pixel_format.is_some(), "--pixel-format"),
+            (self.fps.is_some(), "--fps"),
+        ];
+        if let Some((_, option)) = declared.iter().find(|(given, _)| *given) {
+            return Err(format!("{option} is the producer's to say, when it attaches; leave it out"));
+        }
+        if self.backing == BackingChoice::Posix {
+            return Err(
+                "--source producer needs segments that can be sealed: use --backing memfd or hugetlb".to_owned()
+            );
+        }
+        Ok(())
     }
 
     /// How long frames may be held.
@@ -177,7 +200,10 @@ impl Config {
     /// The factory of the broker of this number.
     #[must_use]
     pub fn factory(&self, broker: BrokerId, placement: Placement) -> Arc<dyn BufferFactory> {
-        let books = Books::new(placement);
+        let books = match self.source {
+            SourceChoice::Producer => Books::lending(placement),
+            SourceChoice::Pattern | SourceChoice::Aravis(_) => Books::new(placement),
+        };
         match self.backing {
             BackingChoice::Memfd => Arc::new(Memfd::new(books)),
             BackingChoice::HugeTlb(page) => Arc::new(HugeTlb::new(books, page)),
@@ -212,6 +238,20 @@ pub enum SourceChoice {
     Pattern,
     /// A GigE Vision or USB3 Vision camera, by device ID or the first one.
     Aravis(Option<String>),
+    /// A process of its own.
+    Producer,
+}
+
+impl SourceChoice {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Pattern => "pattern",
+            Self::Aravis(_) => "aravis",
+            Self::Producer => "producer",
+        }
+    }
 }
 
 impl FromStr for SourceChoice {
@@ -222,9 +262,11 @@ impl FromStr for SourceChoice {
         match (kind, device) {
             ("pattern", None) => Ok(Self::Pattern),
             ("pattern", Some(_)) => Err("pattern takes no device; its options are --width, --height, …".to_owned()),
+            ("producer", None) => Ok(Self::Producer),
+            ("producer", Some(_)) => Err("producer takes no device; the producer attaches by itself".to_owned()),
             ("aravis", Some("")) => Err("name a device after aravis=, or leave the = out for the first one".to_owned()),
             ("aravis", device) => Ok(Self::Aravis(device.map(str::to_owned))),
-            _ => Err("this broker has the sources pattern and aravis[=DEVICE]".to_owned()),
+            _ => Err("this broker has the sources pattern, aravis[=DEVICE] and producer".to_owned()),
         }
     }
 }
@@ -360,7 +402,11 @@ mod tests {
         for (line, advice) in [
             ("broker --segments 0", "1 to 512"),
             ("broker --segments 65", "--max-segments"),
-            ("broker --source webcam", "pattern and aravis"),
+            ("broker --source webcam", "pattern, aravis"),
+            ("broker --source producer=p", "by itself"),
+            ("broker --source producer --width 8", "--width"),
+            ("broker --source producer --set Gain=1", "for cameras"),
+            ("broker --source producer --backing posix", "memfd or hugetlb"),
             ("broker --source aravis=", "name a device"),
             ("broker --pixel-format Mono9", "Mono8"),
             ("broker --set Gain", "FEATURE=VALUE"),

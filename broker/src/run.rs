@@ -16,19 +16,19 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::time::TimeSpec;
 use tracing::{debug, info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, SourceChoice};
 use crate::control::access::Access;
 use crate::control::listener::{ListenError, Listener};
 use crate::control::{ClientLimits, Control, Rules, Summary, end_signals};
 use crate::events::{EventSender, event_channel};
 use crate::factory::{BufferFactory, FactoryError, Placement, Sharing, remove_leftovers};
 use crate::source::open::{Opener, kind, list as cameras, opener};
-use crate::source::{Source, SourceError};
+use crate::source::{Description, Source, SourceError};
 use crate::stream::StreamCore;
 use crate::stream::device::journal::Settings;
 use crate::stream::device::{self, DeviceThread};
 use crate::stream::grab::{Command, Grab, GrabOptions};
-use crate::stream::live::{Limits, Stream};
+use crate::stream::live::{Limits, Stream, vacant_needs};
 use crate::stream::pool::Pool;
 use crate::worker::Worker;
 
@@ -133,20 +133,27 @@ pub fn run_with(
     placement.raise_limits();
     let factory = factory(config, id, placement);
     check_sharing(&*factory, &access)?;
+    check_lending(config, &*factory)?;
     // First: a second broker must not take the camera before it learns that it is the second.
     let listener = Listener::open(config.socket.as_deref(), access.is_shared())?;
     let path = listener.path().to_owned();
     for name in remove_leftovers() {
         info!(name, "removed what a dead broker left in /dev/shm");
     }
-    let opener = opener(config);
-    let source = open(&opener, config.wait)?;
+    let source = match opener(config) {
+        Some(opener) => {
+            let source = open(&opener, config.wait)?;
+            Some((opener, source))
+        }
+        None => None,
+    };
     let (events, received) = event_channel().map_err(system("make an event channel"))?;
     let worker = Worker::start(events.clone()).map_err(|source| RunError::System { what: "start a thread", source })?;
-    let stream = start_stream(config, factory, opener, source, events)?;
+    let stream = start_stream(config, factory, source, events)?;
     let ready = format!("ready socket={} {}", path.display(), stream.facts());
     let limits = ClientLimits { in_all: config.max_clients, per_user: config.max_clients_per_user };
-    let rules = Rules { access, limits, lease: config.lease(), stats_interval: config.stats_interval };
+    let (stats_interval, producer_rate) = (config.stats_interval, config.producer_rate);
+    let rules = Rules { access, limits, lease: config.lease(), stats_interval, producer_rate };
     let control =
         Control::new(id, listener, received, worker, rules, vec![stream]).map_err(system("watch the socket"))?;
     announce(&ready);
@@ -205,15 +212,16 @@ fn signal_within(time: Duration) -> bool {
 fn start_stream(
     config: &Config,
     factory: Arc<dyn BufferFactory>,
-    opener: Opener,
-    source: Box<dyn Source>,
+    source: Option<(Opener, Box<dyn Source>)>,
     events: EventSender,
 ) -> Result<Stream, RunError> {
-    let needs = source.requirements();
+    let needs = source.as_ref().map_or_else(vacant_needs, |(_, source)| source.requirements());
+    // A producer's segments are made when it comes.
+    let segments = if source.is_some() { config.segments } else { 0 };
     let memory_bytes = config.memory_limit_bytes().map_err(RunError::Limit)?;
     check_segments(config.segments, needs.min_queued + 1)?;
     check_memory(config, needs.payload_bytes as u64, memory_bytes)?;
-    factory.foresee(config.segments, needs.payload_bytes)?;
+    factory.foresee(segments, needs.payload_bytes)?;
     let core = Arc::new(StreamCore::create(config.name.clone(), StreamId(0))?);
     let (commands, todo) = channel();
     let limits = Limits {
@@ -226,13 +234,14 @@ fn start_stream(
         lossless: config.lossless_timeout > 0,
     };
     let mut pool = Pool::default();
-    allocate(&*factory, &mut pool, &commands, config.segments, needs.payload_bytes)?;
+    allocate(&*factory, &mut pool, &commands, segments, needs.payload_bytes)?;
     let options = GrabOptions {
         frames: config.frames,
         publish_incomplete: config.publish_incomplete,
         lossless_timeout: Duration::from_millis(config.lossless_timeout),
     };
-    let description = source.describe();
+    let takes_producers = source.is_none();
+    let description = source.as_ref().map_or_else(Description::default, |(_, source)| source.describe());
     let (settings, jobs) = (Settings::default(), device::jobs());
     let parts = device::Parts {
         core: Arc::clone(&core),
@@ -241,10 +250,15 @@ fn start_stream(
         settings: settings.clone(),
         memory_bytes,
     };
+    let features = source.as_ref().and_then(|(_, source)| source.features());
     // Its receiver lives in the device thread's state, which is not started yet.
-    let _will_be_read = jobs.0.send(device::Job::Source(device::Handle(source.features())));
-    let grab = Grab::new(Arc::clone(&core), options, todo, events, settings.kept_by(opener), source, jobs.0.clone());
+    let _will_be_read = jobs.0.send(device::Job::Source(device::Handle(features)));
+    let source = source.map(|(opener, source)| (settings.kept_by(opener), source));
+    let grab = Grab::new(Arc::clone(&core), options, todo, events, source, jobs.0.clone());
     let mut stream = Stream::new(core, factory, pool, commands, needs, description, kind(config), limits);
+    if takes_producers {
+        stream = stream.for_producers();
+    }
     stream.watch_memory();
     let no_thread = |source| RunError::System { what: "start a thread", source };
     stream.device = Some(DeviceThread::start(jobs, parts).map_err(no_thread)?);
@@ -293,6 +307,18 @@ fn check_sharing(factory: &dyn BufferFactory, access: &Access) -> Result<(), Run
          behind until the next one starts; promises 1 to 4 of the README do not hold, and only delivery by socket is granted"
     );
     Ok(())
+}
+
+/// A producer's segments are sealed once it has mapped them.
+fn check_lending(config: &Config, factory: &dyn BufferFactory) -> Result<(), RunError> {
+    let takes_producers = config.source == SourceChoice::Producer;
+    if !takes_producers || factory.sharing() == Sharing::Sealed && factory.books().is_lending() {
+        return Ok(());
+    }
+    let backing = factory.name();
+    Err(RunError::Limit(format!(
+        "the source producer needs segments that are lent and then sealed, which the backing {backing} does not offer; use          --backing memfd or hugetlb"
+    )))
 }
 
 fn check_segments(segments: usize, reserve: usize) -> Result<(), RunError> {

@@ -18,6 +18,7 @@
 //! * [`Frame`]: what was seen and when; the bytes lie where the camera's driver put them. While a frame lives nobody
 //!   refills its segment; dropping it, in any thread, gives it back. A frame outlives subscription, broker object and even
 //!   the broker.
+//! * [`Producer`]: fills the segments of a stream in place of a camera of the broker's: [`Broker::produce`].
 //! * [`Error`]: says who is to blame and what to do.
 //!
 //! Nothing here waits for ever unless asked to: every exchange with the broker has a time limit, and a broker that dies
@@ -40,6 +41,7 @@ mod frame;
 pub mod limits;
 mod link;
 mod payload;
+mod producer;
 mod segments;
 mod subscription;
 
@@ -47,6 +49,7 @@ pub use broker::{Broker, BrokerBuilder};
 pub use error::{Attempt, Error, Result, Unreachable, Violation, WaitingFor};
 pub use features::{Setting, SettingsChange};
 pub use frame::Frame;
+pub use framebroker_protocol::FrameInfo;
 pub use framebroker_protocol::message::{
     Access, Content, Delivery, ErrorCode, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange, Policy, Start,
     StreamInfo, Visibility,
@@ -56,5 +59,6 @@ pub use framebroker_protocol::{
     Backing, BrokerId, ClientId, ContextId, Counters, FeatureName, FrameHeader, PixelFormat, SegmentIndex, Sequence,
     StreamId, StreamName, StreamState, Text, stats,
 };
+pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder};
 pub use segments::MappedSegment;
 pub use subscription::{Frames, Subscription, SubscriptionBuilder};

@@ -33,6 +33,12 @@ pub fn actor() -> PathBuf {
     BUILT.get_or_init(|| build("framebroker-tests", &[], target()).join("actor")).clone()
 }
 
+/// The scripted producer of these tests.
+#[must_use]
+pub fn producer() -> PathBuf {
+    actor().with_file_name("producer")
+}
+
 /// A broker that never frees one of its segments.
 #[must_use]
 pub fn leaky_broker() -> PathBuf {

@@ -8,6 +8,7 @@ mod features;
 mod holds;
 pub mod listener;
 mod poll;
+mod production;
 mod quiet;
 mod report;
 mod requests;
@@ -72,6 +73,8 @@ pub struct Rules {
     pub lease: Lease,
     /// How often the figures of each stream are logged, if at all.
     pub stats_interval: Option<Duration>,
+    /// Frames a second that a producer may fill at most.
+    pub producer_rate: u32,
 }
 
 /// The control thread's state.
@@ -86,6 +89,7 @@ pub struct Control {
     access: Access,
     limits: ClientLimits,
     lease: Lease,
+    producer_rate: u32,
     /// When the holds are looked at next.
     next_look: Instant,
     statistics: Option<report::Rhythm>,
@@ -130,7 +134,7 @@ impl Control {
         poll.add(&listener, Token::Listener)?;
         poll.add(&signals, Token::Signals)?;
         poll.add(&events, Token::Events)?;
-        let Rules { access, limits, lease, stats_interval } = rules;
+        let Rules { access, limits, lease, stats_interval, producer_rate } = rules;
         let (open_files, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?;
         Ok(Self {
             id,
@@ -142,6 +146,7 @@ impl Control {
             access,
             limits,
             lease,
+            producer_rate,
             next_look: Instant::now(),
             statistics: stats_interval.map(report::Rhythm::new),
             streams,
@@ -304,13 +309,14 @@ impl Control {
         for stream in &mut self.streams {
             stream.close();
         }
-        let reason = self.ending.as_ref().map_or("the broker ends", |ending| ending.reason.as_str());
+        let reason = self.ending.as_ref().map_or("the broker ends", |ending| ending.reason.as_str()).to_owned();
         for session in self.sessions.values_mut() {
             let subscriptions: Vec<SubscriptionId> = session.subscriptions.keys().copied().collect();
             for subscription in subscriptions {
-                session.tell(0, Tell::Closed { subscription, reason: Text::cut(reason) });
+                session.tell(0, Tell::Closed { subscription, reason: Text::cut(&reason) });
             }
         }
+        self.dismiss_producers(&reason);
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -354,12 +360,18 @@ impl Control {
         }
     }
 
-    /// Ends a session and all it reads.
+    /// Sessions that wait for their share of descriptors in flight are looked after soon.
+    fn retry_descriptors(&mut self) {
+        self.descriptor_retry.get_or_insert_with(|| Instant::now() + DESCRIPTOR_RETRY);
+    }
+
+    /// Ends a session and all it reads and fills.
     fn end_session(&mut self, client: ClientId, may_still_read: bool) {
         let Some(mut session) = self.sessions.remove(&client) else { return };
         self.end_subscriptions(&mut session, may_still_read);
         self.questions.forget(client);
         self.streams.iter_mut().for_each(|stream| stream.end_control(client));
+        self.end_production(&mut session);
         self.poll.remove_session(&session);
         if quiet::CLIENTS.may_speak() {
             info!(client = %client, name = %session.name, pid = session.peer.pid, "session ended");
@@ -378,6 +390,9 @@ impl Control {
         session.tell_changes();
         if matches!(session.phase, Phase::Failed { .. }) {
             self.end_subscriptions(&mut session, true);
+        }
+        if matches!(session.phase, Phase::Failed { .. } | Phase::Dying { .. }) {
+            self.end_production(&mut session);
         }
         if let Err(errno) = self.poll.watch(&session) {
             warn!(%errno, client = %client, "session lost: it cannot be watched");

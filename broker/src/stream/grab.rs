@@ -19,10 +19,11 @@ use super::device::Job;
 use super::patience::Patience;
 use super::stamp::Stamp;
 use crate::events::{Event, EventSender};
+use crate::factory::Epoch;
 use crate::source::open::Opener;
 use crate::source::{self, FrameInfo, Source, WritableSegment};
 
-pub use command::{Command, GrabOptions, Lent};
+pub use command::{Attached, Command, GrabOptions, Lent};
 
 /// The grab thread looks for commands at least this often.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(100);
@@ -34,7 +35,8 @@ pub struct Grab {
     writer: Writer,
     commands: Receiver<Command>,
     events: EventSender,
-    open: Opener,
+    /// How a lost source is opened again; a producer comes by itself.
+    open: Option<Opener>,
     source: Option<Box<dyn Source>>,
     /// Segments the source has, in the order it was given them.
     queued: VecDeque<SegmentIndex>,
@@ -45,8 +47,12 @@ pub struct Grab {
     freed: Vec<Retired>,
     /// Bytes that a segment must offer: smaller ones are given up.
     payload_bytes: usize,
+    /// Whom a segment must be made for: others are given up.
+    epoch: Epoch,
     /// Segments to be given up.
     surplus: usize,
+    /// Published frames in segments that no longer fit, and the first frame after them.
+    outdated: (usize, Sequence),
     /// A source that is open again and waits for [`Command::Resume`].
     returning: Option<Box<dyn Source>>,
     /// The device thread has the source, and gives it back by [`Command::Return`].
@@ -63,18 +69,18 @@ pub struct Grab {
 }
 
 impl Grab {
-    /// A grab thread's state; `source` is opened and not started.
+    /// A grab thread's state; `source` is opened and not started. Without one it waits for a producer.
     pub fn new(
         core: Arc<StreamCore>,
         options: GrabOptions,
         commands: Receiver<Command>,
         events: EventSender,
-        open: Opener,
-        source: Box<dyn Source>,
+        source: Option<(Opener, Box<dyn Source>)>,
         device: Sender<Job>,
     ) -> Self {
         let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
-        let payload_bytes = source.requirements().payload_bytes;
+        let (open, source) = source.unzip();
+        let payload_bytes = source.as_ref().map_or(0, |source| source.requirements().payload_bytes);
         Self {
             core,
             options,
@@ -82,13 +88,15 @@ impl Grab {
             commands,
             events,
             open,
-            source: Some(source),
+            source,
             queued: VecDeque::with_capacity(SEGMENT_LIMIT),
             parked: std::iter::repeat_with(|| None).take(SEGMENT_LIMIT).collect(),
             idle: Vec::with_capacity(SEGMENT_LIMIT),
             freed: Vec::with_capacity(SEGMENT_LIMIT),
             payload_bytes,
+            epoch: Epoch::default(),
             surplus: 0,
+            outdated: (0, Sequence(0)),
             returning: None,
             is_lent: false,
             started: None,
@@ -132,19 +140,22 @@ impl Grab {
         // Before the frame: what is set while it is waited for may come too late for it.
         self.settings_version = self.core.settings_version();
         match source.wait(COMMAND_INTERVAL) {
-            source::Event::Filled(segment, info) => {
-                let index = segment.index();
-                self.queued.retain(|queued| *queued != index);
-                self.core.set_filling(self.queued.front().copied());
-                self.take(segment, &info);
-            }
+            source::Event::Filled(segment, info) => self.take_filled(segment, &info),
             source::Event::Starved => {
                 self.core.counters.starved.add(1);
                 self.refill();
             }
-            source::Event::Timeout => {}
+            // Where there was no segment for it, one may have been released.
+            source::Event::Timeout => self.refill(),
             source::Event::Gone(reason) => self.go_offline(reason),
         }
+    }
+
+    fn take_filled(&mut self, segment: WritableSegment, info: &FrameInfo) {
+        let index = segment.index();
+        self.queued.retain(|queued| *queued != index);
+        self.core.set_filling(self.queued.front().copied());
+        self.take(segment, info);
     }
 
     /// Publishes a filled segment and gives the source another.
@@ -175,6 +186,7 @@ impl Grab {
         let took_ns = monotonic_ns() - now_ns;
         // Before the books, so that nobody sleeps longer than need be.
         self.writer.wake(calls);
+        self.core.set_geometry(info.width, info.height, info.pixel_format);
         if let Some(place) = self.parked.get_mut(index.as_usize()) {
             *place = Some((context, segment));
         }
@@ -188,8 +200,11 @@ impl Grab {
 
     /// Retires frames until the source has as many segments as it needs.
     fn refill(&mut self) {
-        let Some(needs) = self.source.as_ref().map(|source| source.requirements()) else { return };
-        while self.queued.len() < needs.min_queued && !self.stopping {
+        // Commands that are handled while it waits may change or take the source.
+        while let Some(needs) = self.source.as_ref().map(|source| source.requirements())
+            && self.queued.len() < needs.min_queued
+            && !self.stopping
+        {
             let wanted = needs.min_queued - self.queued.len();
             let began_ns = monotonic_ns();
             self.writer.retire(wanted, &mut self.freed);
@@ -240,12 +255,13 @@ impl Grab {
         self.events.send(Event::Demoted { stream: self.core.id, page: std::ptr::from_ref(member.page()).addr() });
     }
 
-    /// Gives up one of the segments that are too many: one with each frame, so that none takes long.
+    /// Gives up one of the segments that are too many, and two that no longer fit: few with each frame, so that none takes
+    /// long; more than one, so that they become fewer though a source comes with each frame.
     fn shed(&mut self) {
-        if self.surplus == 0 {
-            return;
+        self.retire_outdated();
+        if self.surplus > 0 {
+            self.writer.retire(1, &mut self.freed);
         }
-        self.writer.retire(1, &mut self.freed);
         while let Some(retired) = self.freed.pop() {
             match self.reclaim(retired) {
                 Some(segment) if self.surplus > 0 && self.fits(&segment) => {
@@ -255,6 +271,12 @@ impl Grab {
                 Some(segment) => self.queue(segment),
                 None => {}
             }
+        }
+    }
+
+    fn retire_outdated(&mut self) {
+        for _ in 0..self.outdated.0.min(2) {
+            self.writer.retire_older(self.outdated.1, &mut self.freed);
         }
     }
 
@@ -292,11 +314,15 @@ impl Grab {
     }
 
     fn unpark(&mut self, index: SegmentIndex) -> Option<(ContextId, WritableSegment)> {
-        self.parked.get_mut(index.as_usize())?.take()
+        let (context, segment) = self.parked.get_mut(index.as_usize())?.take()?;
+        if !self.fits(&segment) {
+            self.outdated.0 = self.outdated.0.saturating_sub(1);
+        }
+        Some((context, segment))
     }
 
     fn fits(&self, segment: &WritableSegment) -> bool {
-        segment.len() >= self.payload_bytes
+        segment.len() >= self.payload_bytes && segment.epoch() == self.epoch
     }
 
     fn queue(&mut self, segment: WritableSegment) {
@@ -333,13 +359,15 @@ impl Grab {
                 self.queue(segment);
             }
             Command::Resume => {
-                if let Some(source) = self.returning.take() {
+                if let Some(source) = self.returning.take().filter(|_| !self.stopping) {
                     self.start(source);
                 }
             }
             Command::Lend(to) => self.lend(&to),
             Command::Return { source, started } => self.take_lent(source, started),
             Command::MakeRoom(reason) => self.make_room(reason),
+            Command::Attach(Attached { source, epoch }) => self.attach(source, epoch),
+            Command::Detach { epoch, reason } => self.detach(epoch, reason),
             // Sent before the control thread heard of the source's return, and void since.
             Command::Shrink(_) if self.returning.is_some() => {}
             Command::Shrink(segments) => {
@@ -380,28 +408,6 @@ impl Drop for Grab {
 }
 
 fn header(info: &FrameInfo, monotonic_ns: u64) -> FrameHeader {
-    FrameHeader {
-        // Context, usage count and buffer context are the writer's to set.
-        context: 0,
-        usage_count: 0,
-        buffer_context: 0,
-        camera_timestamp_ns: info.camera_timestamp_ns,
-        monotonic_ns,
-        realtime_ns: realtime_ns(),
-        block_id: info.block_id,
-        payload_offset: 0,
-        payload_bytes: info.image_bytes as u64,
-        chunk_offset: info.image_bytes as u64,
-        chunk_bytes: info.chunk_bytes as u64,
-        width: info.width,
-        height: info.height,
-        stride: info.stride,
-        offset_x: info.offset_x,
-        offset_y: info.offset_y,
-        pixel_format: info.pixel_format,
-        status: u32::from(!info.complete),
-        lost_at_camera: info.lost_at_camera,
-        settings_version: 0,
-        reserved: 0,
-    }
+    // Context, usage count and buffer context are the writer's to set.
+    FrameHeader { monotonic_ns, realtime_ns: realtime_ns(), ..info.header() }
 }

@@ -19,17 +19,18 @@ macro_rules! variants {
 }
 
 variants!(ASK: Ask {
-    Hello, ListStreams, Subscribe, Mapped, Release, Acquire, Unsubscribe, Stats, Ping, Features,
-    GetFeature, SetFeature, Execute, Control,
+    Hello, ListStreams, Subscribe, Mapped, Release, Acquire, Unsubscribe, Stats, Ping, Produce, Features, GetFeature,
+    SetFeature, Execute, Control,
 });
 variants!(TELL: Tell {
     Welcome, Streams, Subscribed, Frame, Acquired, SegmentsAdded, Offline, Online, Demoted, Evicted, Closed, Unsubscribed,
-    Stats, Error, Pong, SegmentRemoved, Features, Feature, Control, SettingsChanged,
+    Stats, Error, Pong, SegmentRemoved, Producing, SegmentsLent, Started, SegmentWithdrawn, Features, Feature, Control,
+    SettingsChanged,
 });
 variants!(ERROR_CODE: ErrorCode {
     Malformed, WrongVersion, NoHello, Forbidden, TooManyClients, TooSlow, UnknownStream, NotAdmitted,
-    UnknownSubscription, NotHeld, Gone, Full, Invalid, StreamClosed, Unavailable, UnknownFeature, NotAccessible,
-    Controlled, Busy, CameraFailed,
+    UnknownSubscription, NotHeld, Gone, Full, Invalid, StreamClosed, Unavailable, Busy, Breach, UnknownFeature,
+    NotAccessible, Controlled, CameraFailed,
 });
 variants!(POLICY: Policy { Sequential, Latest, Lossless, Upcoming });
 variants!(DELIVERY: Delivery { Shared, Socket });

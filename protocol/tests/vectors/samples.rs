@@ -2,7 +2,8 @@
 
 use framebroker_protocol::message::{
     Access, Ask, Content, Delivery, ErrorCode, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange, Policy,
-    Reply, Request, Roles, SegmentInfo, Start, Stats, StatsEntries, StatsOf, StreamInfo, Subscribed, Tell, Visibility,
+    Produce, Reply, Request, Roles, SegmentInfo, Start, Stats, StatsEntries, StatsOf, StreamInfo, Subscribed, Tell,
+    Visibility,
 };
 use framebroker_protocol::stats::{
     ClientStats, Holder, SegmentState, SegmentStats, StreamStats, SubscriptionStats, Timing,
@@ -50,6 +51,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("Stats/segments", Ask::Stats { of: StatsOf::Segments(StreamId(0x0a0b_0c0d)), from: 32 }),
         ("Stats/clients", Ask::Stats { of: StatsOf::Clients, from: u32::MAX }),
         ("Ping", Ask::Ping),
+        ("Produce", Ask::Produce(produce())),
         ("Features", Ask::Features { stream: "cam0".parse().unwrap(), from: 0x0102_0304 }),
         ("GetFeature", {
             let (stream, feature) = named("ExposureTime");
@@ -103,6 +105,13 @@ pub fn replies() -> Vec<(String, Reply)> {
         news("Closed", Tell::Closed { subscription: BOB, reason: Text::cut("") }),
         answer("Unsubscribed", 9, Tell::Unsubscribed { subscription: BOB }),
         answer("Pong", u32::MAX, Tell::Pong),
+        answer("Producing", 13, Tell::Producing { stream: StreamId(0x0a0b_0c0d) }),
+        news("SegmentsLent", Tell::SegmentsLent { segments: segments(1) }),
+        news("Started", Tell::Started { first: Sequence(0x0001_0203_0405) }),
+        news(
+            "SegmentWithdrawn",
+            Tell::SegmentWithdrawn { index: SegmentIndex::new(3).unwrap(), backing: Backing(0x1112_1314) },
+        ),
         news(
             "SegmentRemoved",
             Tell::SegmentRemoved {
@@ -130,6 +139,22 @@ pub fn replies() -> Vec<(String, Reply)> {
     let longest = Tell::Error { code: ErrorCode::Invalid, text: Text::cut("é".repeat(2000)) };
     replies.push(answer("Error/longest-text", 12, longest));
     replies
+}
+
+fn produce() -> Produce {
+    Produce {
+        stream: "cam0".parse().unwrap(),
+        payload_bytes: 0x0102_0304,
+        min_queued: 3,
+        fixed_pool: true,
+        can_pause: false,
+        width: 1936,
+        height: 1216,
+        pixel_format: PixelFormat::BAYER_RG12_PACKED,
+        millihertz: 41_667,
+        model: Text::cut("Basler acA1920-40gm"),
+        serial: Text::cut("12345678"),
+    }
 }
 
 /// Frame headers: each field has a value of its own; and the extremes.
@@ -227,6 +252,7 @@ fn streams() -> Vec<StreamInfo> {
         max_segments: 64,
         holds_left: 62,
         head: Sequence(0x0001_0203_0405),
+        producer: Text::cut(""),
     };
     let pattern = StreamInfo {
         name: "test".parse().unwrap(),
@@ -242,7 +268,14 @@ fn streams() -> Vec<StreamInfo> {
         head: Sequence(0),
         ..camera.clone()
     };
-    vec![camera, pattern]
+    let produced = StreamInfo {
+        name: "made".parse().unwrap(),
+        id: StreamId(3),
+        source: Text::cut("producer"),
+        producer: Text::cut("grabber, pid 4711"),
+        ..camera.clone()
+    };
+    vec![camera, pattern, produced]
 }
 
 /// One of each kind, visibility and access.

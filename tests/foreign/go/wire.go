@@ -14,11 +14,12 @@ import (
 const tables = `
 struct ToBroker id:u32 body:Request   struct FromBroker request:u32 body:News
 enum Request Hello:Hello ListStreams:ListStreams Subscribe:Subscribe Mapped Release:Hold Acquire:Hold
-	Unsubscribe:Subscription Stats:AskStats Ping Features:AskFeatures GetFeature:Named SetFeature:SetFeature Execute:Named
+	Unsubscribe:Subscription Stats:AskStats Ping Produce:Produce Features:AskFeatures GetFeature:Named SetFeature:SetFeature Execute:Named
 	Control:AskControl
 enum News Welcome:Welcome Streams:Streams Subscribed:Subscribed Frame:Frame Acquired:Acquired SegmentsAdded:SegmentsAdded
 	Offline:Reason Online:Subscription Demoted:Reason Evicted:Reason Closed:Reason Unsubscribed:Subscription Stats:Stats
-	Error:Error Pong SegmentRemoved:SegmentRemoved Features:Features Feature:TellFeature Control:Control
+	Error:Error Pong SegmentRemoved:SegmentRemoved Producing:Producing SegmentsLent:SegmentsLent Started:Started
+	SegmentWithdrawn:SegmentWithdrawn Features:Features Feature:TellFeature Control:Control
 	SettingsChanged:SettingsChanged
 struct Hello version:u32 name:client roles:u32
 struct ListStreams from:u32
@@ -36,6 +37,12 @@ struct Reason subscription:u32 reason:text
 struct Stats entries:StatsEntries more:bool
 struct Error code:ErrorCode text:text
 struct SegmentRemoved subscription:u32 index:u16 backing:u32
+struct Produce stream:stream payload_bytes:u64 min_queued:u32 fixed_pool:bool can_pause:bool width:u32 height:u32
+	pixel_format:u32 millihertz:u64 model:text serial:text
+struct Producing stream:u32
+struct SegmentsLent segments:[]SegmentInfo
+struct Started first:u64
+struct SegmentWithdrawn index:u16 backing:u32
 struct AskFeatures stream:stream from:u32
 struct Named stream:stream feature:feature
 struct SetFeature stream:stream feature:feature value:FeatureValue
@@ -54,7 +61,7 @@ enum FeatureKind Integer:IntegerRange Float:FloatRange Boolean Enumeration:[]tex
 enum FeatureValue None Integer:i64 Float:f64 Boolean:bool Text:text
 struct SegmentInfo index:u16 backing:u32 bytes:u64 align:u32 path:text
 struct StreamInfo name:stream id:u32 state:u32 source:text model:text serial:text width:u32 height:u32 pixel_format:u32
-	millihertz:u64 content:Content backing:text shared:bool segments:u32 max_segments:u32 holds_left:u32 head:u64
+	millihertz:u64 content:Content backing:text shared:bool segments:u32 max_segments:u32 holds_left:u32 head:u64 producer:text
 struct Timing count:u64 mean_ns:u64 max_ns:u64
 struct StreamStats name:stream id:u32 total_allocated:u64 total_freed:u64 active_buffers:u64 current_bytes:u64 peak_bytes:u64
 	mapped_bytes:u64 given_up_bytes:u64 max_buffers:u64 grabbed:u64 published:u64 incomplete:u64 lost_at_camera:u64 starved:u64
@@ -73,7 +80,8 @@ enum Content Opaque Pattern                       enum StatsOf Streams Segments:
 enum StatsEntries Streams:[]StreamStats Segments:[]SegmentStats Clients:[]ClientStats
 enum SegmentState Queued Filling Published Held Quarantined
 enum ErrorCode Malformed WrongVersion NoHello Forbidden TooManyClients TooSlow UnknownStream NotAdmitted UnknownSubscription
-	NotHeld Gone Full Invalid StreamClosed Unavailable UnknownFeature NotAccessible Controlled Busy CameraFailed`
+	NotHeld Gone Full Invalid StreamClosed Unavailable Busy Breach UnknownFeature NotAccessible
+	Controlled CameraFailed`
 
 type text struct {
 	limit int

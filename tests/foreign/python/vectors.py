@@ -40,6 +40,7 @@ def vectors(folder):
         if isinstance(found, dict):                                      # well-formed, maybe with a value out of its range
             _, fields = variant_of(found["body"])
             ok = 1 <= fields.get("roles", 1) <= 7 and 1 <= fields.get("max_held", 1) <= 64
+            ok = ok and 1 <= fields.get("payload_bytes", 1) <= 1 << 40 and 1 <= fields.get("min_queued", 1) <= 512
             value, number = variant_of(fields.get("value", {"Integer": 0}))
             ok = ok and value != "None" and (value != "Float" or math.isfinite(number))
             found = "decoded" if ok else "Invalid"

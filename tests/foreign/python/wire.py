@@ -24,6 +24,7 @@ Acquire subscription:u32 context:context
 Unsubscribe subscription:u32
 Stats of:StatsOf from:u32
 Ping
+Produce stream:stream payload_bytes:u64 min_queued:u32 fixed_pool:bool can_pause:bool width:u32 height:u32 pixel_format:u32 millihertz:u64 model:text serial:text
 Features stream:stream from:u32
 GetFeature stream:stream feature:feature
 SetFeature stream:stream feature:feature value:FeatureValue
@@ -47,6 +48,10 @@ Stats entries:StatsEntries more:bool
 Error code:ErrorCode text:text
 Pong
 SegmentRemoved subscription:u32 index:u16 backing:u32
+Producing stream:u32
+SegmentsLent segments:[SegmentInfo]
+Started first:u64
+SegmentWithdrawn index:u16 backing:u32
 Features features:[Feature] more:bool
 Feature version:u32 feature:Feature
 Control sole:bool
@@ -54,7 +59,7 @@ SettingsChanged subscription:u32 version:u32 feature:feature value:FeatureValue 
 """, "broker ")
 STRUCTURES = CLIENT | BROKER | table("""
 SegmentInfo index:u16 backing:u32 bytes:u64 align:u32 path:text
-StreamInfo name:stream id:u32 state:u32 source:text model:text serial:text width:u32 height:u32 pixel_format:u32 millihertz:u64 content:Content backing:text shared:bool segments:u32 max_segments:u32 holds_left:u32 head:u64
+StreamInfo name:stream id:u32 state:u32 source:text model:text serial:text width:u32 height:u32 pixel_format:u32 millihertz:u64 content:Content backing:text shared:bool segments:u32 max_segments:u32 holds_left:u32 head:u64 producer:text
 FrameHeader context:u64 usage_count:u64 camera_timestamp_ns:u64 monotonic_ns:u64 realtime_ns:u64 block_id:u64 payload_offset:u64 payload_bytes:u64 chunk_offset:u64 chunk_bytes:u64 buffer_context:u32 width:u32 height:u32 stride:u32 offset_x:u32 offset_y:u32 pixel_format:u32 status:u32 lost_at_camera:u32 settings_version:u32 reserved:u64
 Timing count:u64 mean_ns:u64 max_ns:u64
 StreamStats name:stream id:u32 total_allocated:u64 total_freed:u64 active_buffers:u64 current_bytes:u64 peak_bytes:u64 mapped_bytes:u64 given_up_bytes:u64 max_buffers:u64 grabbed:u64 published:u64 incomplete:u64 lost_at_camera:u64 starved:u64 overdue:u64 evicted:u64 resent_packets:u64 missing_packets:u64 failed_frames:u64 allocate:Timing publish:Timing retire:Timing
@@ -76,7 +81,7 @@ Content Opaque Pattern
 StatsOf Streams Segments:u32 Clients
 StatsEntries Streams:[StreamStats] Segments:[SegmentStats] Clients:[ClientStats]
 SegmentState Queued Filling Published Held Quarantined
-ErrorCode Malformed WrongVersion NoHello Forbidden TooManyClients TooSlow UnknownStream NotAdmitted UnknownSubscription NotHeld Gone Full Invalid StreamClosed Unavailable UnknownFeature NotAccessible Controlled Busy CameraFailed
+ErrorCode Malformed WrongVersion NoHello Forbidden TooManyClients TooSlow UnknownStream NotAdmitted UnknownSubscription NotHeld Gone Full Invalid StreamClosed Unavailable Busy Breach UnknownFeature NotAccessible Controlled CameraFailed
 Visibility Unknown Beginner Expert Guru Invisible
 Access ReadWrite ReadOnly WriteOnly Locked NotAvailable
 FeatureKind Integer:IntegerRange Float:FloatRange Boolean Enumeration:[text] String Command

@@ -9,6 +9,7 @@ use framebroker_protocol::ring::Member;
 use framebroker_protocol::{ClientId, ContextId};
 
 use crate::events::SubscriptionKey;
+use crate::factory::Epoch;
 use crate::source::{Source, WritableSegment};
 
 /// What the control thread asks of the grab thread.
@@ -34,6 +35,15 @@ pub enum Command {
     },
     /// Starts the source that is back: there are segments for it. Answers [`Event::Resized`](crate::events::Event).
     Resume,
+    /// Takes the frames of a producer from now on; answered by [`Event::Resized`](crate::events::Event).
+    Attach(Attached),
+    /// That producer has gone: what it filled before is published, what it can write is given up.
+    Detach {
+        /// Which producer.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
+    },
     /// Stops the source and lends it to the device thread; drops the sender where there is none.
     Lend(Sender<Lent>),
     /// The lent source is back, or is lost for this reason.
@@ -52,6 +62,20 @@ pub enum Command {
     Stop,
     /// Says in the page that the stream has ended. After [`Command::Stop`].
     Close,
+}
+
+/// A producer's source.
+pub struct Attached {
+    /// The source, not started.
+    pub source: Box<dyn Source>,
+    /// Which producer: only segments made for it may be lent to it.
+    pub epoch: Epoch,
+}
+
+impl std::fmt::Debug for Attached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attached").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
 }
 
 /// A source that is stopped and in other hands.
