@@ -69,7 +69,7 @@ impl Default for Connector {
 impl Connector {
     /// Connects to the first path that a trusted broker answers on.
     pub fn connect(&self, deadline: Deadline) -> Result<Session> {
-        self.connect_as(Roles::CONSUMER, deadline)
+        self.connect_as(self.roles, deadline)
     }
 
     /// As [`Self::connect`], in these roles.

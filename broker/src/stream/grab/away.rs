@@ -206,9 +206,9 @@ impl Grab {
     pub(super) fn make_room(&mut self, reason: String) {
         let stream = self.core.id;
         let is_waiting = self.returning.is_some();
-        let (outdated, before) = self.outdated;
-        for _ in 0..if is_waiting { outdated } else { 0 } {
-            self.writer.retire_older(before, &mut self.freed);
+        // All at once, and those again that were found held before.
+        if is_waiting && self.outdated.0 > 0 {
+            self.writer.retire(self.outdated.0, &mut self.freed);
         }
         // Each is told as released.
         let has_made_room = self.take_freed();
