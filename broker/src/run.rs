@@ -25,6 +25,8 @@ use crate::factory::{BufferFactory, FactoryError, Placement, Sharing, remove_lef
 use crate::source::open::{Opener, kind, list as cameras, opener};
 use crate::source::{Description, Source, SourceError};
 use crate::stream::StreamCore;
+use crate::stream::device::journal::Settings;
+use crate::stream::device::{self, DeviceThread};
 use crate::stream::grab::{Command, Grab, GrabOptions};
 use crate::stream::live::{Limits, Stream, vacant_needs};
 use crate::stream::pool::Pool;
@@ -241,17 +243,31 @@ fn start_stream(
     };
     let takes_producers = source.is_none();
     let description = source.as_ref().map_or_else(Description::default, |(_, source)| source.describe());
-    let grab = Grab::new(Arc::clone(&core), options, todo, events, source);
+    let (settings, jobs) = (Settings::default(), device::jobs());
+    let parts = device::Parts {
+        core: Arc::clone(&core),
+        events: events.clone(),
+        commands: commands.clone(),
+        settings: settings.clone(),
+        memory_bytes,
+    };
+    let features = source.as_ref().and_then(|(_, source)| source.features());
+    // Its receiver lives in the device thread's state, which is not started yet.
+    let _will_be_read = jobs.0.send(device::Job::Source(device::Handle(features)));
+    let source = source.map(|(opener, source)| (settings.kept_by(opener), source));
+    let grab = Grab::new(Arc::clone(&core), options, todo, events, source, jobs.0.clone());
     let mut stream = Stream::new(core, factory, pool, commands, needs, description, kind(config), limits);
     if takes_producers {
         stream = stream.for_producers();
     }
     stream.watch_memory();
+    let no_thread = |source| RunError::System { what: "start a thread", source };
+    stream.device = Some(DeviceThread::start(jobs, parts).map_err(no_thread)?);
     stream.thread = Some(
         std::thread::Builder::new()
             .name(format!("grab-{}", config.name))
             .spawn(move || grab.run())
-            .map_err(|source| RunError::System { what: "start a thread", source })?,
+            .map_err(no_thread)?,
     );
     Ok(stream)
 }

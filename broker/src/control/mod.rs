@@ -2,7 +2,9 @@
 //! nothing a client does makes it wait.
 
 pub mod access;
+mod changes;
 mod delivery;
+mod features;
 mod holds;
 pub mod listener;
 mod poll;
@@ -100,6 +102,7 @@ pub struct Control {
     descriptor_retry: Option<Instant>,
     /// Until when no connection is accepted, for want of descriptors.
     deaf_until: Option<Instant>,
+    questions: features::Questions,
     buffer: Buffer,
     ending: Option<Ending>,
 }
@@ -153,6 +156,7 @@ impl Control {
             descriptor_budget: usize::try_from(open_files / 2).unwrap_or(usize::MAX),
             descriptor_retry: None,
             deaf_until: None,
+            questions: features::Questions::default(),
             buffer: Buffer::default(),
             ending: None,
         })
@@ -322,7 +326,7 @@ impl Control {
         let statistics = self.statistics.as_ref().map(report::Rhythm::next);
         let all = sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).chain(looks);
         let shrinks = self.streams.iter().filter_map(Stream::shrink_at);
-        all.chain(self.next_look()).chain(statistics).chain(shrinks).min()
+        all.chain(self.next_look()).chain(statistics).chain(shrinks).chain(self.questions.deadline()).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -344,6 +348,7 @@ impl Control {
             }
         }
         self.listen_again(now);
+        self.answer_late_questions(now);
         self.streams.iter_mut().for_each(|stream| stream.shrink(now));
         self.keep_lease(now);
         self.log_statistics(now);
@@ -364,6 +369,8 @@ impl Control {
     fn end_session(&mut self, client: ClientId, may_still_read: bool) {
         let Some(mut session) = self.sessions.remove(&client) else { return };
         self.end_subscriptions(&mut session, may_still_read);
+        self.questions.forget(client);
+        self.streams.iter_mut().for_each(|stream| stream.end_control(client));
         self.end_production(&mut session);
         self.poll.remove_session(&session);
         if quiet::CLIENTS.may_speak() {
@@ -380,6 +387,7 @@ impl Control {
         session.flush();
         self.hand_over(&mut session);
         self.deliver_all(&mut session);
+        session.tell_changes();
         if matches!(session.phase, Phase::Failed { .. }) {
             self.end_subscriptions(&mut session, true);
         }
