@@ -105,6 +105,8 @@ pub enum Event {
     Finished {
         /// Which stream.
         stream: StreamId,
+        /// Why.
+        reason: &'static str,
     },
 }
 

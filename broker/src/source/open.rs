@@ -1,4 +1,4 @@
-//! Opens the source that the command line asks for.
+//! Opens the source that a stream's options ask for.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use framebroker_protocol::PixelFormat;
 use framebroker_protocol::message::Content;
 
 use super::{Fill, PatternOptions, PatternSource, Source, SourceError};
-use crate::config::{Config, SourceChoice};
+use crate::config::{SourceChoice, StreamOptions};
 
 /// Opens a stream's source, again and again if need be.
 pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
 
-/// How to open the source that the command line asks for.
+/// How to open the source that a stream's options ask for.
 #[must_use]
-pub fn opener(config: &Config) -> Opener {
+pub fn opener(config: &StreamOptions) -> Opener {
     match &config.source {
         SourceChoice::Pattern => {
             let options = PatternOptions {
@@ -31,7 +31,7 @@ pub fn opener(config: &Config) -> Opener {
 
 /// The kind of source, and what consumers can check of its frames.
 #[must_use]
-pub fn kind(config: &Config) -> (&'static str, Content) {
+pub fn kind(config: &StreamOptions) -> (&'static str, Content) {
     match (&config.source, config.fill) {
         (SourceChoice::Pattern, Fill::Moving) => ("pattern", Content::Pattern),
         (SourceChoice::Pattern, Fill::None) => ("pattern", Content::Opaque),
@@ -43,7 +43,7 @@ pub fn kind(config: &Config) -> (&'static str, Content) {
 ///
 /// # Errors
 /// The source has no cameras, or the driver failed.
-pub fn list(config: &Config) -> Result<Vec<String>, SourceError> {
+pub fn list(config: &StreamOptions) -> Result<Vec<String>, SourceError> {
     match &config.source {
         SourceChoice::Pattern => Err(SourceError::Invalid(
             "the pattern source has no cameras to list; `broker --source aravis --list` lists those of Aravis"
@@ -55,10 +55,10 @@ pub fn list(config: &Config) -> Result<Vec<String>, SourceError> {
 
 #[cfg(feature = "aravis")]
 mod aravis {
-    use super::{Arc, Config, Opener, SourceError};
+    use super::{Arc, Opener, SourceError, StreamOptions};
     use crate::source::aravis::{self, AravisSource, Options};
 
-    pub fn opener(config: &Config, device: Option<String>) -> Opener {
+    pub fn opener(config: &StreamOptions, device: Option<String>) -> Opener {
         let features = config.set.iter().map(|setting| (setting.feature.clone(), setting.value.clone()));
         let options = Options {
             device,
@@ -80,7 +80,7 @@ mod aravis {
 
 #[cfg(not(feature = "aravis"))]
 mod aravis {
-    use super::{Arc, Config, Opener, SourceError};
+    use super::{Arc, Opener, SourceError, StreamOptions};
 
     fn not_built() -> SourceError {
         SourceError::Invalid(
@@ -90,7 +90,7 @@ mod aravis {
         )
     }
 
-    pub fn opener(_: &Config, _: Option<String>) -> Opener {
+    pub fn opener(_: &StreamOptions, _: Option<String>) -> Opener {
         Arc::new(|| Err(not_built()))
     }
 

@@ -50,7 +50,7 @@ pub enum Command {
     Shrink(usize),
     /// Ends: no more frames are taken.
     Stop,
-    /// Says in the page that the stream has ended. After [`Command::Stop`].
+    /// Says in the page that the stream has ended, when no more frames are taken.
     Close,
 }
 
@@ -89,20 +89,23 @@ pub struct Grab {
     returning: Option<Box<dyn Source>>,
     patience: Patience,
     stopping: bool,
+    closing: bool,
+    /// Why it stops.
+    end: &'static str,
 }
 
 impl Grab {
-    /// A grab thread's state; `source` is opened and not started.
+    /// A grab thread's state; `source` is opened and not started, or not there yet.
     pub fn new(
         core: Arc<StreamCore>,
         options: GrabOptions,
         commands: Receiver<Command>,
         events: EventSender,
         open: Opener,
-        source: Box<dyn Source>,
+        source: Option<Box<dyn Source>>,
     ) -> Self {
         let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
-        let payload_bytes = source.requirements().payload_bytes;
+        let payload_bytes = source.as_ref().map_or(0, |source| source.requirements().payload_bytes);
         Self {
             core,
             options,
@@ -110,7 +113,7 @@ impl Grab {
             commands,
             events,
             open,
-            source: Some(source),
+            source,
             queued: VecDeque::with_capacity(SEGMENT_LIMIT),
             parked: std::iter::repeat_with(|| None).take(SEGMENT_LIMIT).collect(),
             idle: Vec::with_capacity(SEGMENT_LIMIT),
@@ -120,6 +123,8 @@ impl Grab {
             returning: None,
             patience: Patience::default(),
             stopping: false,
+            closing: false,
+            end: "the broker was told to end",
         }
     }
 
@@ -139,12 +144,11 @@ impl Grab {
             }
         }
         self.stop_source();
-        self.events.send(Event::Finished { stream: self.core.id });
-        while let Ok(command) = self.commands.recv() {
-            match command {
-                Command::Close => break,
-                command => self.handle(command),
-            }
+        self.events.send(Event::Finished { stream: self.core.id, reason: self.end });
+        while !self.closing
+            && let Ok(command) = self.commands.recv()
+        {
+            self.handle(command);
         }
         self.announce(StreamState::Closed);
     }
@@ -200,8 +204,14 @@ impl Grab {
         counters.publish.add(took_ns);
         counters.published.add(1);
         if self.options.frames.is_some_and(|frames| context.sequence() >= Sequence(frames)) {
-            self.stopping = true;
+            self.finish("the broker has grabbed the frames it was asked for");
         }
+    }
+
+    /// Takes no more frames.
+    fn finish(&mut self, reason: &'static str) {
+        self.stopping = true;
+        self.end = reason;
     }
 
     /// Retires frames until the source has as many segments as it needs.
@@ -375,7 +385,11 @@ impl Grab {
                 let (kept, stale) = held.into_iter().partition(|context| self.writer.is_published(*context));
                 self.events.send(Event::Quarantined { stream: self.core.id, kept, stale, client });
             }
-            Command::Stop | Command::Close => self.stopping = true,
+            Command::Stop => self.stopping = true,
+            Command::Close => {
+                self.stopping = true;
+                self.closing = true;
+            }
         }
     }
 
@@ -389,7 +403,7 @@ impl Drop for Grab {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // Nobody publishes any more: the broker must not go on as if somebody did.
-            self.events.send(Event::Finished { stream: self.core.id });
+            self.events.send(Event::Finished { stream: self.core.id, reason: "the grab thread panicked; please report this" });
         }
     }
 }

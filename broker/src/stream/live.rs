@@ -50,7 +50,7 @@ pub struct Stream {
     /// Subscriptions that wait for growth, in their order.
     pub waiting: VecDeque<SubscriptionKey>,
     /// The grab thread takes no more frames.
-    pub finished: bool,
+    pub finished: Option<Finished>,
     /// Why the source is away, if it is.
     pub offline: Option<String>,
     /// What is wrong with it.
@@ -71,12 +71,25 @@ pub struct Stream {
     leaving: usize,
     /// The source is stopped until there are segments that fit its frames.
     resuming: bool,
+    /// The source has not been there yet: what it needs is not known, and there are no segments.
+    unseen: bool,
     /// When it does so with those that are too many now.
     shrink_at: Option<Instant>,
     /// The warning of `--memory-warn` was given.
     warned: bool,
     /// Rosters that the grab thread may still use.
     old_rosters: Vec<Arc<Roster>>,
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Finished {
+    /// Why; told to its readers.
+    pub reason: &'static str,
+    /// Until when they may take the last frames.
+    pub drain_until: Instant,
+    /// They have been told.
+    pub told: bool,
 }
 
 /// Whether the process of a subscription that ends may still read what it held.
@@ -151,7 +164,7 @@ impl Stream {
             limits,
             granted: 0,
             waiting: VecDeque::new(),
-            finished: false,
+            finished: None,
             offline: None,
             health: Health::default(),
             owed: Owed::default(),
@@ -162,10 +175,19 @@ impl Stream {
             size,
             leaving: 0,
             resuming: false,
+            unseen: false,
             shrink_at: None,
             warned: false,
             old_rosters: Vec::new(),
         }
+    }
+
+    /// The source is not there yet. The stream begins without segments: they are made when the source tells what it needs.
+    pub fn await_source(&mut self, reason: String) {
+        warn!(stream = %self.core.name, reason, "offline from the start");
+        self.offline = Some(reason);
+        self.unseen = true;
+        self.size = self.limits.min_segments;
     }
 
     /// The numbers that decide about admission.
@@ -191,13 +213,14 @@ impl Stream {
     }
 
     fn can_grow(&self) -> bool {
-        !self.needs.fixed_pool || self.resuming
+        !self.needs.fixed_pool || self.resuming || self.unseen
     }
 
-    /// Whether a subscription that was admitted on condition of `needed` segments can begin.
+    /// Whether a subscription that was admitted on condition of `needed` segments can begin. Where the source has not been
+    /// there yet it can: there is nothing to hold before the segments are made, for all holds granted by then.
     #[must_use]
     pub fn has(&self, needed: usize) -> bool {
-        self.pool.installed().saturating_sub(self.unconfirmed + self.leaving) >= needed
+        self.unseen || self.pool.installed().saturating_sub(self.unconfirmed + self.leaving) >= needed
     }
 
     /// Whether it will be able to.
@@ -227,6 +250,9 @@ impl Stream {
     }
 
     fn order(&mut self, worker: &Worker, target: usize) {
+        if self.unseen {
+            return;
+        }
         while self.expected() < target {
             let Some((index, backing)) = self.pool.order(self.needs.payload_bytes) else { return };
             let (stream, factory) = (self.core.id, Arc::clone(&self.factory));
@@ -240,6 +266,10 @@ impl Stream {
         self.needs = needs;
         self.pool.require(needs.payload_bytes);
         self.resuming = true;
+        if std::mem::take(&mut self.unseen) {
+            // Subscriptions were granted on the guess that it needs less.
+            self.size = self.size.max(self.reserve() + self.granted);
+        }
         // The grab thread takes it back as well.
         self.leaving = 0;
     }
@@ -249,7 +279,8 @@ impl Stream {
     pub fn resume(&mut self) {
         let excess = self.expected().saturating_sub(self.limits.max_segments);
         let is_enough = self.has(self.reserve() + self.granted) && excess == 0;
-        if !self.resuming || !is_enough && self.pool.ordered() > 0 {
+        // A source with a fixed pool takes no more once it is started.
+        if !self.resuming || self.pool.ordered() > 0 && (!is_enough || self.needs.fixed_pool) {
             return;
         }
         let (needed, there) = (self.reserve(), self.pool.installed().saturating_sub(self.unconfirmed));
@@ -410,6 +441,9 @@ impl Stream {
     /// The stream in one line, for the ready line.
     #[must_use]
     pub fn facts(&self) -> String {
+        if self.unseen {
+            return format!("stream={} source={} state=offline", self.core.name, self.source);
+        }
         let Description { width, height, pixel_format, fps, .. } = &self.description;
         format!(
             "stream={} source={} width={width} height={height} pixel_format={pixel_format} fps={fps:.2} segments={} \

@@ -9,6 +9,7 @@ pub mod live;
 pub mod owed;
 pub mod patience;
 pub mod pool;
+pub mod scheduling;
 pub mod tenure;
 
 use std::sync::Arc;
