@@ -16,7 +16,7 @@ use framebroker_protocol::{BrokerId, MAX_SEGMENTS, PixelFormat, StreamName};
 
 use crate::control::Lease;
 use crate::factory::{Books, BufferFactory, HugePage, HugeTlb, MAX_ALIGN, MIN_ALIGN, Memfd, Placement, Posix};
-use crate::source::Fill;
+use crate::source::{Fill, OnError};
 use crate::stream::scheduling::Scheduling;
 
 /// Headings of `--help`.
@@ -68,7 +68,8 @@ pub struct StreamOptions {
     /// Name of the stream
     #[arg(long, default_value = "cam0")]
     pub name: StreamName,
-    /// What fills the segments: pattern, or aravis[=DEVICE]
+    /// What fills the segments: pattern, aravis[=DEVICE], or replay=PATH (a directory of PNG and TIFF files, or the index of a
+    /// recording)
     #[arg(long, default_value = "pattern", value_name = "SOURCE")]
     pub source: SourceChoice,
     /// Wait for a camera that is not there yet
@@ -86,9 +87,16 @@ pub struct StreamOptions {
     /// PFNC pixel format [default: Mono8 for the pattern, else the camera's]
     #[arg(long, value_name = "FORMAT")]
     pub pixel_format: Option<PixelFormat>,
-    /// Frames per second; the pattern takes 0 for as many as possible [default: 30 for the pattern, else the camera's]
+    /// Frames per second; the pattern and a replay take 0 for as many as possible [default: 30 for the pattern and images,
+    /// else the camera's or the recording's]
     #[arg(long, value_parser = frame_rate, allow_negative_numbers = true)]
     pub fps: Option<f64>,
+    /// Begin a replay again after its last frame, instead of ending the stream
+    #[arg(long)]
+    pub replay_loop: bool,
+    /// What becomes of a replay with a frame that cannot be read
+    #[arg(long, value_enum, default_value_t)]
+    pub replay_errors: OnError,
     /// What the pattern writes
     #[arg(long, value_enum, default_value_t)]
     pub fill: Fill,
@@ -250,18 +258,25 @@ impl StreamOptions {
             let Self { segments, max_segments, .. } = self;
             return Err(format!("--segments {segments} is above --max-segments {max_segments}; raise the second"));
         }
-        let camera_options = [
-            (self.packet_size.is_some(), "--packet-size"),
-            (self.socket_buffer.is_some(), "--socket-buffer"),
-            (!self.set.is_empty(), "--set"),
-            (self.wait, "--wait"),
+        let is_camera = matches!(self.source, SourceChoice::Aravis(_));
+        let is_replay = matches!(self.source, SourceChoice::Replay(_));
+        let of_cameras = "is for cameras; this source has no use for it (--source aravis has)";
+        let not_of_replays = "is not for a replay, whose frames are as they were recorded";
+        let of_replays = "is for --source replay=PATH; other sources have no use for it";
+        let misplaced = [
+            (self.packet_size.is_some() && !is_camera, "--packet-size", of_cameras),
+            (self.socket_buffer.is_some() && !is_camera, "--socket-buffer", of_cameras),
+            (!self.set.is_empty() && !is_camera, "--set", of_cameras),
+            (self.wait && !is_camera, "--wait", of_cameras),
+            (self.width.is_some() && is_replay, "--width", not_of_replays),
+            (self.height.is_some() && is_replay, "--height", not_of_replays),
+            (self.pixel_format.is_some() && is_replay, "--pixel-format", not_of_replays),
+            (self.replay_loop && !is_replay, "--replay-loop", of_replays),
+            (self.replay_errors != OnError::default() && !is_replay, "--replay-errors", of_replays),
         ];
-        let misplaced = camera_options.iter().find(|(given, _)| *given);
-        match (&self.source, misplaced) {
-            (SourceChoice::Pattern, Some((_, option))) => {
-                Err(format!("{option} is for cameras; the pattern source has no use for it (--source aravis has)"))
-            }
-            _ => Ok(()),
+        match misplaced.iter().find(|(is_misplaced, ..)| *is_misplaced) {
+            Some((_, option, why)) => Err(format!("{option} {why}")),
+            None => Ok(()),
         }
     }
 
@@ -362,6 +377,8 @@ pub enum SourceChoice {
     Pattern,
     /// A GigE Vision or USB3 Vision camera, by device ID or the first one.
     Aravis(Option<String>),
+    /// Recorded frames.
+    Replay(PathBuf),
 }
 
 impl FromStr for SourceChoice {
@@ -374,7 +391,9 @@ impl FromStr for SourceChoice {
             ("pattern", Some(_)) => Err("pattern takes no device; its options are --width, --height, …".to_owned()),
             ("aravis", Some("")) => Err("name a device after aravis=, or leave the = out for the first one".to_owned()),
             ("aravis", device) => Ok(Self::Aravis(device.map(str::to_owned))),
-            _ => Err("this broker has the sources pattern and aravis[=DEVICE]".to_owned()),
+            ("replay", None | Some("")) => Err("say what to replay: replay=PATH".to_owned()),
+            ("replay", Some(path)) => Ok(Self::Replay(PathBuf::from(path))),
+            _ => Err("this broker has the sources pattern, aravis[=DEVICE] and replay=PATH".to_owned()),
         }
     }
 }
@@ -512,7 +531,7 @@ mod tests {
         for (line, advice) in [
             ("broker --segments 0", "1 to 512"),
             ("broker --segments 65", "--max-segments"),
-            ("broker --source webcam", "pattern and aravis"),
+            ("broker --source webcam", "pattern, aravis[=DEVICE]"),
             ("broker --source aravis=", "name a device"),
             ("broker --pixel-format Mono9", "Mono8"),
             ("broker --set Gain", "FEATURE=VALUE"),

@@ -106,7 +106,7 @@ pub enum Event {
         /// Which stream.
         stream: StreamId,
         /// Why.
-        reason: &'static str,
+        reason: String,
     },
 }
 

@@ -57,7 +57,8 @@ fn a_camera_that_is_lost_costs_the_others_nothing() {
     let text = format!("fps = 20\nsegments = 10\nmax-segments = 300\n{}{}", patterns.concat(), cameras.concat());
     let mut broker = start(&mut network.broker(), &text);
     assert!(broker.ready().ends_with(" streams=5"), "{}", broker.ready());
-    for (name, source) in [("a", "pattern"), ("b", "pattern"), ("c", "pattern"), ("GV01", "aravis"), ("GV02", "aravis")] {
+    for (name, source) in [("a", "pattern"), ("b", "pattern"), ("c", "pattern"), ("GV01", "aravis"), ("GV02", "aravis")]
+    {
         let line = broker.line();
         assert!(line.starts_with(&format!("stream={name} source={source} width=")), "{line}");
     }
@@ -202,7 +203,10 @@ fn a_wrong_file_is_refused_with_its_line() {
         ("[[stream]]\nname = 'a'\nfps = 'x'\n", "cameras.toml:3: fps: "),
         ("[[stream]]\n[[stream]]\n", "two streams have the name cam0"),
         ("[[stream]\n", "cameras.toml:1: this is no TOML"),
-        ("[[stream]]\n[[stream]]\nname = 'big'\nmemory-limit = 100\nwidth = 60000\nheight = 60000\n", "stream big: 8 segments of 3600000000"),
+        (
+            "[[stream]]\n[[stream]]\nname = 'big'\nmemory-limit = 100\nwidth = 60000\nheight = 60000\n",
+            "stream big: 8 segments of 3600000000",
+        ),
         ("[[stream]]\n[[stream]]\nname = 'c'\nsource = 'aravis'\n", "stream c: this broker was built without"),
         ("[[stream]]\n[[stream]]\nname = 'c'\ngrab-cpu = 1000\n", "stream c: --grab-cpu 1000: this process may run on"),
     ] {
@@ -224,9 +228,9 @@ fn grab_threads_are_scheduled_as_told() {
     let text = format!("{SMALL}[[stream]]\nname = 'a'\ngrab-cpu = 0\n[[stream]]\nname = 'b'\n");
     let broker = start(&mut Command::new(binaries::broker()), &text);
     let tasks = std::fs::read_dir(format!("/proc/{}/task", broker.pid())).unwrap();
-    let pinned = tasks.map(|task| task.unwrap().path()).find(|task| {
-        std::fs::read_to_string(task.join("comm")).unwrap().trim() == "grab-a"
-    });
+    let pinned = tasks
+        .map(|task| task.unwrap().path())
+        .find(|task| std::fs::read_to_string(task.join("comm")).unwrap().trim() == "grab-a");
     let status = std::fs::read_to_string(pinned.unwrap().join("status")).unwrap();
     assert!(status.lines().any(|line| line == "Cpus_allowed_list:\t0"), "{status}");
     broker.end_clean();

@@ -25,8 +25,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let config = Config::parse_from(std::iter::once(program).chain(words));
-    let files =
-        |options: &StreamOptions, _, placement| {
+    let files = |options: &StreamOptions, _, placement| {
         let files = Files::new(Books::new(placement), directory.clone(), options.name.clone());
         Arc::new(files) as Arc<dyn BufferFactory>
     };

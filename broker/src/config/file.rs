@@ -116,7 +116,8 @@ fn read_stream(
     for (key, value) in in_order(table) {
         let Some(option) = find(stream, key.get_ref()) else {
             if find(broker, key.get_ref()).is_some() {
-                let reason = format!("{} is about the whole broker: write it above the first [[stream]]", key.get_ref());
+                let reason =
+                    format!("{} is about the whole broker: write it above the first [[stream]]", key.get_ref());
                 return Err(Fault::at(&key.span(), reason));
             }
             return Err(unknown(key, &[stream]));
@@ -174,7 +175,9 @@ fn word(key: &str, value: &Spanned<DeValue<'_>>) -> Result<String, Fault> {
             .map_err(|_too_large| Fault::at(&value.span(), format!("{key}: this number is too large")))?
             .to_string(),
         DeValue::Float(number) => number.as_str().to_owned(),
-        other => return Err(Fault::at(&value.span(), format!("{key} takes a text or a number, no {}", other.type_str()))),
+        other => {
+            return Err(Fault::at(&value.span(), format!("{key} takes a text or a number, no {}", other.type_str())));
+        }
     };
     Ok(format!("--{key}={text}"))
 }

@@ -303,7 +303,7 @@ impl Control {
         let reason = self.ending.as_ref().map_or("the broker ends", |ending| ending.reason.as_str());
         for session in self.sessions.values_mut() {
             let untold = session.subscriptions.iter().filter(|(_, subscription)| {
-                let finished = self.streams.get(subscription.stream).and_then(|stream| stream.finished);
+                let finished = self.streams.get(subscription.stream).and_then(|stream| stream.finished.as_ref());
                 finished.is_none_or(|finished| !finished.told)
             });
             let untold: Vec<SubscriptionId> = untold.map(|(id, _)| *id).collect();

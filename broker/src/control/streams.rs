@@ -79,10 +79,11 @@ impl Control {
             }
             Event::Finished { stream, reason } => {
                 if let Some(stream) = self.stream_at(stream) {
-                    stream.finished = Some(Finished { reason, drain_until: Instant::now() + DRAIN, told: false });
+                    let drain_until = Instant::now() + DRAIN;
+                    stream.finished = Some(Finished { reason: reason.clone(), drain_until, told: false });
                 }
                 if self.streams.iter().all(|stream| stream.finished.is_some()) && self.ending.is_none() {
-                    self.begin_end(DRAIN, reason);
+                    self.begin_end(DRAIN, &reason);
                 }
             }
         }
@@ -186,11 +187,11 @@ impl Control {
                 continue;
             }
             finished.told = true;
-            let (id, reason) = (stream.core.id, finished.reason);
-            info!(stream = %stream.core.name, reason, "the stream has ended");
+            let (id, reason) = (stream.core.id, Text::cut(&finished.reason));
+            info!(stream = %stream.core.name, %reason, "the stream has ended");
             // The grab thread says so in the page, and ends; it is waited for when the broker ends.
             let _panicked = stream.commands.send(Command::Close);
-            self.tell_each(id, |subscription, _| Some(Tell::Closed { subscription, reason: Text::cut(reason) }));
+            self.tell_each(id, |subscription, _| Some(Tell::Closed { subscription, reason: reason.clone() }));
         }
     }
 
@@ -249,7 +250,7 @@ impl crate::stream::live::Stream {
 
     /// When to look whether the last frames of a stream that has ended have been taken.
     pub(super) fn close_at(&self, now: Instant) -> Option<Instant> {
-        let finished = self.finished.filter(|finished| !finished.told)?;
+        let finished = self.finished.as_ref().filter(|finished| !finished.told)?;
         Some(finished.drain_until.min(now + DRAIN_LOOK))
     }
 

@@ -233,4 +233,3 @@ fn check_memory(options: &StreamOptions, payload_bytes: u64, limit_bytes: u64) -
         "{segments} segments of {payload_bytes} bytes take {asked_mb} MB, the limit is {limit_mb} MB; use fewer --segments or raise --memory-limit"
     )))
 }
-

@@ -8,6 +8,7 @@
 pub mod aravis;
 pub mod open;
 mod pattern;
+mod replay;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use framebroker_protocol::PixelFormat;
 
 pub use crate::factory::WritableSegment;
 pub use pattern::{Fill, PatternOptions, PatternSource};
+pub use replay::{OnError, ReplayOptions, ReplaySource};
 
 /// What a source needs from the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,8 @@ pub enum Event {
     Timeout,
     /// The camera is gone; the text says how that was noticed. The broker stops this source and opens it again.
     Gone(String),
+    /// There are no more frames, and never will be; the text says why. The stream ends.
+    Ended(String),
 }
 
 /// Transport figures of a source since it was opened.

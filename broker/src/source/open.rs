@@ -5,7 +5,7 @@ use std::sync::Arc;
 use framebroker_protocol::PixelFormat;
 use framebroker_protocol::message::Content;
 
-use super::{Fill, PatternOptions, PatternSource, Source, SourceError};
+use super::{Fill, PatternOptions, PatternSource, ReplayOptions, ReplaySource, Source, SourceError};
 use crate::config::{SourceChoice, StreamOptions};
 
 /// Opens a stream's source, again and again if need be.
@@ -25,6 +25,15 @@ pub fn opener(config: &StreamOptions) -> Opener {
             };
             Arc::new(move || Ok(Box::new(PatternSource::open(options)?)))
         }
+        SourceChoice::Replay(path) => {
+            let options = ReplayOptions {
+                path: path.clone(),
+                fps: config.fps,
+                repeat: config.replay_loop,
+                on_error: config.replay_errors,
+            };
+            Arc::new(move || Ok(Box::new(ReplaySource::open(&options)?)))
+        }
         SourceChoice::Aravis(device) => aravis::opener(config, device.clone()),
     }
 }
@@ -35,6 +44,7 @@ pub fn kind(config: &StreamOptions) -> (&'static str, Content) {
     match (&config.source, config.fill) {
         (SourceChoice::Pattern, Fill::Moving) => ("pattern", Content::Pattern),
         (SourceChoice::Pattern, Fill::None) => ("pattern", Content::Opaque),
+        (SourceChoice::Replay(_), _) => ("replay", Content::Opaque),
         (SourceChoice::Aravis(_), _) => ("aravis", Content::Opaque),
     }
 }
@@ -45,9 +55,8 @@ pub fn kind(config: &StreamOptions) -> (&'static str, Content) {
 /// The source has no cameras, or the driver failed.
 pub fn list(config: &StreamOptions) -> Result<Vec<String>, SourceError> {
     match &config.source {
-        SourceChoice::Pattern => Err(SourceError::Invalid(
-            "the pattern source has no cameras to list; `broker --source aravis --list` lists those of Aravis"
-                .to_owned(),
+        SourceChoice::Pattern | SourceChoice::Replay(_) => Err(SourceError::Invalid(
+            "this source has no cameras to list; `broker --source aravis --list` lists those of Aravis".to_owned(),
         )),
         SourceChoice::Aravis(device) => aravis::list(device.as_deref()),
     }

@@ -91,7 +91,7 @@ pub struct Grab {
     stopping: bool,
     closing: bool,
     /// Why it stops.
-    end: &'static str,
+    end: String,
 }
 
 impl Grab {
@@ -124,7 +124,7 @@ impl Grab {
             patience: Patience::default(),
             stopping: false,
             closing: false,
-            end: "the broker was told to end",
+            end: "the broker was told to end".to_owned(),
         }
     }
 
@@ -144,7 +144,7 @@ impl Grab {
             }
         }
         self.stop_source();
-        self.events.send(Event::Finished { stream: self.core.id, reason: self.end });
+        self.events.send(Event::Finished { stream: self.core.id, reason: self.end.clone() });
         while !self.closing
             && let Ok(command) = self.commands.recv()
         {
@@ -168,6 +168,7 @@ impl Grab {
             }
             source::Event::Timeout => {}
             source::Event::Gone(reason) => self.go_offline(reason),
+            source::Event::Ended(reason) => self.finish(&reason),
         }
     }
 
@@ -209,9 +210,9 @@ impl Grab {
     }
 
     /// Takes no more frames.
-    fn finish(&mut self, reason: &'static str) {
+    fn finish(&mut self, reason: &str) {
         self.stopping = true;
-        self.end = reason;
+        reason.clone_into(&mut self.end);
     }
 
     /// Retires frames until the source has as many segments as it needs.
@@ -403,7 +404,8 @@ impl Drop for Grab {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // Nobody publishes any more: the broker must not go on as if somebody did.
-            self.events.send(Event::Finished { stream: self.core.id, reason: "the grab thread panicked; please report this" });
+            let reason = "the grab thread panicked; please report this".to_owned();
+            self.events.send(Event::Finished { stream: self.core.id, reason });
         }
     }
 }

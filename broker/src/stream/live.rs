@@ -82,10 +82,10 @@ pub struct Stream {
 }
 
 /// How a stream ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Finished {
     /// Why; told to its readers.
-    pub reason: &'static str,
+    pub reason: String,
     /// Until when they may take the last frames.
     pub drain_until: Instant,
     /// They have been told.

@@ -85,7 +85,8 @@ fn allowed_cpus() -> String {
             _ => runs.push((cpu, cpu)),
         }
     }
-    let named = runs.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
+    let named =
+        runs.iter().map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
     named.collect::<Vec<_>>().join(", ")
 }
 
