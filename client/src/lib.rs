@@ -17,6 +17,7 @@
 //! * [`Frame`]: what was seen and when; the bytes lie where the camera's driver put them. While a frame lives nobody
 //!   refills its segment; dropping it, in any thread, gives it back. A frame outlives subscription, broker object and even
 //!   the broker.
+//! * [`SyncedSubscription`]: joins several subscriptions and hands out frames that belong together.
 //! * [`Error`]: says who is to blame and what to do.
 //!
 //! Nothing here waits for ever unless asked to: every exchange with the broker has a time limit, and a broker that dies
@@ -40,6 +41,7 @@ mod link;
 mod payload;
 mod segments;
 mod subscription;
+mod synced;
 
 pub use broker::{Broker, BrokerBuilder};
 pub use error::{Attempt, Error, Result, Unreachable, Violation, WaitingFor};
@@ -52,3 +54,4 @@ pub use framebroker_protocol::{
 };
 pub use segments::MappedSegment;
 pub use subscription::{Frames, Subscription, SubscriptionBuilder};
+pub use synced::{FrameSet, Incomplete, SyncBy, SyncStats, SyncedSubscription};
