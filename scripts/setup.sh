@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and the product does not: Aravis and its simulated camera, network tools, cargo-deny.
+# Installs what the tests need and the product does not: Aravis and its simulated camera, network tools, C and C++ compilers
+# with valgrind and OpenCV, cargo-deny.
 # Does nothing where all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,7 +9,10 @@ packages=(
     libaravis-dev libusb-1.0-0-dev pkg-config # to build the source aravis
     aravis-tools                              # a simulated GigE Vision camera
     iproute2 util-linux                       # network namespaces
-    python3-venv                              # cargo-deny comes as a Python package
+    gcc g++ make valgrind                     # programs against the C library
+    libopencv-core-dev libopencv-imgproc-dev  # its example for OpenCV (10 MB)
+    python3 golang-go                         # subscribers written from PROTOCOL.md alone
+    python3-venv                              # for cargo-deny, a Python package here, and for client/python
 )
 missing=()
 for package in "${packages[@]}"; do

@@ -32,10 +32,14 @@ step "programs for the tests with real processes"
 for package in framebroker framectl framebroker-tests; do
     cargo build --bins --package "$package" --locked
 done
+cargo build --package framebroker-c --locked
 cargo build --bins --package framebroker --features aravis --locked --target-dir target/aravis
 
 step "tests with real processes"
 cargo test --package framebroker-tests --locked --no-fail-fast
+
+step "the Python package"
+scripts/python.sh --quiet
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

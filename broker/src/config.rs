@@ -68,8 +68,8 @@ pub struct StreamOptions {
     /// Name of the stream
     #[arg(long, default_value = "cam0")]
     pub name: StreamName,
-    /// What fills the segments: pattern, aravis[=DEVICE], or replay=PATH (a directory of PNG and TIFF files, or the index of a
-    /// recording)
+    /// What fills the segments: pattern, aravis[=DEVICE], replay=PATH (a directory of PNG and TIFF files, or the index of a
+    /// recording), or producer (another process, which attaches by the client library)
     #[arg(long, default_value = "pattern", value_name = "SOURCE")]
     pub source: SourceChoice,
     /// Wait for a camera that is not there yet
@@ -163,6 +163,9 @@ pub struct BrokerOptions {
     /// Log the figures of each stream every so many seconds [default: only at the end]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub stats_interval: Option<Duration>,
+    /// Frames a second that a producer may fill: one that fills more is disconnected
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..), help_heading = CLIENTS)]
+    pub producer_rate: u32,
     /// Sessions at once
     #[arg(long, value_name = "N", default_value_t = 256, help_heading = CLIENTS)]
     pub max_clients: usize,
@@ -260,14 +263,15 @@ impl StreamOptions {
         }
         let is_camera = matches!(self.source, SourceChoice::Aravis(_));
         let is_replay = matches!(self.source, SourceChoice::Replay(_));
-        let of_cameras = "is for cameras; this source has no use for it (--source aravis has)";
+        let of_cameras =
+            format!("is for cameras; the source {} has no use for it (--source aravis has)", self.source.name());
         let not_of_replays = "is not for a replay, whose frames are as they were recorded";
         let of_replays = "is for --source replay=PATH; other sources have no use for it";
         let misplaced = [
-            (self.packet_size.is_some() && !is_camera, "--packet-size", of_cameras),
-            (self.socket_buffer.is_some() && !is_camera, "--socket-buffer", of_cameras),
-            (!self.set.is_empty() && !is_camera, "--set", of_cameras),
-            (self.wait && !is_camera, "--wait", of_cameras),
+            (self.packet_size.is_some() && !is_camera, "--packet-size", of_cameras.as_str()),
+            (self.socket_buffer.is_some() && !is_camera, "--socket-buffer", &of_cameras),
+            (!self.set.is_empty() && !is_camera, "--set", &of_cameras),
+            (self.wait && !is_camera, "--wait", &of_cameras),
             (self.width.is_some() && is_replay, "--width", not_of_replays),
             (self.height.is_some() && is_replay, "--height", not_of_replays),
             (self.pixel_format.is_some() && is_replay, "--pixel-format", not_of_replays),
@@ -276,8 +280,27 @@ impl StreamOptions {
         ];
         match misplaced.iter().find(|(is_misplaced, ..)| *is_misplaced) {
             Some((_, option, why)) => Err(format!("{option} {why}")),
+            None if self.source == SourceChoice::Producer => self.check_producer(),
             None => Ok(()),
         }
+    }
+
+    fn check_producer(&self) -> Result<(), String> {
+        let declared = [
+            (self.width.is_some(), "--width"),
+            (self.height.is_some(), "--height"),
+            (self.pixel_format.is_some(), "--pixel-format"),
+            (self.fps.is_some(), "--fps"),
+        ];
+        if let Some((_, option)) = declared.iter().find(|(given, _)| *given) {
+            return Err(format!("{option} is the producer's to say, when it attaches; leave it out"));
+        }
+        if self.backing == BackingChoice::Posix {
+            return Err(
+                "--source producer needs segments that can be sealed: use --backing memfd or hugetlb".to_owned()
+            );
+        }
+        Ok(())
     }
 
     /// Where segments shall lie.
@@ -289,7 +312,10 @@ impl StreamOptions {
     /// The factory of the broker of this number.
     #[must_use]
     pub fn factory(&self, broker: BrokerId, placement: Placement) -> Arc<dyn BufferFactory> {
-        let books = Books::new(placement);
+        let books = match self.source {
+            SourceChoice::Producer => Books::lending(placement),
+            SourceChoice::Pattern | SourceChoice::Aravis(_) | SourceChoice::Replay(_) => Books::new(placement),
+        };
         match self.backing {
             BackingChoice::Memfd => Arc::new(Memfd::new(books)),
             BackingChoice::HugeTlb(page) => Arc::new(HugeTlb::new(books, page)),
@@ -379,6 +405,21 @@ pub enum SourceChoice {
     Aravis(Option<String>),
     /// Recorded frames.
     Replay(PathBuf),
+    /// A process of its own.
+    Producer,
+}
+
+impl SourceChoice {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Pattern => "pattern",
+            Self::Aravis(_) => "aravis",
+            Self::Replay(_) => "replay",
+            Self::Producer => "producer",
+        }
+    }
 }
 
 impl FromStr for SourceChoice {
@@ -389,11 +430,13 @@ impl FromStr for SourceChoice {
         match (kind, device) {
             ("pattern", None) => Ok(Self::Pattern),
             ("pattern", Some(_)) => Err("pattern takes no device; its options are --width, --height, …".to_owned()),
+            ("producer", None) => Ok(Self::Producer),
+            ("producer", Some(_)) => Err("producer takes no device; the producer attaches by itself".to_owned()),
             ("aravis", Some("")) => Err("name a device after aravis=, or leave the = out for the first one".to_owned()),
             ("aravis", device) => Ok(Self::Aravis(device.map(str::to_owned))),
             ("replay", None | Some("")) => Err("say what to replay: replay=PATH".to_owned()),
             ("replay", Some(path)) => Ok(Self::Replay(PathBuf::from(path))),
-            _ => Err("this broker has the sources pattern, aravis[=DEVICE] and replay=PATH".to_owned()),
+            _ => Err("this broker has the sources pattern, aravis[=DEVICE], replay=PATH and producer".to_owned()),
         }
     }
 }
@@ -531,7 +574,11 @@ mod tests {
         for (line, advice) in [
             ("broker --segments 0", "1 to 512"),
             ("broker --segments 65", "--max-segments"),
-            ("broker --source webcam", "pattern, aravis[=DEVICE]"),
+            ("broker --source webcam", "pattern, aravis"),
+            ("broker --source producer=p", "by itself"),
+            ("broker --source producer --width 8", "--width"),
+            ("broker --source producer --set Gain=1", "for cameras"),
+            ("broker --source producer --backing posix", "memfd or hugetlb"),
             ("broker --source aravis=", "name a device"),
             ("broker --pixel-format Mono9", "Mono8"),
             ("broker --set Gain", "FEATURE=VALUE"),

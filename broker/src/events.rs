@@ -8,7 +8,7 @@ use framebroker_protocol::{ClientId, ContextId, SegmentIndex, Sequence, StreamId
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use crate::factory::{FactoryError, Segment, WritableSegment};
+use crate::factory::{Epoch, FactoryError, Segment, WritableSegment};
 use crate::source::{Description, Requirements};
 
 /// Names a subscription among all sessions.
@@ -68,15 +68,19 @@ pub enum Event {
     Online {
         /// Which stream.
         stream: StreamId,
+        /// Whose frames they are.
+        epoch: Epoch,
         /// What it delivers.
         description: Description,
         /// What it needs.
         needs: Requirements,
     },
-    /// The source is back with frames for which segments must have another size.
+    /// The source is back with frames for which segments must have another size, or there is another producer.
     Resized {
         /// Which stream.
         stream: StreamId,
+        /// Whose frames they are.
+        epoch: Epoch,
         /// What it needs from now on.
         needs: Requirements,
     },
@@ -91,6 +95,8 @@ pub enum Event {
     Offline {
         /// Which stream.
         stream: StreamId,
+        /// Whose frames came.
+        epoch: Epoch,
         /// How that was noticed.
         reason: String,
     },

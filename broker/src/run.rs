@@ -16,7 +16,7 @@ use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::{debug, info, warn};
 
-use crate::config::{BrokerOptions, Config, StreamOptions};
+use crate::config::{BrokerOptions, Config, SourceChoice, StreamOptions};
 use crate::control::access::Access;
 use crate::control::listener::{ListenError, Listener};
 use crate::control::{ClientLimits, Control, Rules, Summary, end_signals};
@@ -144,6 +144,7 @@ pub fn run_with(
             placement.raise_limits();
             let factory = factory(options, id, placement);
             check_sharing(&*factory, &access)?;
+            check_lending(options, &*factory)?;
             Ok(Plan { options, factory, opener: opener(options) })
         })
         .collect::<Result<_, RunError>>()?;
@@ -157,9 +158,9 @@ pub fn run_with(
     let worker = Worker::start(events.clone()).map_err(|source| RunError::System { what: "start a thread", source })?;
     let streams = start::start_all(plans, &events)?;
     let ready = ready(&path, &streams);
-    let BrokerOptions { max_clients, max_clients_per_user, stats_interval, .. } = config.broker;
+    let BrokerOptions { max_clients, max_clients_per_user, stats_interval, producer_rate, .. } = config.broker;
     let limits = ClientLimits { in_all: max_clients, per_user: max_clients_per_user };
-    let rules = Rules { access, limits, lease: config.broker.lease(), stats_interval };
+    let rules = Rules { access, limits, lease: config.broker.lease(), stats_interval, producer_rate };
     let control = Control::new(id, listener, received, worker, rules, streams).map_err(system("watch the socket"))?;
     announce(&ready);
     let streams = control.run().map_err(system("wait for clients"))?;
@@ -214,6 +215,19 @@ fn check_sharing(factory: &dyn BufferFactory, access: &Access) -> Result<(), Run
          behind until the next one starts; promises 1 to 4 of the README do not hold, and only delivery by socket is granted"
     );
     Ok(())
+}
+
+/// A producer's segments are sealed once it has mapped them.
+fn check_lending(options: &StreamOptions, factory: &dyn BufferFactory) -> Result<(), RunError> {
+    let takes_producers = options.source == SourceChoice::Producer;
+    if !takes_producers || factory.sharing() == Sharing::Sealed && factory.books().is_lending() {
+        return Ok(());
+    }
+    let backing = factory.name();
+    Err(RunError::Limit(format!(
+        "the source producer needs segments that are lent and then sealed, which the backing {backing} does not offer; use \
+         --backing memfd or hugetlb"
+    )))
 }
 
 /// A number that no other run of a broker has.

@@ -13,6 +13,7 @@ use crate::deadline::Deadline;
 use crate::error::Violation;
 use crate::fork::Generation;
 use crate::limits::LIST_PAGES;
+use crate::producer::ProducerBuilder;
 use crate::subscription::SubscriptionBuilder;
 use crate::{Error, Result};
 
@@ -182,6 +183,12 @@ impl Broker {
     /// Prepares a subscription to a stream, by its name (`cam0`), on a connection of its own.
     pub fn subscribe(&self, stream: &str) -> SubscriptionBuilder {
         SubscriptionBuilder::new(self.connector.clone(), stream)
+    }
+
+    /// Prepares to fill the segments of a stream, by its name (`cam0`), on a connection of its own. The broker of that stream
+    /// was started with `--source producer`.
+    pub fn produce(&self, stream: &str) -> ProducerBuilder {
+        ProducerBuilder::new(self.connector.clone(), stream)
     }
 
     fn entries<T>(&self, of: StatsOf, take: impl Fn(StatsEntries) -> Option<Vec<T>>) -> Result<Vec<T>> {

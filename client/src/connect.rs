@@ -66,10 +66,15 @@ impl Default for Connector {
 impl Connector {
     /// Connects to the first path that a trusted broker answers on.
     pub fn connect(&self, deadline: Deadline) -> Result<Session> {
+        self.connect_as(Roles::CONSUMER, deadline)
+    }
+
+    /// As [`Self::connect`], in these roles.
+    pub fn connect_as(&self, roles: Roles, deadline: Deadline) -> Result<Session> {
         let generation = Generation::current()?;
         let mut tried = Vec::new();
         for path in candidates(self.socket.as_deref()) {
-            match self.connect_to(&path, generation, deadline.within(self.timeout)) {
+            match self.connect_to(&path, roles, generation, deadline.within(self.timeout)) {
                 Ok(session) => return Ok(session),
                 Err(reason) => tried.push(Attempt { path, reason }),
             }
@@ -77,7 +82,13 @@ impl Connector {
         Err(Error::NoBroker { tried })
     }
 
-    fn connect_to(&self, path: &Path, generation: Generation, deadline: Deadline) -> Result<Session, Unreachable> {
+    fn connect_to(
+        &self,
+        path: &Path,
+        roles: Roles,
+        generation: Generation,
+        deadline: Deadline,
+    ) -> Result<Session, Unreachable> {
         let fd = open(path, deadline.left(self.timeout)).map_err(Unreachable::Connect)?;
         let server = getsockopt(&fd, sockopt::PeerCredentials).map_err(Unreachable::Connect)?;
         if !self.trusts(server.uid()) {
@@ -92,7 +103,7 @@ impl Connector {
             client: ClientId(0),
             last_request: 0,
         };
-        session.greet(&self.name, deadline).map_err(|error| Unreachable::Greeting(Box::new(error)))?;
+        session.greet(&self.name, roles, deadline).map_err(|error| Unreachable::Greeting(Box::new(error)))?;
         Ok(session)
     }
 
@@ -113,8 +124,8 @@ fn open(path: &Path, timeout: Duration) -> Result<OwnedFd, Errno> {
 }
 
 impl Session {
-    fn greet(&mut self, name: &ClientName, deadline: Deadline) -> Result<()> {
-        let hello = Ask::Hello { version: PROTOCOL_VERSION, name: name.clone(), roles: Roles::CONSUMER };
+    fn greet(&mut self, name: &ClientName, roles: Roles, deadline: Deadline) -> Result<()> {
+        let hello = Ask::Hello { version: PROTOCOL_VERSION, name: name.clone(), roles };
         match self.ask("Hello", hello, deadline)?.body {
             Tell::Welcome { version: PROTOCOL_VERSION, broker, client } => {
                 (self.broker, self.client) = (broker, client);

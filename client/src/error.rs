@@ -54,6 +54,30 @@ pub enum Error {
     #[error("this subscription belongs to the process that was forked; connect and subscribe again in the child")]
     Forked,
 
+    /// What was said about a frame cannot be true of the segment it is in. Nothing was published.
+    #[error("this frame cannot be published: {fault}")]
+    Frame {
+        /// What is wrong.
+        fault: &'static str,
+    },
+    /// A buffer context that this producer does not keep.
+    #[error(
+        "segment {context} is not kept by this producer: only what was taken, kept and not published yet can be published"
+    )]
+    NotKept {
+        /// The buffer context.
+        context: u32,
+    },
+    /// The frames cannot change while segments are being filled.
+    #[error("{count} segments are still being filled: publish or drop them before the frames change")]
+    StillFilling {
+        /// How many.
+        count: usize,
+    },
+    /// The broker takes nothing more from this producer, or its frames have changed since the segment was taken.
+    #[error("the broker takes nothing more of what was lent before; Producer::take tells why")]
+    Stopped,
+
     // Nobody: it may come later.
     /// Time is up. The subscription goes on; call again.
     #[error("{}", timeout_text(*.waited, .waiting_for))]
@@ -125,6 +149,8 @@ pub enum Error {
 pub enum WaitingFor {
     /// The next frame of a stream that is live.
     Frame,
+    /// A segment to fill.
+    Segment,
     /// The source, which is away.
     Source {
         /// What the broker says of it; empty if nothing.
@@ -143,6 +169,7 @@ impl fmt::Display for WaitingFor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Frame => f.write_str("no frame came"),
+            Self::Segment => f.write_str("no segment came back to be filled (readers may hold them all)"),
             Self::Source { reason } if reason.is_empty() => f.write_str("no frame came (the camera is away)"),
             Self::Source { reason } => write!(f, "no frame came (the camera is away: {reason})"),
             Self::Broker { .. } => f.write_str("no broker came back"),

@@ -18,6 +18,7 @@
 //!   refills its segment; dropping it, in any thread, gives it back. A frame outlives subscription, broker object and even
 //!   the broker.
 //! * [`SyncedSubscription`]: joins several subscriptions and hands out frames that belong together.
+//! * [`Producer`]: fills the segments of a stream in place of a camera of the broker's: [`Broker::produce`].
 //! * [`Error`]: says who is to blame and what to do.
 //!
 //! Nothing here waits for ever unless asked to: every exchange with the broker has a time limit, and a broker that dies
@@ -34,11 +35,12 @@ mod connect;
 mod connection;
 mod deadline;
 mod error;
-mod fork;
+pub mod fork;
 mod frame;
 pub mod limits;
 mod link;
 mod payload;
+mod producer;
 mod segments;
 mod subscription;
 mod synced;
@@ -46,12 +48,14 @@ mod synced;
 pub use broker::{Broker, BrokerBuilder};
 pub use error::{Attempt, Error, Result, Unreachable, Violation, WaitingFor};
 pub use frame::Frame;
+pub use framebroker_protocol::FrameInfo;
 pub use framebroker_protocol::message::{Content, Delivery, ErrorCode, Policy, Start, StreamInfo};
 pub use framebroker_protocol::ring::{Predictive, WaitMode};
 pub use framebroker_protocol::{
     Backing, BrokerId, ClientId, ContextId, Counters, FrameHeader, PixelFormat, SegmentIndex, Sequence, StreamId,
     StreamName, StreamState, stats,
 };
+pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder};
 pub use segments::MappedSegment;
 pub use subscription::{Frames, Subscription, SubscriptionBuilder};
 pub use synced::{FrameSet, Incomplete, SyncBy, SyncStats, SyncedSubscription};

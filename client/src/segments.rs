@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use framebroker_protocol::limits::{SEGMENT_ALIGN, SEGMENT_BYTES};
 use framebroker_protocol::message::SegmentInfo;
-use framebroker_protocol::shm::{Mapping, SharedObject};
+use framebroker_protocol::shm::{Mapping, SharedObject, ShmError};
 use framebroker_protocol::{Backing, SegmentIndex, StreamPage};
 use nix::errno::Errno;
 
@@ -107,28 +107,39 @@ impl Segments {
 impl Segment {
     /// Maps what a descriptor, or without one the path, leads to.
     fn map(info: &SegmentInfo, fd: Option<OwnedFd>) -> Result<Self> {
-        let SegmentInfo { index, backing, bytes, align, .. } = *info;
-        if SegmentIndex::new(index.as_usize()).is_none() || bytes == 0 || bytes > SEGMENT_BYTES {
-            return Err(Violation::Unexpected("a segment of an impossible index or size").into());
-        }
-        if !align.is_power_of_two() || align > SEGMENT_ALIGN {
-            return Err(Violation::Unexpected("a segment of an impossible alignment").into());
-        }
-        let too_large = || Error::System { what: "map a segment", source: Errno::EFBIG };
-        let len = usize::try_from(bytes).map_err(|_too_large| too_large())?;
-        let align = usize::try_from(align).map_err(|_too_large| too_large())?;
-        let object = match fd {
-            Some(fd) => SharedObject::received(fd, len)?,
-            None => SharedObject::open(Path::new(info.path.as_str()), len)?,
-        };
-        let mapping = object.map_read_only_at(align)?;
-        if !mapping.as_ptr().addr().is_multiple_of(align) {
-            return Err(Error::System { what: "map a segment at an aligned address", source: Errno::EINVAL });
-        }
+        let SegmentInfo { index, backing, .. } = *info;
+        let mapping = map_with(info, fd, SharedObject::map_read_only_at)?;
         // Now rather than at the first touch of every page: the first reads of a frame are as fast as later ones.
         mapping.populate_read()?;
         Ok(Self { index, backing, align: u64::from(info.align), mapping })
     }
+}
+
+/// Maps what a segment's descriptor, or without one its path, leads to, at its alignment.
+pub fn map_with(
+    info: &SegmentInfo,
+    fd: Option<OwnedFd>,
+    map: fn(&SharedObject, usize) -> Result<Mapping, ShmError>,
+) -> Result<Mapping> {
+    let SegmentInfo { index, bytes, align, .. } = *info;
+    if SegmentIndex::new(index.as_usize()).is_none() || bytes == 0 || bytes > SEGMENT_BYTES {
+        return Err(Violation::Unexpected("a segment of an impossible index or size").into());
+    }
+    if !align.is_power_of_two() || align > SEGMENT_ALIGN {
+        return Err(Violation::Unexpected("a segment of an impossible alignment").into());
+    }
+    let too_large = || Error::System { what: "map a segment", source: Errno::EFBIG };
+    let len = usize::try_from(bytes).map_err(|_too_large| too_large())?;
+    let align = usize::try_from(align).map_err(|_too_large| too_large())?;
+    let object = match fd {
+        Some(fd) => SharedObject::received(fd, len)?,
+        None => SharedObject::open(Path::new(info.path.as_str()), len)?,
+    };
+    let mapping = map(&object, align)?;
+    if !mapping.as_ptr().addr().is_multiple_of(align) {
+        return Err(Error::System { what: "map a segment at an aligned address", source: Errno::EINVAL });
+    }
+    Ok(mapping)
 }
 
 /// How many descriptors come with these segments.

@@ -1,4 +1,4 @@
-//! The shared-memory layout: what lies where in the stream page and in a consumer page.
+//! The shared-memory layout: what lies where in the stream page, in a consumer page and in a producer page.
 //!
 //! Two rules hold for everything here. Memory that another process can write is only ever touched through atomics or
 //! copied word by word, never borrowed as plain data. And what was read from it is checked after it was copied, once.
@@ -6,10 +6,14 @@
 //! Each group of fields that is written together has cache lines of its own. PROTOCOL.md repeats the offsets; the
 //! assertions at the end keep the two from drifting apart.
 
+mod producer;
+
 use crate::header::FrameHeader;
 use crate::limits::{HOLD_LIMIT, LAYOUT_VERSION, SEGMENT_LIMIT, WINDOW_LEN};
 use crate::sync::{AtomicU32, AtomicU64, FutexWord, Ordering, load_acquire, load_acquire_u32};
 use crate::{Backing, ConsumerId, ContextId, SegmentIndex, Sequence, StreamId};
+
+pub use producer::{PRODUCER_MAGIC, ProducerPage, ProducerState};
 
 /// First bytes of a stream page: `FBSTREAM`.
 pub const STREAM_MAGIC: u64 = u64::from_le_bytes(*b"FBSTREAM");

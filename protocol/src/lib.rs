@@ -10,6 +10,7 @@
 
 pub mod address;
 pub mod codec;
+mod frame_info;
 pub mod header;
 mod ids;
 pub mod layout;
@@ -24,12 +25,13 @@ pub mod stats;
 pub mod sync;
 mod text;
 
+pub use frame_info::FrameInfo;
 pub use header::FrameHeader;
 pub use ids::{
     Backing, BrokerId, ClientId, ConsumerId, ContextId, FIRST_BUFFER_CONTEXT, NoFrame, NoSegment, SegmentIndex,
     SegmentSet, Sequence, StreamId, SubscriptionId,
 };
-pub use layout::{ConsumerPage, Counters, LayoutError, StreamPage, StreamState};
+pub use layout::{ConsumerPage, Counters, LayoutError, ProducerPage, ProducerState, StreamPage, StreamState};
 pub use limits::{DEFAULT_MAX_HELD, HOLD_LIMIT, MAX_SEGMENTS, PROTOCOL_VERSION, SEGMENT_LIMIT};
 pub use pixel_format::{BayerOrder, Container, Layout, Packing, PixelFormat, Samples, UnknownPixelFormat, Yuv422Order};
 pub use text::{ClientName, StreamName, Text, TextError};

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::SEGMENT_BYTES;
 pub use crate::ring::Start;
 use crate::stats::{ClientStats, SegmentStats, StreamStats};
 use crate::{
-    Backing, BrokerId, ClientId, ClientName, ContextId, FrameHeader, HOLD_LIMIT, PixelFormat, SegmentIndex, Sequence,
-    StreamId, StreamName, SubscriptionId, Text,
+    Backing, BrokerId, ClientId, ClientName, ContextId, FrameHeader, HOLD_LIMIT, MAX_SEGMENTS, PixelFormat,
+    SegmentIndex, Sequence, StreamId, StreamName, SubscriptionId, Text,
 };
 
 /// A message of a client, with a number of the client's choice that the answer repeats.
@@ -78,6 +79,35 @@ pub enum Ask {
     },
     /// Answer: `Pong`.
     Ping,
+    /// Becomes the producer of a stream, or, from the one that is, says that its frames change. Answer: `Producing`.
+    Produce(Produce),
+}
+
+/// What a producer will deliver, and what it needs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Produce {
+    /// The stream's name.
+    pub stream: StreamName,
+    /// Bytes that a segment must offer: of image and chunk data of the largest frame.
+    pub payload_bytes: u64,
+    /// Segments it must have at all times so as to lose nothing.
+    pub min_queued: u32,
+    /// It cannot take further segments once it has begun.
+    pub fixed_pool: bool,
+    /// It can wait for a segment rather than lose a frame.
+    pub can_pause: bool,
+    /// Nominal width in pixels.
+    pub width: u32,
+    /// Nominal height in pixels.
+    pub height: u32,
+    /// PFNC code.
+    pub pixel_format: PixelFormat,
+    /// Nominal frames per second in thousandths; 0 unknown.
+    pub millihertz: u64,
+    /// Vendor and model of what it gets its frames from.
+    pub model: Text,
+    /// Serial number, empty for none.
+    pub serial: Text,
 }
 
 /// A message of the broker: the answer to a request, or news (request 0).
@@ -192,6 +222,30 @@ pub enum Tell {
         /// Which object at that index.
         backing: Backing,
     },
+    /// The client is a stream's producer. Descriptor: its producer page, to be mapped for writing. To be answered with
+    /// `Mapped`.
+    Producing {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// Segments for a producer, to be mapped for writing; one descriptor each. To be answered with `Mapped`: they are lent
+    /// in the producer page from then on.
+    SegmentsLent {
+        /// At most [`crate::limits::SEGMENTS_PER_MESSAGE`].
+        segments: Vec<SegmentInfo>,
+    },
+    /// The producer has the segments it needs, and what it fills is published.
+    Started {
+        /// Sequence of the next frame.
+        first: Sequence,
+    },
+    /// A segment is not lent to the producer again and can be unmapped.
+    SegmentWithdrawn {
+        /// Which index.
+        index: SegmentIndex,
+        /// Which object at that index.
+        backing: Backing,
+    },
 }
 
 /// A subscription as it was granted.
@@ -266,6 +320,8 @@ pub struct StreamInfo {
     pub holds_left: u32,
     /// Newest sequence.
     pub head: Sequence,
+    /// Who fills its segments, where that is another process: its name and process ID. Else empty.
+    pub producer: Text,
 }
 
 /// Whether consumers can verify the bytes of a stream's frames.
@@ -409,6 +465,10 @@ pub enum ErrorCode {
     StreamClosed,
     /// The broker's machine failed it: memory, descriptors.
     Unavailable,
+    /// The stream has a producer already.
+    Busy,
+    /// The producer broke the rules of its page. Closes the session.
+    Breach,
 }
 
 impl Ask {
@@ -419,10 +479,23 @@ impl Ask {
             Self::Subscribe { max_held, .. } if !(1..=HOLD_LIMIT as u64).contains(&u64::from(*max_held)) => {
                 Some("max_held must be 1 to 64")
             }
+            Self::Produce(produce) => produce.fault(),
             Self::Hello { roles, .. } if roles.bits() == 0 || !Roles::ALL.contains(*roles) => {
                 Some("roles must be a sum of 1 (consumer), 2 (producer) and 4 (control)")
             }
             _ => None,
         }
+    }
+}
+
+impl Produce {
+    fn fault(&self) -> Option<&'static str> {
+        if !(1..=SEGMENT_BYTES).contains(&self.payload_bytes) {
+            return Some("payload_bytes must be 1 to 2^40");
+        }
+        if !(1..=MAX_SEGMENTS as u64).contains(&u64::from(self.min_queued)) {
+            return Some("min_queued must be 1 to 512");
+        }
+        None
     }
 }

@@ -1,4 +1,4 @@
-//! A consumer in a process of its own that does what it is told: `src/bin/actor.rs`.
+//! Consumers and producers in processes of their own that do what they are told: `src/bin/actor.rs`, `src/bin/producer.rs`.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +20,7 @@ pub const EIGHT: [&str; 8] = [
     "policy=upcoming delivery=socket",
 ];
 
-/// A scripted consumer. Dropping it kills it.
+/// A scripted consumer or producer. Dropping it kills it.
 #[derive(Debug)]
 pub struct Actor {
     process: Process,
@@ -31,6 +31,12 @@ impl Actor {
     #[must_use]
     pub fn start(socket: &Path) -> Self {
         Self { process: Process::start(Command::new(binaries::actor()).arg(socket)) }
+    }
+
+    /// Starts a producer; it connects when it is told to produce.
+    #[must_use]
+    pub fn start_producer(socket: &Path) -> Self {
+        Self { process: Process::start(Command::new(binaries::producer()).arg(socket)) }
     }
 
     /// Tells it something and waits for the answer.

@@ -33,6 +33,12 @@ pub fn actor() -> PathBuf {
     BUILT.get_or_init(|| build("framebroker-tests", &[], target()).join("actor")).clone()
 }
 
+/// The scripted producer of these tests.
+#[must_use]
+pub fn producer() -> PathBuf {
+    actor().with_file_name("producer")
+}
+
 /// A broker that never frees one of its segments.
 #[must_use]
 pub fn leaky_broker() -> PathBuf {
@@ -53,7 +59,7 @@ fn build(package: &str, options: &[&str], target: &Path) -> PathBuf {
 
 fn build_with(package: &str, options: &[&str], target: &Path) -> PathBuf {
     let release: &[&str] = if profile() == "release" { &["--release"] } else { &[] };
-    let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let built = Command::new(cargo())
         .args(["build", "--quiet", "--package", package])
         .args(options)
         .args(release)
@@ -64,8 +70,18 @@ fn build_with(package: &str, options: &[&str], target: &Path) -> PathBuf {
     target.join(profile())
 }
 
-/// `TARGET/PROFILE/deps/this-test`.
-fn target() -> &'static Path {
+/// The cargo that runs this test.
+#[must_use]
+pub fn cargo() -> PathBuf {
+    std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
+}
+
+/// The target directory: tests are `TARGET/PROFILE/deps/this-test`.
+///
+/// # Panics
+/// When this test lies elsewhere.
+#[must_use]
+pub fn target() -> &'static Path {
     static TARGET: OnceLock<PathBuf> = OnceLock::new();
     TARGET.get_or_init(|| {
         let this = std::env::current_exe().expect("the path of this test");
@@ -73,7 +89,12 @@ fn target() -> &'static Path {
     })
 }
 
-fn profile() -> String {
+/// The directory of this test's profile: `debug` or `release`.
+///
+/// # Panics
+/// When this test lies elsewhere.
+#[must_use]
+pub fn profile() -> String {
     let this = std::env::current_exe().expect("the path of this test");
     let profile = this.ancestors().nth(2).and_then(Path::file_name).expect("tests lie in TARGET/PROFILE/deps");
     profile.to_string_lossy().into_owned()

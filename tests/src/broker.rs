@@ -163,6 +163,12 @@ impl Broker {
         Actor::start(&self.socket)
     }
 
+    /// Starts a scripted producer.
+    #[must_use]
+    pub fn producer(&self) -> Actor {
+        Actor::start_producer(&self.socket)
+    }
+
     /// Connects without the client library.
     #[must_use]
     pub fn raw(&self) -> Raw {

@@ -9,18 +9,23 @@ pub mod attack;
 pub mod beside;
 pub mod binaries;
 pub mod broker;
+pub mod c_library;
+pub mod foreign;
 pub mod huge_pages;
 pub mod network;
 pub mod process;
 pub mod raw;
+pub mod raw_producer;
 pub mod scratch;
 
 pub use actor::Actor;
 pub use beside::Beside;
 pub use broker::Broker;
+pub use c_library::CLibrary;
 pub use huge_pages::HugePages;
 pub use network::Network;
 pub use raw::Raw;
+pub use raw_producer::RawProducer;
 pub use scratch::Scratch;
 
 use std::time::{Duration, Instant};

@@ -51,7 +51,9 @@ impl Process {
     /// When it no longer reads.
     pub fn say(&mut self, line: &str) {
         let input = self.input.as_mut().expect("standard input is open");
-        writeln!(input, "{line}").unwrap_or_else(|error| panic!("the process does not read {line:?}: {error}"));
+        // In one piece: a process that ends at its first byte would not read the second.
+        let said = input.write_all(format!("{line}\n").as_bytes());
+        said.unwrap_or_else(|error| panic!("the process does not read {line:?}: {error}"));
     }
 
     /// The next line of its standard output; `None` at the end.

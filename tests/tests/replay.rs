@@ -1,5 +1,6 @@
 //! Recorded frames in place of a camera's: image files, raw recordings, and those that are broken.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any bytes will do in an image")]
 
 use std::fs::File;
 use std::io::BufReader;

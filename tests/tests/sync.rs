@@ -1,5 +1,6 @@
 //! Frames of several streams that belong together.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any bytes will do in an image")]
 
 use std::path::Path;
 use std::process::Command;

@@ -6,6 +6,7 @@ mod delivery;
 mod holds;
 pub mod listener;
 mod poll;
+mod production;
 mod quiet;
 mod report;
 mod requests;
@@ -70,6 +71,8 @@ pub struct Rules {
     pub lease: Lease,
     /// How often the figures of each stream are logged, if at all.
     pub stats_interval: Option<Duration>,
+    /// Frames a second that a producer may fill at most.
+    pub producer_rate: u32,
 }
 
 /// The control thread's state.
@@ -84,6 +87,7 @@ pub struct Control {
     access: Access,
     limits: ClientLimits,
     lease: Lease,
+    producer_rate: u32,
     /// When the holds are looked at next.
     next_look: Instant,
     statistics: Option<report::Rhythm>,
@@ -127,7 +131,7 @@ impl Control {
         poll.add(&listener, Token::Listener)?;
         poll.add(&signals, Token::Signals)?;
         poll.add(&events, Token::Events)?;
-        let Rules { access, limits, lease, stats_interval } = rules;
+        let Rules { access, limits, lease, stats_interval, producer_rate } = rules;
         let (open_files, _) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)?;
         Ok(Self {
             id,
@@ -139,6 +143,7 @@ impl Control {
             access,
             limits,
             lease,
+            producer_rate,
             next_look: Instant::now(),
             statistics: stats_interval.map(report::Rhythm::new),
             streams,
@@ -300,7 +305,7 @@ impl Control {
         for stream in &mut self.streams {
             stream.close();
         }
-        let reason = self.ending.as_ref().map_or("the broker ends", |ending| ending.reason.as_str());
+        let reason = self.ending.as_ref().map_or("the broker ends", |ending| ending.reason.as_str()).to_owned();
         for session in self.sessions.values_mut() {
             let untold = session.subscriptions.iter().filter(|(_, subscription)| {
                 let finished = self.streams.get(subscription.stream).and_then(|stream| stream.finished.as_ref());
@@ -308,9 +313,10 @@ impl Control {
             });
             let untold: Vec<SubscriptionId> = untold.map(|(id, _)| *id).collect();
             for subscription in untold {
-                session.tell(0, Tell::Closed { subscription, reason: Text::cut(reason) });
+                session.tell(0, Tell::Closed { subscription, reason: Text::cut(&reason) });
             }
         }
+        self.dismiss_producers(&reason);
     }
 
     fn next_deadline(&self) -> Option<Instant> {
@@ -355,10 +361,16 @@ impl Control {
         }
     }
 
-    /// Ends a session and all it reads.
+    /// Sessions that wait for their share of descriptors in flight are looked after soon.
+    fn retry_descriptors(&mut self) {
+        self.descriptor_retry.get_or_insert_with(|| Instant::now() + DESCRIPTOR_RETRY);
+    }
+
+    /// Ends a session and all it reads and fills.
     fn end_session(&mut self, client: ClientId, may_still_read: bool) {
         let Some(mut session) = self.sessions.remove(&client) else { return };
         self.end_subscriptions(&mut session, may_still_read);
+        self.end_production(&mut session);
         self.poll.remove_session(&session);
         if quiet::CLIENTS.may_speak() {
             info!(client = %client, name = %session.name, pid = session.peer.pid, "session ended");
@@ -376,6 +388,9 @@ impl Control {
         self.deliver_all(&mut session);
         if matches!(session.phase, Phase::Failed { .. }) {
             self.end_subscriptions(&mut session, true);
+        }
+        if matches!(session.phase, Phase::Failed { .. } | Phase::Dying { .. }) {
+            self.end_production(&mut session);
         }
         if let Err(errno) = self.poll.watch(&session) {
             warn!(%errno, client = %client, "session lost: it cannot be watched");

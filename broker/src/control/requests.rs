@@ -1,7 +1,5 @@
 //! What clients ask.
 
-use std::time::Instant;
-
 use framebroker_protocol::codec::{decode, hello_version};
 use framebroker_protocol::limits::{PAGE_ENTRIES, PROTOCOL_VERSION, SEGMENTS_PER_MESSAGE, SUBSCRIPTIONS_PER_SESSION};
 use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Request, Roles, Start, Tell};
@@ -9,11 +7,12 @@ use framebroker_protocol::socket::ChannelError;
 use framebroker_protocol::{ClientId, ConsumerId, Sequence, StreamName, StreamState, SubscriptionId, Text};
 use tracing::{info, warn};
 
+use super::Control;
 use super::poll::Token;
+use super::production::unsealed;
 use super::quiet::CLIENTS;
 use super::session::{HandedOver, Phase as SessionPhase, Session};
 use super::subscription::{Phase, Place, Subscription, Terms};
-use super::{Control, DESCRIPTOR_RETRY};
 use crate::events::SubscriptionKey;
 use crate::stream::admission::Verdict;
 use crate::stream::grab::Command;
@@ -113,6 +112,7 @@ impl Control {
                 let max_held = usize::try_from(max_held).unwrap_or(usize::MAX);
                 self.subscribe(session, request, &stream, Terms { policy, delivery, max_held, start });
             }
+            Ask::Produce(asked) => self.produce(session, request, asked),
             Ask::Mapped => self.mapped(session),
             Ask::Release { subscription, context } => self.release(session, request, subscription, context),
             Ask::Acquire { subscription, context } => self.acquire(session, request, subscription, context),
@@ -160,16 +160,19 @@ impl Control {
         session.tell(request, Tell::Streams { streams, more });
     }
 
-    fn subscribe(&mut self, session: &mut Session, request: u32, name: &StreamName, terms: Terms) {
-        let Some(at) = self.streams.iter().position(|stream| stream.core.name == *name) else {
+    /// Where the stream of a name is; where there is none, the session is told which there are.
+    pub(super) fn find_stream(&self, session: &mut Session, request: u32, name: &StreamName) -> Option<usize> {
+        let found = self.streams.iter().position(|stream| stream.core.name == *name);
+        if found.is_none() {
             let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
             let known = known.join(", ");
-            return session.refuse(
-                request,
-                ErrorCode::UnknownStream,
-                format_args!("no stream {name}; there is {known}"),
-            );
-        };
+            session.refuse(request, ErrorCode::UnknownStream, format_args!("no stream {name}; there is {known}"));
+        }
+        found
+    }
+
+    fn subscribe(&mut self, session: &mut Session, request: u32, name: &StreamName, terms: Terms) {
+        let Some(at) = self.find_stream(session, request, name) else { return };
         let Some(stream) = self.streams.get_mut(at) else { return };
         if !session.roles.contains(Roles::CONSUMER) {
             return session.refuse(request, ErrorCode::Forbidden, "only a consumer subscribes; say so in Hello");
@@ -271,23 +274,30 @@ impl Control {
             place.begin(&stream.core, terms, first);
         }
         subscription.phase = Phase::Announcing { request, first };
+        if let Some(reason) = &stream.offline {
+            let reason = framebroker_protocol::Text::cut(reason);
+            subscription.early_news.push(Tell::Offline { subscription: key.subscription, reason });
+        }
         self.settle(key.client);
     }
 
     /// Sends the next message with descriptors, if the client has mapped the last.
     pub(super) fn hand_over(&mut self, session: &mut Session) {
         session.forget_room();
-        if session.is_unmapped() || session.is_blocked() || session.subscriptions.is_empty() {
+        if session.is_unmapped() || session.is_blocked() || session.has_nothing() {
             return;
         }
         let in_flight = session.in_flight() + self.sessions.values_mut().map(Session::in_flight).sum::<usize>();
         let at_once = SEGMENTS_PER_MESSAGE.min(self.descriptor_budget.saturating_sub(PAGE_DESCRIPTORS)).max(1);
+        if self.hand_over_to_producer(session, in_flight, at_once) {
+            return;
+        }
         let mut subscriptions = std::mem::take(&mut session.subscriptions);
         for (id, subscription) in &mut subscriptions {
             let Some(stream) = self.streams.get(subscription.stream) else { continue };
             let segments = subscription.untold(stream.pool.segments(), at_once);
             if in_flight > 0 && in_flight + segments.len() + PAGE_DESCRIPTORS > self.descriptor_budget {
-                self.descriptor_retry.get_or_insert_with(|| Instant::now() + DESCRIPTOR_RETRY);
+                self.retry_descriptors();
                 break;
             }
             let sent = match subscription.phase {
@@ -308,9 +318,7 @@ impl Control {
                     subscription.phase = Phase::Active;
                     std::mem::take(&mut subscription.early_news).into_iter().for_each(|news| session.tell(0, news));
                 }
-                HandedOver::TooManyInFlight => {
-                    self.descriptor_retry.get_or_insert_with(|| Instant::now() + DESCRIPTOR_RETRY);
-                }
+                HandedOver::TooManyInFlight => self.retry_descriptors(),
                 HandedOver::Later => {}
             }
             break;
@@ -321,6 +329,11 @@ impl Control {
     fn mapped(&mut self, session: &mut Session) {
         if !session.take_mapped() {
             return session.fail(ErrorCode::Malformed, "Mapped answers a message with segments; none is unanswered");
+        }
+        match self.producer_mapped(session) {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => return unsealed(session, &error),
         }
         let active = session.subscriptions.values_mut().filter(|s| s.phase == Phase::Active);
         let failed = active.filter_map(|s| s.place.as_mut()).find_map(|place| place.seal().err());

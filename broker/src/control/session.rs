@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use tracing::{debug, error, warn};
 
 use super::access::Peer;
+use super::production::Production;
 use super::quiet::CLIENTS;
 use super::subscription::Subscription;
 use crate::stream::live::Reader;
@@ -55,6 +56,10 @@ pub struct Session {
     pub phase: Phase,
     /// What it reads.
     pub subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    /// What it fills.
+    pub production: Option<Production>,
+    /// Why it failed, if it did.
+    pub failure: Option<Text>,
     /// Descriptors were sent that are to be answered with `Mapped`.
     unmapped: bool,
     in_flight: Option<InFlight>,
@@ -109,6 +114,8 @@ impl Session {
             roles: Roles::NONE,
             phase: Phase::Strange { deadline: Instant::now() + HELLO_TIMEOUT },
             subscriptions: BTreeMap::new(),
+            production: None,
+            failure: None,
             unmapped: false,
             in_flight: None,
             wants_room: false,
@@ -130,7 +137,7 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Strange { deadline } | Phase::Dying { deadline } | Phase::Failed { deadline } => Some(deadline),
-            Phase::Open => self.unread_deadline,
+            Phase::Open => self.unread_deadline.into_iter().chain(self.mapping_deadline()).min(),
         }
     }
 
@@ -142,6 +149,9 @@ impl Session {
         match self.phase {
             Phase::Strange { .. } => {
                 self.fail(ErrorCode::NoHello, "Hello did not come in time; it must be the first message");
+            }
+            Phase::Open if self.mapping_deadline().is_some_and(|deadline| now >= deadline) => {
+                self.fail(ErrorCode::TooSlow, "Mapped did not come in time; a producer maps its segments at once");
             }
             Phase::Open => self.fail(ErrorCode::TooSlow, NOT_READ),
             Phase::Dying { .. } | Phase::Failed { .. } => {}
@@ -174,6 +184,12 @@ impl Session {
     #[must_use]
     pub fn wants_room(&self) -> bool {
         self.is_blocked() || self.wants_room
+    }
+
+    /// Whether it neither reads nor fills a stream.
+    #[must_use]
+    pub fn has_nothing(&self) -> bool {
+        self.subscriptions.is_empty() && self.production.is_none()
     }
 
     /// Whether descriptors were sent that are not mapped yet.
@@ -255,7 +271,8 @@ impl Session {
         }
         self.output.clear();
         self.phase = Phase::Failed { deadline: Instant::now() + LINGER };
-        self.tell(0, Tell::Error { code, text: Text::cut(text) });
+        self.failure = Some(text.clone());
+        self.tell(0, Tell::Error { code, text });
     }
 
     /// The connection is closed: waits a moment to learn whether the process ended.

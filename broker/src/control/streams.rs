@@ -1,5 +1,6 @@
 //! What the other threads tell: segments, sources that come and go, and subscriptions that can begin.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use framebroker_protocol::message::{ErrorCode, Tell};
@@ -10,9 +11,13 @@ use super::quiet::CLIENTS;
 use super::subscription::{Phase, Place, Subscription};
 use super::{Control, DRAIN, DRAIN_LOOK};
 use crate::events::{Event, SubscriptionKey};
+use crate::factory::{FactoryError, Segment, WritableSegment};
 use crate::source::{Description, Requirements};
 use crate::stream::grab::Command;
 use crate::stream::live::Finished;
+
+/// A segment and the right to fill it, or why there is none.
+type Allocated = Result<(Arc<Segment>, WritableSegment), FactoryError>;
 
 impl Control {
     pub(super) fn take_events(&mut self) {
@@ -24,37 +29,12 @@ impl Control {
 
     fn take_event(&mut self, event: Event) {
         match event {
-            Event::Allocated { stream, index, result } => {
-                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
-                let mut restore = false;
-                match result {
-                    Ok((segment, writable)) => {
-                        stream.install(&segment, writable);
-                        // It may have become too small meanwhile.
-                        restore = true;
-                    }
-                    Err(error) => {
-                        warn!(stream = %stream.core.name, %error, "the ring cannot grow");
-                        stream.pool.vacate(index);
-                        stream.resume();
-                    }
-                }
-                if restore {
-                    stream.restore(&self.worker);
-                }
-                self.admit_waiting();
-                self.settle_all();
-            }
+            Event::Allocated { stream, index, result } => self.take_allocated(stream, index, result),
             Event::Released { stream: id, index } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == id) else { return };
                 stream.release(index);
                 stream.restore(&self.worker);
                 self.tell_removed(id, index);
-            }
-            Event::Resized { stream, needs } => {
-                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
-                stream.require(needs);
-                stream.restore(&self.worker);
             }
             Event::Adopted { key, first } => self.announce(key, first),
             Event::Demoted { stream, page } => self.tell_demoted(stream, page),
@@ -71,21 +51,80 @@ impl Control {
                 stream.restore(&self.worker);
                 self.tell_removed(id, context.segment());
             }
-            Event::Online { stream, description, needs } => self.tell_online(stream, description, needs),
-            Event::Offline { stream, reason } => self.tell_offline(stream, &reason),
+            Event::Resized { stream, epoch, .. }
+            | Event::Online { stream, epoch, .. }
+            | Event::Offline { stream, epoch, .. } => {
+                // What a producer that has gone did was told then.
+                if self.stream_at(stream).is_some_and(|known| known.epoch() == epoch) {
+                    self.take_change(event);
+                }
+            }
             Event::StillOffline { stream, reason } => {
                 let Some(stream) = self.stream_at(stream) else { return };
                 stream.stay_offline(reason);
             }
-            Event::Finished { stream, reason } => {
-                if let Some(stream) = self.stream_at(stream) {
-                    let drain_until = Instant::now() + DRAIN;
-                    stream.finished = Some(Finished { reason: reason.clone(), drain_until, told: false });
-                }
-                if self.streams.iter().all(|stream| stream.finished.is_some()) && self.ending.is_none() {
-                    self.begin_end(DRAIN, &reason);
-                }
+            Event::Finished { stream, reason } => self.take_finished(stream, &reason),
+        }
+    }
+
+    /// A source comes, goes, or needs other segments.
+    fn take_change(&mut self, event: Event) {
+        match event {
+            Event::Resized { stream, needs, .. } => {
+                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+                stream.require(needs);
+                stream.restore(&self.worker);
             }
+            Event::Online { stream, description, needs, .. } => {
+                self.tell_online(stream, description, needs);
+                self.tell_started(stream);
+            }
+            Event::Offline { stream, reason, .. } => {
+                self.tell_offline(stream, &reason);
+                self.fail_producer(stream, ErrorCode::Breach, &reason);
+            }
+            _ => {}
+        }
+    }
+
+    fn take_allocated(&mut self, id: StreamId, index: SegmentIndex, result: Allocated) {
+        match result {
+            Ok((segment, writable)) => self.take_segment(id, &segment, writable),
+            Err(error) => {
+                let Some(stream) = self.stream_at(id) else { return };
+                warn!(stream = %stream.core.name, %error, "the ring cannot grow");
+                stream.pool.vacate(index);
+                stream.resume();
+            }
+        }
+        self.admit_waiting();
+        self.settle_all();
+    }
+
+    /// A segment has been made: for the ring, or for its producer to map first.
+    fn take_segment(&mut self, id: StreamId, segment: &Arc<Segment>, writable: WritableSegment) {
+        let Self { streams, sessions, worker, .. } = self;
+        let Some(stream) = streams.iter_mut().find(|known| known.core.id == id) else { return };
+        let producer = stream.producer().and_then(|producer| sessions.get_mut(&producer.client));
+        let production = producer.and_then(|session| session.production.as_mut());
+        match production {
+            Some(production) if stream.pool.awaits(segment.index()) => production.take_segment(segment, writable),
+            None if !stream.takes_producers() => stream.install(segment, writable),
+            // It was made for a producer that has gone.
+            _ => drop(stream.pool.vacate(segment.index())),
+        }
+        // It may have become too small meanwhile.
+        stream.restore(worker);
+    }
+
+    fn take_finished(&mut self, id: StreamId, reason: &str) {
+        if let Some(stream) = self.stream_at(id) {
+            let drain_until = Instant::now() + DRAIN;
+            stream.finished = Some(Finished { reason: reason.to_owned(), drain_until, told: false });
+        }
+        self.fail_producer(id, ErrorCode::StreamClosed, "the stream has ended: nothing more is to be filled");
+        if self.streams.iter().all(|stream| stream.finished.is_some()) && self.ending.is_none() {
+            self.begin_end(DRAIN, reason);
         }
     }
 
@@ -170,7 +209,7 @@ impl Control {
         }
     }
 
-    fn tell_offline(&mut self, id: StreamId, reason: &str) {
+    pub(super) fn tell_offline(&mut self, id: StreamId, reason: &str) {
         let Some(stream) = self.stream_at(id) else { return };
         warn!(stream = %stream.core.name, reason, "offline");
         stream.offline = Some(reason.to_owned());
@@ -196,6 +235,7 @@ impl Control {
     }
 
     fn tell_removed(&mut self, stream: StreamId, index: SegmentIndex) {
+        self.tell_withdrawn(stream, index);
         self.tell_each(stream, |id, subscription| subscription.tell_removed(id, index));
     }
 

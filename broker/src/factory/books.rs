@@ -21,6 +21,7 @@ pub(super) struct Entry(Weak<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     placement: Placement,
+    lending: bool,
     figures: Figures,
     shelf: Mutex<Shelf>,
     allocate: Mutex<TimingSum>,
@@ -84,6 +85,18 @@ impl Books {
     #[must_use]
     pub fn new(placement: Placement) -> Self {
         Self(Arc::new(Inner { placement, ..Inner::default() }))
+    }
+
+    /// As [`Self::new`], of a factory whose segments a producer process is to fill.
+    #[must_use]
+    pub fn lending(placement: Placement) -> Self {
+        Self(Arc::new(Inner { placement, lending: true, ..Inner::default() }))
+    }
+
+    /// Whether a producer process is to fill the segments.
+    #[must_use]
+    pub fn is_lending(&self) -> bool {
+        self.0.lending
     }
 
     /// Where segments shall lie.

@@ -69,7 +69,7 @@ impl BufferFactory for HugeTlb {
         let name = format!("framebroker-segment-{}", request.index);
         let made = SharedObject::create_huge(&name, request.bytes, self.page).map_err(FactoryError::from);
         // Mapping reserves the pages: here they are missing, if they are.
-        made.and_then(|object| Memory::sealed(object, request.align)).map_err(|error| {
+        made.and_then(|object| Memory::of(object, request)).map_err(|error| {
             if is_shortage(&error) {
                 let state = self.pages().unwrap_or_default();
                 self.shortage(1, request.bytes / self.page.bytes(), state)

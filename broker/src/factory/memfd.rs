@@ -33,6 +33,6 @@ impl BufferFactory for Memfd {
 
     fn create(&self, request: &Request) -> Result<Memory, FactoryError> {
         let name = format!("framebroker-segment-{}", request.index);
-        Memory::sealed(SharedObject::create(&name, request.bytes)?, request.align)
+        Memory::of(SharedObject::create(&name, request.bytes)?, request)
     }
 }

@@ -21,6 +21,8 @@ pub struct Request {
     pub bytes: usize,
     /// The mapping begins at a multiple of this power of two.
     pub align: usize,
+    /// A producer process is to map it for writing before it is sealed: [`Memory::of`] leaves that open.
+    pub lent: bool,
 }
 
 /// How other processes get at a strategy's segments.
@@ -41,6 +43,8 @@ pub struct Memory {
 
 enum Handle {
     Sealed(SharedObject),
+    /// To be sealed once a producer has it mapped.
+    Lent(SharedObject),
     Named {
         path: Text,
         /// Takes the name away when it is dropped.
@@ -57,6 +61,18 @@ impl Memory {
         let mapping = object.map_writable_at(align)?;
         object.seal()?;
         Ok(Self { mapping, handle: Handle::Sealed(object) })
+    }
+
+    /// Maps a new object, and seals it unless it is to be lent.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn of(object: SharedObject, request: &Request) -> Result<Self, FactoryError> {
+        if !request.lent {
+            return Self::sealed(object, request.align);
+        }
+        let mapping = object.map_writable_at(request.align)?;
+        Ok(Self { mapping, handle: Handle::Lent(object) })
     }
 
     /// Maps an object that has a name. `keeper` is dropped when the memory goes, and takes the name away.
@@ -79,7 +95,11 @@ impl Memory {
         Ok(Self { mapping, handle: Handle::Named { path, _keeper: Box::new(keeper) } })
     }
 
-    pub(super) fn check(&self, sharing: Sharing, bytes: usize, align: usize) -> Result<(), FactoryError> {
+    pub(super) fn check(&self, sharing: Sharing, request: &Request) -> Result<(), FactoryError> {
+        let Request { bytes, align, lent, .. } = *request;
+        if lent != matches!(self.handle, Handle::Lent(_)) {
+            return Err(FactoryError::Contract("cannot be lent to a producer, or is lent to none"));
+        }
         let is_named = matches!(self.handle, Handle::Named { .. });
         if is_named != (sharing == Sharing::Named) {
             return Err(FactoryError::Contract("is not shared as it says"));
@@ -105,6 +125,14 @@ impl Memory {
         }
     }
 
+    /// Closes every route to write it but the mappings that exist: the broker's, and that of the producer it was lent to.
+    pub(super) fn seal(&self) -> Result<(), ShmError> {
+        match &self.handle {
+            Handle::Lent(object) => object.seal(),
+            Handle::Sealed(_) | Handle::Named { .. } => Ok(()),
+        }
+    }
+
     pub(super) fn mapping(&self) -> &Mapping {
         &self.mapping
     }
@@ -112,14 +140,14 @@ impl Memory {
     /// Empty where a descriptor goes out.
     pub(super) fn path(&self) -> Text {
         match &self.handle {
-            Handle::Sealed(_) => Text::cut(""),
+            Handle::Sealed(_) | Handle::Lent(_) => Text::cut(""),
             Handle::Named { path, .. } => path.clone(),
         }
     }
 
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         match &self.handle {
-            Handle::Sealed(object) => Some(object.as_fd()),
+            Handle::Sealed(object) | Handle::Lent(object) => Some(object.as_fd()),
             Handle::Named { .. } => None,
         }
     }

@@ -29,7 +29,7 @@ pub use memfd::Memfd;
 pub use memory::{Memory, Request, Sharing};
 pub use placement::{MAX_ALIGN, MIN_ALIGN, Placement};
 pub use posix::{Posix, remove_leftovers};
-pub use segment::{Segment, WritableSegment};
+pub use segment::{Epoch, Segment, WritableSegment};
 
 /// Gives out segments. Two methods and two facts make a strategy; nobody needs to write the others anew.
 pub trait BufferFactory: fmt::Debug + Send + Sync {
@@ -123,8 +123,9 @@ fn make<F: BufferFactory + ?Sized>(
     // A huge page can be mapped nowhere else.
     let align = if page_bytes > PAGE_BYTES { placement.align.max(page_bytes) } else { placement.align };
     let mapped = bytes.max(1).checked_next_multiple_of(page_bytes).ok_or(FactoryError::TooLarge { bytes })?;
-    let memory = factory.create(&Request { index, backing, bytes: mapped, align })?;
-    memory.check(factory.sharing(), mapped, align)?;
+    let request = Request { index, backing, bytes: mapped, align, lent: books.is_lending() };
+    let memory = factory.create(&request)?;
+    memory.check(factory.sharing(), &request)?;
     placement.apply(memory.mapping()).map_err(|error| memory.explain(error))?;
     let segment = Arc::new(Segment::new(books, (index, backing), (bytes, align), memory));
     books.count_allocated(&segment, began.elapsed());

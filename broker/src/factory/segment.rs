@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use framebroker_protocol::message::SegmentInfo;
+use framebroker_protocol::shm::ShmError;
 use framebroker_protocol::{Backing, SegmentIndex, realtime_ns};
 
 use super::Memory;
@@ -90,6 +91,14 @@ impl Segment {
         self.memory.descriptor()
     }
 
+    /// Closes every route to write it, but for the mappings there are: its producer has mapped it.
+    ///
+    /// # Errors
+    /// The kernel refuses, or did not keep a seal.
+    pub fn seal(&self) -> Result<(), ShmError> {
+        self.memory.seal()
+    }
+
     /// Where it lies in this process: a multiple of the alignment asked for.
     #[must_use]
     pub fn address(&self) -> usize {
@@ -111,57 +120,78 @@ impl Drop for Segment {
 
 /// The exclusive right to write one segment's payload.
 #[derive(Debug)]
-pub struct WritableSegment(Arc<Segment>);
+pub struct WritableSegment {
+    segment: Arc<Segment>,
+    epoch: Epoch,
+}
+
+/// Whom a segment was made for: 0 for a source in the broker, else the producer of this number. A segment that another
+/// producer could write is of no use to this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Epoch(pub u64);
 
 impl WritableSegment {
     /// Called once, where the segment is made: whoever has this value is the segment's one writer.
     pub(super) fn only_one_of(segment: &Arc<Segment>) -> Self {
-        Self(Arc::clone(segment))
+        Self { segment: Arc::clone(segment), epoch: Epoch::default() }
+    }
+
+    /// The same right, for a producer.
+    #[must_use]
+    pub fn for_epoch(self, epoch: Epoch) -> Self {
+        Self { epoch, ..self }
+    }
+
+    /// Whom it was made for.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// Which segment.
     #[must_use]
     pub fn index(&self) -> SegmentIndex {
-        self.0.index
+        self.segment.index
     }
 
     /// Which object at that index.
     #[must_use]
     pub fn backing(&self) -> Backing {
-        self.0.backing
+        self.segment.backing
     }
 
     /// The buffer context: 1000 + index.
     #[must_use]
     pub fn context(&self) -> u32 {
-        self.0.context()
+        self.segment.context()
     }
 
     /// Counts that it is published once more.
     pub fn count_use(&mut self) {
-        self.0.usage.fetch_add(1, Ordering::Relaxed);
+        self.segment.usage.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Payload bytes.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "no segment is empty")]
     pub fn len(&self) -> usize {
-        self.0.bytes
+        self.segment.bytes
     }
 
     /// Where the payload begins, for drivers that write it themselves. They may do so while they have `self`.
     #[must_use]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.0.memory.mapping().as_mut_ptr()
+        self.segment.memory.mapping().as_mut_ptr()
     }
 
     /// The payload.
     #[expect(unsafe_code, reason = "the one place where a segment becomes plain memory")]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: the mapping has at least `bytes` bytes (`Memory::check`), is writable and lives as long as `self.0`.
+        // SAFETY: the mapping has at least `bytes` bytes (`Memory::check`), is writable and lives as long as `self.segment`.
         // Nobody else in this process writes or borrows it, as `self` is the segment's only `WritableSegment` and is
-        // borrowed mutably. Other processes cannot write it (sealed), or are of the broker's own user and asked not to
+        // borrowed mutably. Other processes cannot write it (sealed; a producer that it is lent to is trusted with it, and its
+        // source does not call this), or are of the broker's own user and asked not to
         // (named), and what they read while they hold no frame in it is their own fault.
-        unsafe { std::slice::from_raw_parts_mut(self.0.memory.mapping().as_mut_ptr(), self.0.bytes) }
+        unsafe { std::slice::from_raw_parts_mut(self.segment.memory.mapping().as_mut_ptr(), self.segment.bytes) }
     }
 }

@@ -18,10 +18,10 @@ use crate::control::end_signals;
 use crate::events::EventSender;
 use crate::factory::BufferFactory;
 use crate::source::open::{Opener, kind};
-use crate::source::{Description, Requirements, Source, SourceError};
+use crate::source::{Description, Source, SourceError};
 use crate::stream::StreamCore;
 use crate::stream::grab::{Command, Grab, GrabOptions};
-use crate::stream::live::{Limits, Stream};
+use crate::stream::live::{Limits, Stream, vacant_needs};
 use crate::stream::pool::Pool;
 
 /// How often a camera that is waited for is looked for.
@@ -33,12 +33,19 @@ pub(super) struct Plan<'a> {
     pub options: &'a StreamOptions,
     /// Allocates its segments.
     pub factory: Arc<dyn BufferFactory>,
-    /// Opens its source.
-    pub opener: Opener,
+    /// Opens its source; `None` where it comes by itself.
+    pub opener: Option<Opener>,
 }
 
-/// A source, or why it is not there.
-type Opened = Result<Box<dyn Source>, String>;
+/// What there is of a source.
+enum Opened {
+    /// It is open.
+    Source(Box<dyn Source>),
+    /// It is away; why.
+    Away(String),
+    /// It comes by itself.
+    Producer,
+}
 
 /// Starts all streams, or none: one that cannot be started stops those that were.
 pub(super) fn start_all(plans: Vec<Plan<'_>>, events: &EventSender) -> Result<Vec<Stream>, RunError> {
@@ -65,19 +72,23 @@ fn named(name: framebroker_protocol::StreamName, why: RunError, streams: usize) 
 }
 
 fn open_all(plans: &[Plan<'_>]) -> Result<Vec<Opened>, RunError> {
-    if let [only] = plans {
-        return Ok(vec![Ok(open(&only.opener, only.options.wait)?)]);
+    if let [Plan { opener: Some(opener), options, .. }] = plans {
+        return Ok(vec![Opened::Source(open(opener, options.wait)?)]);
     }
     // At once: a camera that takes long to answer, or not to, keeps no other from its start.
     let opened: Vec<_> = std::thread::scope(|scope| {
-        let opening: Vec<_> = plans.iter().map(|plan| scope.spawn(|| (plan.opener)())).collect();
-        opening.into_iter().map(|thread| thread.join()).collect()
+        let openers = plans.iter().map(|plan| plan.opener.as_ref());
+        let opening: Vec<_> = openers.map(|opener| opener.map(|open| scope.spawn(|| open()))).collect();
+        opening.into_iter().map(|thread| thread.map(|thread| thread.join())).collect()
     });
     let each = plans.iter().zip(opened).map(|(plan, opened)| match opened {
-        Ok(Ok(source)) => Ok(Ok(source)),
-        Ok(Err(error @ SourceError::Invalid(_))) => Err(named(plan.options.name.clone(), error.into(), plans.len())),
-        Ok(Err(error)) => Ok(Err(error.to_string())),
-        Err(_panic) => Ok(Err("opening the source panicked; please report this".to_owned())),
+        None => Ok(Opened::Producer),
+        Some(Ok(Ok(source))) => Ok(Opened::Source(source)),
+        Some(Ok(Err(error @ SourceError::Invalid(_)))) => {
+            Err(named(plan.options.name.clone(), error.into(), plans.len()))
+        }
+        Some(Ok(Err(error))) => Ok(Opened::Away(error.to_string())),
+        Some(Err(_panic)) => Ok(Opened::Away("opening the source panicked; please report this".to_owned())),
     });
     each.collect()
 }
@@ -125,26 +136,28 @@ fn start(
     let limits = limits(options, streams)?;
     let mut pool = Pool::default();
     let (needs, description) = match &source {
-        Ok(source) => (source.requirements(), source.describe()),
-        Err(_) => (UNKNOWN_NEEDS, unknown_description(options)),
+        Opened::Source(source) => (source.requirements(), source.describe()),
+        Opened::Away(_) => (vacant_needs(), unknown_description(options)),
+        Opened::Producer => (vacant_needs(), Description::default()),
     };
     check_segments(options.segments, needs.min_queued + 1)?;
-    if source.is_ok() {
+    if matches!(source, Opened::Source(_)) {
         check_memory(options, needs.payload_bytes as u64, limits.memory_bytes)?;
         factory.foresee(options.segments, needs.payload_bytes)?;
         allocate(&*factory, &mut pool, &commands, options.segments, needs.payload_bytes)?;
     }
-    let (source, absent) = source.map_or_else(|reason| (None, Some(reason)), |source| (Some(source), None));
     let grab_options = GrabOptions {
         frames: options.frames,
         publish_incomplete: options.publish_incomplete,
         lossless_timeout: Duration::from_millis(options.lossless_timeout),
     };
-    let grab = Grab::new(Arc::clone(&core), grab_options, todo, events, opener, source);
-    let mut stream = Stream::new(core, factory, pool, commands, needs, description, kind(options), limits);
-    if let Some(reason) = absent {
-        stream.await_source(reason);
-    }
+    let new = |core| Stream::new(core, factory, pool, commands, needs, description, kind(options), limits);
+    let (mut stream, source) = match source {
+        Opened::Source(source) => (new(Arc::clone(&core)), Some(source)),
+        Opened::Away(reason) => (new(Arc::clone(&core)).await_source(reason), None),
+        Opened::Producer => (new(Arc::clone(&core)).for_producers(), None),
+    };
+    let grab = Grab::new(core, grab_options, todo, events, opener, source);
     stream.watch_memory();
     start_thread(&mut stream, options, grab)?;
     Ok(stream)
@@ -169,19 +182,11 @@ fn start_thread(stream: &mut Stream, options: &StreamOptions, grab: Grab) -> Res
     scheduled.recv().map_or(Ok(()), |result| Ok(result?))
 }
 
-/// What is assumed of a source that has not been there yet: whatever it needs will be known before it is started.
-const UNKNOWN_NEEDS: Requirements =
-    Requirements { min_queued: 1, fixed_pool: false, can_pause: false, payload_bytes: 0 };
-
+/// What is said of a camera that has not been there yet.
 fn unknown_description(options: &StreamOptions) -> Description {
-    Description {
-        model: String::new(),
-        serial: String::new(),
-        width: options.width.unwrap_or(0),
-        height: options.height.unwrap_or(0),
-        pixel_format: options.pixel_format.unwrap_or(PixelFormat::from_code(0)),
-        fps: options.fps.unwrap_or(0.0),
-    }
+    let (width, height, fps) = (options.width.unwrap_or(0), options.height.unwrap_or(0), options.fps.unwrap_or(0.0));
+    let pixel_format = options.pixel_format.unwrap_or(PixelFormat::MONO8);
+    Description { width, height, pixel_format, fps, ..Description::default() }
 }
 
 fn limits(options: &StreamOptions, streams: usize) -> Result<Limits, RunError> {

@@ -8,6 +8,7 @@
 pub mod aravis;
 pub mod open;
 mod pattern;
+pub mod producer;
 mod replay;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use framebroker_protocol::PixelFormat;
 
 pub use crate::factory::WritableSegment;
+pub use framebroker_protocol::FrameInfo;
 pub use pattern::{Fill, PatternOptions, PatternSource};
 pub use replay::{OnError, ReplayOptions, ReplaySource};
 
@@ -48,33 +50,12 @@ pub struct Description {
     pub fps: f64,
 }
 
-/// The metadata of one filled segment (GenICam SFNC meanings).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FrameInfo {
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// Bytes from one row to the next; 0 where rows do not begin on a byte.
-    pub stride: u32,
-    /// Offset of the region of interest, in pixels.
-    pub offset_x: u32,
-    /// Offset of the region of interest, in pixels.
-    pub offset_y: u32,
-    /// PFNC pixel format.
-    pub pixel_format: PixelFormat,
-    /// Bytes of image data from the start of the segment's payload.
-    pub image_bytes: usize,
-    /// Bytes of chunk data directly behind the image.
-    pub chunk_bytes: usize,
-    /// The camera's own clock in ns; 0 where it has none.
-    pub camera_timestamp_ns: u64,
-    /// The camera's block (frame) id; 0 where it has none.
-    pub block_id: u64,
-    /// False where part of the frame was lost on the way.
-    pub complete: bool,
-    /// Frames known to be lost between the camera and the segment since the last one reported.
-    pub lost_at_camera: u32,
+impl Default for Description {
+    /// Of a source that has not come yet.
+    fn default() -> Self {
+        let (model, serial, pixel_format) = (String::new(), String::new(), PixelFormat::MONO8);
+        Self { model, serial, width: 0, height: 0, pixel_format, fps: 0.0 }
+    }
 }
 
 /// What [`Source::wait`] saw.

@@ -11,9 +11,9 @@ use crate::config::{SourceChoice, StreamOptions};
 /// Opens a stream's source, again and again if need be.
 pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
 
-/// How to open the source that a stream's options ask for.
+/// How to open the source that a stream's options ask for; `None` where it comes by itself.
 #[must_use]
-pub fn opener(config: &StreamOptions) -> Opener {
+pub fn opener(config: &StreamOptions) -> Option<Opener> {
     match &config.source {
         SourceChoice::Pattern => {
             let options = PatternOptions {
@@ -23,7 +23,7 @@ pub fn opener(config: &StreamOptions) -> Opener {
                 fps: config.fps.unwrap_or(30.0),
                 fill: config.fill,
             };
-            Arc::new(move || Ok(Box::new(PatternSource::open(options)?)))
+            Some(Arc::new(move || Ok(Box::new(PatternSource::open(options)?))))
         }
         SourceChoice::Replay(path) => {
             let options = ReplayOptions {
@@ -32,21 +32,21 @@ pub fn opener(config: &StreamOptions) -> Opener {
                 repeat: config.replay_loop,
                 on_error: config.replay_errors,
             };
-            Arc::new(move || Ok(Box::new(ReplaySource::open(&options)?)))
+            Some(Arc::new(move || Ok(Box::new(ReplaySource::open(&options)?))))
         }
-        SourceChoice::Aravis(device) => aravis::opener(config, device.clone()),
+        SourceChoice::Aravis(device) => Some(aravis::opener(config, device.clone())),
+        SourceChoice::Producer => None,
     }
 }
 
 /// The kind of source, and what consumers can check of its frames.
 #[must_use]
 pub fn kind(config: &StreamOptions) -> (&'static str, Content) {
-    match (&config.source, config.fill) {
-        (SourceChoice::Pattern, Fill::Moving) => ("pattern", Content::Pattern),
-        (SourceChoice::Pattern, Fill::None) => ("pattern", Content::Opaque),
-        (SourceChoice::Replay(_), _) => ("replay", Content::Opaque),
-        (SourceChoice::Aravis(_), _) => ("aravis", Content::Opaque),
-    }
+    let content = match (&config.source, config.fill) {
+        (SourceChoice::Pattern, Fill::Moving) => Content::Pattern,
+        _ => Content::Opaque,
+    };
+    (config.source.name(), content)
 }
 
 /// The cameras that the source can open, one a line.
@@ -55,9 +55,10 @@ pub fn kind(config: &StreamOptions) -> (&'static str, Content) {
 /// The source has no cameras, or the driver failed.
 pub fn list(config: &StreamOptions) -> Result<Vec<String>, SourceError> {
     match &config.source {
-        SourceChoice::Pattern | SourceChoice::Replay(_) => Err(SourceError::Invalid(
-            "this source has no cameras to list; `broker --source aravis --list` lists those of Aravis".to_owned(),
-        )),
+        SourceChoice::Pattern | SourceChoice::Replay(_) | SourceChoice::Producer => Err(SourceError::Invalid(format!(
+            "the source {} has no cameras to list; `broker --source aravis --list` lists those of Aravis",
+            config.source.name()
+        ))),
         SourceChoice::Aravis(device) => aravis::list(device.as_deref()),
     }
 }

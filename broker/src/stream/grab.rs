@@ -17,6 +17,7 @@ use framebroker_protocol::{
 use super::StreamCore;
 use super::patience::Patience;
 use crate::events::{Event, EventSender, SubscriptionKey};
+use crate::factory::Epoch;
 use crate::source::open::Opener;
 use crate::source::{self, FrameInfo, Source, WritableSegment};
 
@@ -46,12 +47,35 @@ pub enum Command {
     },
     /// Starts the source that is back: there are segments for it. Answers [`Event::Resized`].
     Resume,
+    /// Takes the frames of a producer from now on; answered by [`Event::Resized`].
+    Attach(Attached),
+    /// That producer has gone: what it filled before is published, what it can write is given up.
+    Detach {
+        /// Which producer.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
+    },
     /// Gives up so many segments more, one with each frame; each answered by [`Event::Released`].
     Shrink(usize),
     /// Ends: no more frames are taken.
     Stop,
     /// Says in the page that the stream has ended, when no more frames are taken.
     Close,
+}
+
+/// A producer's source.
+pub struct Attached {
+    /// The source, not started.
+    pub source: Box<dyn Source>,
+    /// Which producer: only segments made for it may be lent to it.
+    pub epoch: Epoch,
+}
+
+impl std::fmt::Debug for Attached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attached").field("epoch", &self.epoch).finish_non_exhaustive()
+    }
 }
 
 /// How the grab thread behaves.
@@ -72,7 +96,8 @@ pub struct Grab {
     writer: Writer,
     commands: Receiver<Command>,
     events: EventSender,
-    open: Opener,
+    /// How a lost source is opened again; a producer comes by itself.
+    open: Option<Opener>,
     source: Option<Box<dyn Source>>,
     /// Segments the source has, in the order it was given them.
     queued: VecDeque<SegmentIndex>,
@@ -83,8 +108,12 @@ pub struct Grab {
     freed: Vec<Retired>,
     /// Bytes that a segment must offer: smaller ones are given up.
     payload_bytes: usize,
+    /// Whom a segment must be made for: others are given up.
+    epoch: Epoch,
     /// Segments to be given up.
     surplus: usize,
+    /// Published frames in segments that no longer fit, and the first frame after them.
+    outdated: (usize, Sequence),
     /// A source that is open again and waits for [`Command::Resume`].
     returning: Option<Box<dyn Source>>,
     patience: Patience,
@@ -95,13 +124,14 @@ pub struct Grab {
 }
 
 impl Grab {
-    /// A grab thread's state; `source` is opened and not started, or not there yet.
+    /// A grab thread's state; `source` is opened and not started. Without one it is looked for, or where there is no way to
+    /// open one, a producer is waited for.
     pub fn new(
         core: Arc<StreamCore>,
         options: GrabOptions,
         commands: Receiver<Command>,
         events: EventSender,
-        open: Opener,
+        open: Option<Opener>,
         source: Option<Box<dyn Source>>,
     ) -> Self {
         let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
@@ -119,7 +149,9 @@ impl Grab {
             idle: Vec::with_capacity(SEGMENT_LIMIT),
             freed: Vec::with_capacity(SEGMENT_LIMIT),
             payload_bytes,
+            epoch: Epoch::default(),
             surplus: 0,
+            outdated: (0, Sequence(0)),
             returning: None,
             patience: Patience::default(),
             stopping: false,
@@ -156,20 +188,23 @@ impl Grab {
     fn grab_one(&mut self) {
         let Some(source) = &mut self.source else { return };
         match source.wait(COMMAND_INTERVAL) {
-            source::Event::Filled(segment, info) => {
-                let index = segment.index();
-                self.queued.retain(|queued| *queued != index);
-                self.core.set_filling(self.queued.front().copied());
-                self.take(segment, &info);
-            }
+            source::Event::Filled(segment, info) => self.take_filled(segment, &info),
             source::Event::Starved => {
                 self.core.counters.starved.add(1);
                 self.refill();
             }
-            source::Event::Timeout => {}
+            // Where there was no segment for it, one may have been released.
+            source::Event::Timeout => self.refill(),
             source::Event::Gone(reason) => self.go_offline(reason),
             source::Event::Ended(reason) => self.finish(&reason),
         }
+    }
+
+    fn take_filled(&mut self, segment: WritableSegment, info: &FrameInfo) {
+        let index = segment.index();
+        self.queued.retain(|queued| *queued != index);
+        self.core.set_filling(self.queued.front().copied());
+        self.take(segment, info);
     }
 
     /// Publishes a filled segment and gives the source another.
@@ -198,6 +233,7 @@ impl Grab {
         let took_ns = monotonic_ns() - now_ns;
         // Before the books, so that nobody sleeps longer than need be.
         self.writer.wake(calls);
+        self.core.set_geometry(info.width, info.height, info.pixel_format);
         if let Some(place) = self.parked.get_mut(index.as_usize()) {
             *place = Some((context, segment));
         }
@@ -217,8 +253,11 @@ impl Grab {
 
     /// Retires frames until the source has as many segments as it needs.
     fn refill(&mut self) {
-        let Some(needs) = self.source.as_ref().map(|source| source.requirements()) else { return };
-        while self.queued.len() < needs.min_queued && !self.stopping {
+        // Commands that are handled while it waits may change or take the source.
+        while let Some(needs) = self.source.as_ref().map(|source| source.requirements())
+            && self.queued.len() < needs.min_queued
+            && !self.stopping
+        {
             let wanted = needs.min_queued - self.queued.len();
             let began_ns = monotonic_ns();
             self.writer.retire(wanted, &mut self.freed);
@@ -269,12 +308,13 @@ impl Grab {
         self.events.send(Event::Demoted { stream: self.core.id, page: std::ptr::from_ref(member.page()).addr() });
     }
 
-    /// Gives up one of the segments that are too many: one with each frame, so that none takes long.
+    /// Gives up one of the segments that are too many, and two that no longer fit: few with each frame, so that none takes
+    /// long; more than one, so that they become fewer though a source comes with each frame.
     fn shed(&mut self) {
-        if self.surplus == 0 {
-            return;
+        self.retire_outdated();
+        if self.surplus > 0 {
+            self.writer.retire(1, &mut self.freed);
         }
-        self.writer.retire(1, &mut self.freed);
         while let Some(retired) = self.freed.pop() {
             match self.reclaim(retired) {
                 Some(segment) if self.surplus > 0 && self.fits(&segment) => {
@@ -284,6 +324,12 @@ impl Grab {
                 Some(segment) => self.queue(segment),
                 None => {}
             }
+        }
+    }
+
+    fn retire_outdated(&mut self) {
+        for _ in 0..self.outdated.0.min(2) {
+            self.writer.retire_older(self.outdated.1, &mut self.freed);
         }
     }
 
@@ -321,11 +367,15 @@ impl Grab {
     }
 
     fn unpark(&mut self, index: SegmentIndex) -> Option<(ContextId, WritableSegment)> {
-        self.parked.get_mut(index.as_usize())?.take()
+        let (context, segment) = self.parked.get_mut(index.as_usize())?.take()?;
+        if !self.fits(&segment) {
+            self.outdated.0 = self.outdated.0.saturating_sub(1);
+        }
+        Some((context, segment))
     }
 
     fn fits(&self, segment: &WritableSegment) -> bool {
-        segment.len() >= self.payload_bytes
+        segment.len() >= self.payload_bytes && segment.epoch() == self.epoch
     }
 
     fn queue(&mut self, segment: WritableSegment) {
@@ -362,10 +412,12 @@ impl Grab {
                 self.queue(segment);
             }
             Command::Resume => {
-                if let Some(source) = self.returning.take() {
+                if let Some(source) = self.returning.take().filter(|_| !self.stopping) {
                     self.start(source);
                 }
             }
+            Command::Attach(Attached { source, epoch }) => self.attach(source, epoch),
+            Command::Detach { epoch, reason } => self.detach(epoch, reason),
             // Sent before the control thread heard of the source's return, and void since.
             Command::Shrink(_) if self.returning.is_some() => {}
             Command::Shrink(segments) => {
@@ -411,28 +463,6 @@ impl Drop for Grab {
 }
 
 fn header(info: &FrameInfo, monotonic_ns: u64) -> FrameHeader {
-    FrameHeader {
-        // Context, usage count and buffer context are the writer's to set.
-        context: 0,
-        usage_count: 0,
-        buffer_context: 0,
-        camera_timestamp_ns: info.camera_timestamp_ns,
-        monotonic_ns,
-        realtime_ns: realtime_ns(),
-        block_id: info.block_id,
-        payload_offset: 0,
-        payload_bytes: info.image_bytes as u64,
-        chunk_offset: info.image_bytes as u64,
-        chunk_bytes: info.chunk_bytes as u64,
-        width: info.width,
-        height: info.height,
-        stride: info.stride,
-        offset_x: info.offset_x,
-        offset_y: info.offset_y,
-        pixel_format: info.pixel_format,
-        status: u32::from(!info.complete),
-        lost_at_camera: info.lost_at_camera,
-        settings_version: 0,
-        reserved: 0,
-    }
+    // Context, usage count and buffer context are the writer's to set.
+    FrameHeader { monotonic_ns, realtime_ns: realtime_ns(), ..info.header() }
 }

@@ -1,5 +1,7 @@
 //! A stream as the control thread keeps it.
 
+mod seat;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -21,6 +23,8 @@ use crate::events::SubscriptionKey;
 use crate::factory::{BufferFactory, Segment, Sharing, WritableSegment};
 use crate::source::{Description, Requirements};
 use crate::worker::{Order, Worker};
+
+pub use seat::{Producer, Seat, vacant_needs};
 
 /// A stream, its segments, and who waits for it to grow.
 #[derive(Debug)]
@@ -61,6 +65,8 @@ pub struct Stream {
     pub overdue: u64,
     /// Subscriptions that were ended for one.
     pub evicted: u64,
+    /// The place of its producer, where it takes one.
+    seat: Option<Seat>,
     /// Who may still read what the ring still has, though its subscription has ended.
     lingering: Vec<Lingering>,
     /// Frames that revoked subscriptions held, of which the grab thread has not yet said which are in the ring.
@@ -170,6 +176,7 @@ impl Stream {
             owed: Owed::default(),
             overdue: 0,
             evicted: 0,
+            seat: None,
             lingering: Vec::new(),
             unconfirmed: 0,
             size,
@@ -183,16 +190,23 @@ impl Stream {
     }
 
     /// The source is not there yet. The stream begins without segments: they are made when the source tells what it needs.
-    pub fn await_source(&mut self, reason: String) {
+    #[must_use]
+    pub fn await_source(mut self, reason: String) -> Self {
         warn!(stream = %self.core.name, reason, "offline from the start");
         self.offline = Some(reason);
         self.unseen = true;
-        self.size = self.limits.min_segments;
+        self
     }
 
     /// The numbers that decide about admission.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
+        if self.is_ringless() {
+            // The ring is made when the source comes.
+            let (segments, growable_to) = (self.limits.max_segments, self.limits.max_segments);
+            let (reserve, history, granted) = (self.reserve(), self.limits.history, self.granted);
+            return Capacity { segments, growable_to, reserve, history, granted };
+        }
         let expected = self.expected();
         let growable_to = if self.can_grow() {
             let free = self.limits.memory_bytes.saturating_sub(self.owed.bytes() + self.pool.bytes());
@@ -212,21 +226,27 @@ impl Stream {
         }
     }
 
+    /// Whether there are no segments because nobody knows what the source needs: it has not been there yet, or is a producer
+    /// that has gone.
+    fn is_ringless(&self) -> bool {
+        self.unseen || self.is_vacant()
+    }
+
     fn can_grow(&self) -> bool {
-        !self.needs.fixed_pool || self.resuming || self.unseen
+        !self.needs.fixed_pool || self.resuming
     }
 
     /// Whether a subscription that was admitted on condition of `needed` segments can begin. Where the source has not been
     /// there yet it can: there is nothing to hold before the segments are made, for all holds granted by then.
     #[must_use]
     pub fn has(&self, needed: usize) -> bool {
-        self.unseen || self.pool.installed().saturating_sub(self.unconfirmed + self.leaving) >= needed
+        self.is_ringless() || self.pool.installed().saturating_sub(self.unconfirmed + self.leaving) >= needed
     }
 
     /// Whether it will be able to.
     #[must_use]
     pub fn will_have(&self, needed: usize) -> bool {
-        self.expected() >= needed
+        self.is_ringless() || self.expected() >= needed
     }
 
     /// Segments in use and ordered that stay.
@@ -243,17 +263,14 @@ impl Stream {
     /// Orders segments in place of those that were given up, as far as the limits go. Without, the ring still has enough for
     /// the holds that are granted: what was given up was held.
     pub fn restore(&mut self, worker: &Worker) {
-        if self.expected() < self.size {
+        if !self.is_ringless() && self.expected() < self.size {
             self.order(worker, self.size.min(self.capacity().growable_to));
         }
         self.resume();
     }
 
     fn order(&mut self, worker: &Worker, target: usize) {
-        if self.unseen {
-            return;
-        }
-        while self.expected() < target {
+        while !self.is_ringless() && self.expected() < target {
             let Some((index, backing)) = self.pool.order(self.needs.payload_bytes) else { return };
             let (stream, factory) = (self.core.id, Arc::clone(&self.factory));
             worker.order(Order { stream, factory, index, backing, bytes: self.needs.payload_bytes });
@@ -264,11 +281,11 @@ impl Stream {
     /// have come.
     pub fn require(&mut self, needs: Requirements) {
         self.needs = needs;
-        self.pool.require(needs.payload_bytes);
+        self.pool.require(needs.payload_bytes, self.epoch());
         self.resuming = true;
-        if std::mem::take(&mut self.unseen) {
-            // Subscriptions were granted on the guess that it needs less.
-            self.size = self.size.max(self.reserve() + self.granted);
+        if std::mem::take(&mut self.unseen) || self.takes_producers() {
+            let needed = self.reserve() + self.granted + self.limits.history;
+            self.size = needed.max(self.limits.min_segments).min(self.limits.max_segments);
         }
         // The grab thread takes it back as well.
         self.leaving = 0;
@@ -278,9 +295,10 @@ impl Stream {
     /// are still held in the old ones delay nothing.
     pub fn resume(&mut self) {
         let excess = self.expected().saturating_sub(self.limits.max_segments);
-        let is_enough = self.has(self.reserve() + self.granted) && excess == 0;
-        // A source with a fixed pool takes no more once it is started.
-        if !self.resuming || self.pool.ordered() > 0 && (!is_enough || self.needs.fixed_pool) {
+        // A source that takes segments only while it is stopped must have them all; a producer likes to know them all.
+        let is_partial = (self.needs.fixed_pool || self.takes_producers()) && self.pool.ordered() > 0;
+        let is_enough = self.has(self.reserve() + self.granted) && excess == 0 && !is_partial;
+        if !self.resuming || !is_enough && self.pool.ordered() > 0 {
             return;
         }
         let (needed, there) = (self.reserve(), self.pool.installed().saturating_sub(self.unconfirmed));
@@ -467,6 +485,7 @@ impl Stream {
     pub fn info(&self) -> StreamInfo {
         let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
         let Description { model, serial, width, height, pixel_format, fps } = &self.description;
+        let (width, height, pixel_format) = self.core.geometry().unwrap_or((*width, *height, *pixel_format));
         StreamInfo {
             name: self.core.name.clone(),
             id: self.core.id,
@@ -474,9 +493,9 @@ impl Stream {
             source: Text::label(self.source),
             model: Text::label(model),
             serial: Text::label(serial),
-            width: *width,
-            height: *height,
-            pixel_format: *pixel_format,
+            width,
+            height,
+            pixel_format,
             millihertz: millihertz(*fps),
             content: self.content,
             backing: Text::label(self.factory.name()),
@@ -485,6 +504,7 @@ impl Stream {
             max_segments: number(self.limits.max_segments),
             holds_left: number(self.capacity().holds_left()),
             head: self.core.page.head(),
+            producer: self.producer().map_or_else(|| Text::label(""), Text::label),
         }
     }
 }

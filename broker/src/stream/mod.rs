@@ -13,11 +13,11 @@ pub mod scheduling;
 pub mod tenure;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use framebroker_protocol::ring::SharedRoster;
 use framebroker_protocol::shm::{Mapped, SharedObject, ShmError};
-use framebroker_protocol::{SegmentIndex, StreamId, StreamName, StreamPage};
+use framebroker_protocol::{PixelFormat, SegmentIndex, StreamId, StreamName, StreamPage};
 
 use self::counters::StreamCounters;
 
@@ -41,6 +41,9 @@ pub struct StreamCore {
     pub counters: StreamCounters,
     /// The segment the source writes, or will write next: [`Self::filling`].
     filling: AtomicU32,
+    /// Width and height of the newest frame, 0 before the first since the source came.
+    size: AtomicU64,
+    pixel_format: AtomicU32,
 }
 
 impl StreamCore {
@@ -60,6 +63,8 @@ impl StreamCore {
             roster: Arc::default(),
             counters: StreamCounters::default(),
             filling: AtomicU32::new(NO_SEGMENT),
+            size: AtomicU64::new(0),
+            pixel_format: AtomicU32::new(0),
         })
     }
 
@@ -67,6 +72,22 @@ impl StreamCore {
     #[must_use]
     pub fn filling(&self) -> Option<SegmentIndex> {
         usize::try_from(self.filling.load(Ordering::Relaxed)).ok().and_then(SegmentIndex::new)
+    }
+
+    /// Width, height and pixel format of the newest frame, if one has come since the source did. Only to be shown: they may be
+    /// of neighbouring frames.
+    #[must_use]
+    pub fn geometry(&self) -> Option<(u32, u32, PixelFormat)> {
+        let size = self.size.load(Ordering::Relaxed).to_le_bytes();
+        let [width, height] = [[size[0], size[1], size[2], size[3]], [size[4], size[5], size[6], size[7]]];
+        let pixel_format = PixelFormat::from_code(self.pixel_format.load(Ordering::Relaxed));
+        Some((u32::from_le_bytes(width), u32::from_le_bytes(height), pixel_format)).filter(|(width, ..)| *width > 0)
+    }
+
+    /// For the grab thread alone; width 0 means that no frame has come.
+    fn set_geometry(&self, width: u32, height: u32, pixel_format: PixelFormat) {
+        self.size.store(u64::from(width) | u64::from(height) << 32, Ordering::Relaxed);
+        self.pixel_format.store(pixel_format.code(), Ordering::Relaxed);
     }
 
     /// For the grab thread alone.

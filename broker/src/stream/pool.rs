@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use framebroker_protocol::{Backing, SEGMENT_LIMIT, SegmentIndex};
 
-use crate::factory::Segment;
+use crate::factory::{Epoch, Segment};
 
 /// The segments of one stream by index.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub struct Pool {
     places: Vec<Place>,
     /// Bytes that a segment must offer to count.
     payload_bytes: usize,
+    /// Whom a segment must be made for to count.
+    epoch: Epoch,
     /// Every segment that was ever installed and is not known to be freed.
     known: Vec<Weak<Segment>>,
 }
@@ -28,10 +30,10 @@ struct Place {
 enum Content {
     #[default]
     Vacant,
-    /// The worker is allocating it, with so many bytes.
-    Ordered(usize),
+    /// It is being made, with so many bytes.
+    Ordered(usize, Epoch),
     /// In use.
-    Installed(Arc<Segment>),
+    Installed(Arc<Segment>, Epoch),
     /// A revoked subscription may still read it; the ring gives it up when its frame is retired.
     Quarantined(Arc<Segment>),
 }
@@ -40,8 +42,8 @@ impl Content {
     fn bytes(&self) -> u64 {
         match self {
             Self::Vacant => 0,
-            Self::Ordered(bytes) => *bytes as u64,
-            Self::Installed(segment) | Self::Quarantined(segment) => segment.bytes() as u64,
+            Self::Ordered(bytes, _) => *bytes as u64,
+            Self::Installed(segment, _) | Self::Quarantined(segment) => segment.bytes() as u64,
         }
     }
 }
@@ -51,6 +53,7 @@ impl Default for Pool {
         Self {
             places: std::iter::repeat_with(Place::default).take(SEGMENT_LIMIT).collect(),
             payload_bytes: 0,
+            epoch: Epoch::default(),
             known: Vec::new(),
         }
     }
@@ -61,7 +64,7 @@ impl Pool {
     pub fn order(&mut self, bytes: usize) -> Option<(SegmentIndex, Backing)> {
         let at = self.places.iter().position(|place| matches!(place.content, Content::Vacant))?;
         let (index, place) = (SegmentIndex::new(at)?, self.places.get_mut(at)?);
-        place.content = Content::Ordered(bytes);
+        place.content = Content::Ordered(bytes, self.epoch);
         place.backings = place.backings.wrapping_add(1);
         Some((index, Backing(place.backings)))
     }
@@ -70,12 +73,23 @@ impl Pool {
     pub fn install(&mut self, segment: &Arc<Segment>) {
         self.known.retain(|known| known.strong_count() > 0);
         self.known.push(Arc::downgrade(segment));
-        self.set(segment.index(), Content::Installed(Arc::clone(segment)));
+        if let Some(place) = self.places.get_mut(segment.index().as_usize()) {
+            let epoch = if let Content::Ordered(_, epoch) = place.content { epoch } else { self.epoch };
+            place.content = Content::Installed(Arc::clone(segment), epoch);
+        }
     }
 
-    /// From here on only segments with so many bytes count: the ring gives up the others as their frames are retired.
-    pub fn require(&mut self, payload_bytes: usize) {
-        self.payload_bytes = payload_bytes;
+    /// From here on only segments with so many bytes count, and made for this epoch: the ring gives up the others as their
+    /// frames are retired.
+    pub fn require(&mut self, payload_bytes: usize, epoch: Epoch) {
+        (self.payload_bytes, self.epoch) = (payload_bytes, epoch);
+    }
+
+    /// Whether what was ordered at this index was ordered for whom segments are made now.
+    #[must_use]
+    pub fn awaits(&self, index: SegmentIndex) -> bool {
+        let place = self.places.get(index.as_usize());
+        place.is_some_and(|place| matches!(place.content, Content::Ordered(_, epoch) if epoch == self.epoch))
     }
 
     /// An ordered segment could not be had, or the ring is done with one that it gave up. Returns its bytes.
@@ -90,7 +104,7 @@ impl Pool {
     pub fn quarantine(&mut self, index: SegmentIndex) {
         let Some(place) = self.places.get_mut(index.as_usize()) else { return };
         // Two subscriptions may have held its frame: then it comes here twice.
-        if let Content::Installed(segment) = &place.content {
+        if let Content::Installed(segment, _) = &place.content {
             place.content = Content::Quarantined(Arc::clone(segment));
         }
     }
@@ -104,14 +118,15 @@ impl Pool {
     /// Segments in use, and ordered ones that will be.
     #[must_use]
     pub fn expected(&self) -> usize {
-        let will_count = |content: &Content| matches!(content, Content::Ordered(bytes) if *bytes >= self.payload_bytes);
+        let will_count =
+            |content: &Content| matches!(content, Content::Ordered(bytes, epoch) if self.takes(*bytes, *epoch));
         self.count(|content| will_count(content) || self.is_in_use(content))
     }
 
     /// Segments ordered, whether they will count or not.
     #[must_use]
     pub fn ordered(&self) -> usize {
-        self.count(|content| matches!(content, Content::Ordered(_)))
+        self.count(|content| matches!(content, Content::Ordered(..)))
     }
 
     /// Segments in use.
@@ -133,14 +148,18 @@ impl Pool {
     }
 
     fn is_in_use(&self, content: &Content) -> bool {
-        matches!(content, Content::Installed(segment) if segment.bytes() >= self.payload_bytes)
+        matches!(content, Content::Installed(segment, epoch) if self.takes(segment.bytes(), *epoch))
+    }
+
+    fn takes(&self, bytes: usize, epoch: Epoch) -> bool {
+        bytes >= self.payload_bytes && epoch == self.epoch
     }
 
     /// Segments that frames may lie in, by index; quarantined ones still may.
     pub fn segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
         self.places.iter().filter_map(|place| match &place.content {
-            Content::Installed(segment) | Content::Quarantined(segment) => Some(segment),
-            Content::Vacant | Content::Ordered(_) => None,
+            Content::Installed(segment, _) | Content::Quarantined(segment) => Some(segment),
+            Content::Vacant | Content::Ordered(..) => None,
         })
     }
 
@@ -152,12 +171,6 @@ impl Pool {
 
     fn count(&self, counted: impl Fn(&Content) -> bool) -> usize {
         self.places.iter().filter(|place| counted(&place.content)).count()
-    }
-
-    fn set(&mut self, index: SegmentIndex, content: Content) {
-        if let Some(place) = self.places.get_mut(index.as_usize()) {
-            place.content = content;
-        }
     }
 }
 
@@ -189,9 +202,21 @@ mod tests {
         }
         let late = pool.order(120).unwrap().0;
         assert_eq!((pool.expected(), pool.ordered(), pool.installed(), pool.bytes()), (3, 1, 2, 420));
-        pool.require(150);
+        pool.require(150, Epoch::default());
         assert_eq!((pool.expected(), pool.ordered(), pool.installed(), pool.bytes()), (1, 1, 1, 420));
         assert_eq!(pool.segments().count(), 2, "frames may still lie in both");
         assert_eq!((pool.vacate(late), pool.bytes()), (120, 300));
+    }
+
+    #[test]
+    fn segments_that_another_producer_may_write_do_not_count() {
+        let (mut pool, factory) = (Pool::default(), Memfd::default());
+        pool.require(50, Epoch(1));
+        let [(first, backing), (late, _)] = [(); 2].map(|()| pool.order(100).unwrap());
+        pool.install(&factory.allocate_at(first, backing, 100).unwrap().0);
+        assert_eq!((pool.expected(), pool.installed(), pool.awaits(late)), (2, 1, true));
+        pool.require(50, Epoch(2));
+        assert_eq!((pool.expected(), pool.installed(), pool.awaits(late)), (0, 0, false));
+        assert_eq!((pool.segments().count(), pool.bytes()), (1, 200), "frames may still lie in it");
     }
 }

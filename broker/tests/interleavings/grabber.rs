@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use framebroker::events::Event;
-use framebroker::factory::WritableSegment;
+use framebroker::factory::{Epoch, WritableSegment};
 use framebroker::source::Requirements;
 use framebroker::stream::StreamCore;
 use framebroker::stream::grab::Command;
@@ -114,7 +114,7 @@ impl Grabber {
         }
         (self.payload_bytes, self.surplus, self.is_returning) = (payload_bytes, 0, true);
         let needs = Requirements { min_queued: self.min_queued, payload_bytes, ..NEEDS };
-        self.told.push_back(Event::Resized { stream: self.core.id, needs });
+        self.told.push_back(Event::Resized { stream: self.core.id, epoch: Epoch::default(), needs });
         std::mem::take(&mut self.queue).into_iter().for_each(|segment| self.queue(segment));
     }
 

@@ -90,6 +90,27 @@ impl Subscription {
     ///   [`SubscriptionBuilder::reconnect`]), [`Error::Refused`], [`Error::Memory`], [`Error::Connection`],
     ///   [`Error::Forked`].
     pub fn next(&mut self, timeout: impl Into<Option<Duration>>) -> Result<Frame> {
+        let timeout = timeout.into();
+        loop {
+            // Nobody stops it, so one turn is all.
+            if let Some(frame) = self.next_while(timeout, |_| true)? {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// As [`Self::next`], for callers that must be able to stop waiting: `goes_on` is asked whenever a signal handler has
+    /// run in this thread, and at least every quarter of a second. `None` if it says no.
+    ///
+    /// Only an attempt to join another broker ([`SubscriptionBuilder::reconnect`]) is waited for to its end.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn next_while(
+        &mut self,
+        timeout: impl Into<Option<Duration>>,
+        mut goes_on: impl FnMut(&Self) -> bool,
+    ) -> Result<Option<Frame>> {
         self.attachment.connection.check()?;
         let begun = Instant::now();
         let deadline = Deadline::after(timeout.into());
@@ -101,16 +122,20 @@ impl Subscription {
             if self.retry.is_none()
                 && let Some(frame) = self.attachment.take()?
             {
-                return Ok(frame);
+                return Ok(Some(frame));
             }
             if self.is_over() {
-                self.rejoin_within(deadline, begun)?;
-                continue;
-            }
-            if deadline.is_over() {
+                if self.rejoin_once(deadline, begun)? {
+                    continue;
+                }
+            } else if deadline.is_over() {
                 return Err(Error::Timeout { waited: begun.elapsed(), waiting_for: self.attachment.waiting_for() });
+            } else {
+                self.attachment.wait(deadline.left(Duration::MAX));
             }
-            self.attachment.wait(deadline.left(Duration::MAX));
+            if !goes_on(self) {
+                return Ok(None);
+            }
         }
     }
 

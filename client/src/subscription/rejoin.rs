@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use framebroker_protocol::limits::WAIT_SLICE;
 use framebroker_protocol::message::ErrorCode;
 
 use super::builder::subscribe;
@@ -11,16 +12,17 @@ use crate::limits::RETRY_LAST;
 use crate::{Error, Result};
 
 impl Subscription {
-    /// Joins the next broker, or fails at the deadline. The subscription has ended.
-    pub(super) fn rejoin_within(&mut self, deadline: Deadline, begun: Instant) -> Result<()> {
-        while !self.rejoin(deadline)? {
-            if deadline.is_over() {
-                let last = self.retry.as_ref().map(|retry| retry.last.clone()).unwrap_or_default();
-                return Err(Error::Timeout { waited: begun.elapsed(), waiting_for: WaitingFor::Broker { last } });
-            }
-            std::thread::sleep(deadline.left(self.pause()));
+    /// Joins the next broker if one is there, and else waits for a while; fails at the deadline. The subscription has ended.
+    pub(super) fn rejoin_once(&mut self, deadline: Deadline, begun: Instant) -> Result<bool> {
+        if self.rejoin(deadline)? {
+            return Ok(true);
         }
-        Ok(())
+        if deadline.is_over() {
+            let last = self.retry.as_ref().map(|retry| retry.last.clone()).unwrap_or_default();
+            return Err(Error::Timeout { waited: begun.elapsed(), waiting_for: WaitingFor::Broker { last } });
+        }
+        std::thread::sleep(deadline.left(self.pause()).min(WAIT_SLICE));
+        Ok(false)
     }
 
     /// Tries to join the next broker if that is wanted and an attempt is due; false if that did not come about. The

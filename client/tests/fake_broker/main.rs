@@ -4,3 +4,4 @@
 mod fake;
 mod hostile;
 mod no_alloc;
+mod waiting;

@@ -12,12 +12,15 @@
 //! * **L, release** ([`Pages::release`]): the reader clears its hold, a fence, then looks whether the writer starves.
 //! * **R, revoke** ([`Member::revoke`]): the broker marks the page, a fence, then reads its holds; what they name is
 //!   quarantined in the same roster change that drops the page, and never refilled.
+//! * **G, lend** ([`Lender::lend`]) and **F, fill** ([`Filler::fill`]): where another process fills the segments, who may
+//!   write one passes to it and back through two small rings; see [`lending`].
 //! * **W, wait** ([`Reader::wait`]): the reader reads the bell, looks for news, says that it sleeps, a fence, and sleeps on
 //!   the bell's old value.
 //!
 //! A, T, R, L, W rest on one fact: of two threads that each store, fence, then load what the other stored, at least one
 //! sees the other's store.
 
+pub mod lending;
 mod reader;
 mod roster;
 mod wait;
@@ -26,6 +29,7 @@ mod writer;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub use lending::{Filler, Lend, Lender, Taker};
 pub use reader::{Claim, Hold, Pages, Reader, Taken};
 pub use roster::{Member, Notify, Roster, SharedRoster};
 pub use wait::{Predictive, WaitMode};

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 
 use super::{Mapping, SharedObject, ShmError};
-use crate::{ConsumerPage, StreamPage};
+use crate::{ConsumerPage, ProducerPage, StreamPage};
 
 /// A page that can be laid over shared memory.
 ///
@@ -37,6 +37,16 @@ unsafe impl Page for StreamPage {
 #[expect(unsafe_code, reason = "see the line above")]
 unsafe impl Page for ConsumerPage {
     const NAME: &'static str = "framebroker-consumer";
+
+    fn check(&self) -> Result<(), crate::LayoutError> {
+        self.check()
+    }
+}
+
+// SAFETY: `ProducerPage` is repr(C) and all its fields are atomics, arrays of atomics or repr(C) structs of them.
+#[expect(unsafe_code, reason = "see the line above")]
+unsafe impl Page for ProducerPage {
+    const NAME: &'static str = "framebroker-producer";
 
     fn check(&self) -> Result<(), crate::LayoutError> {
         self.check()

@@ -135,13 +135,26 @@ fn bad_requests() -> Vec<(&'static str, Vec<u8>)> {
         let numbers: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         message(2, &[&(stream.len() as u64).to_le_bytes(), stream, &numbers].concat())
     };
+    let release = |context: u64| message(4, &[&1u32.to_le_bytes()[..], &context.to_le_bytes()].concat());
+    let produce = |payload_bytes: u64, min_queued: u32, fixed_pool: u8| {
+        // Then: it cannot pause, width, height, format and rate 0, no texts.
+        let fields: [&[u8]; 6] = [
+            &4u64.to_le_bytes(),
+            b"cam0",
+            &payload_bytes.to_le_bytes(),
+            &min_queued.to_le_bytes(),
+            &[fixed_pool],
+            &[0; 37],
+        ];
+        message(9, &fields.concat())
+    };
     let good = hello(b"x", 1);
     let ping = encode(&Request { id: 1, body: Ask::Ping }).unwrap();
     vec![
         ("an id and nothing else", ping[..4].to_vec()),
         ("the last byte is missing", good[..good.len() - 1].to_vec()),
         ("a byte too many", [&ping[..], &[0]].concat()),
-        ("no such variant", message(9, &[])),
+        ("no such variant", message(u32::MAX, &[])),
         ("a name of 2^64-1 bytes", [&good[..12], &[0xff; 8], &good[20..]].concat()),
         ("a name longer than the message", [&good[..12], &6u64.to_le_bytes(), &good[20..]].concat()),
         ("a name that is no UTF-8", hello(&[0xc3, 0x28], 1)),
@@ -157,6 +170,13 @@ fn bad_requests() -> Vec<(&'static str, Vec<u8>)> {
         ("no such start", subscribe(b"cam0", [0, 0, 2, 2])),
         ("no frame to hold", subscribe(b"cam0", [0, 0, 0, 0])),
         ("too many frames to hold", subscribe(b"cam0", [0, 0, 65, 0])),
+        ("a release of sequence 0", release(0x0003)),
+        ("a release in segment 1024", release(0x0001_0400)),
+        ("segments of no bytes", produce(0, 1, 0)),
+        ("segments of more than 2^40 bytes", produce((1 << 40) + 1, 1, 0)),
+        ("no segment at all times", produce(1, 0, 0)),
+        ("513 segments at all times", produce(1, 513, 0)),
+        ("a pool that is neither fixed nor not", produce(1, 1, 2)),
         ("statistics of nothing", message(7, &[3, 0, 0, 0, 0, 0, 0, 0])),
     ]
 }
@@ -171,10 +191,10 @@ fn bad_replies() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("a request and nothing else", pong[..4].to_vec()),
         ("a byte too many", [&pong[..], &[0]].concat()),
-        ("no such variant", message(15, &[])),
+        ("no such variant", message(u32::MAX, &[])),
         ("a bool of 2", [&no_streams[..16], &[2]].concat()),
         ("a list of 2^64-1 streams", [&no_streams[..8], &[0xff; 8], &no_streams[16..]].concat()),
-        ("no such error", error(15, b"x")),
+        ("no such error", error(17, b"x")),
         ("a text of 2049 bytes", error(0, &[b't'; 2049])),
     ]
 }

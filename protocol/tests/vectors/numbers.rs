@@ -15,14 +15,14 @@ macro_rules! variants {
     };
 }
 
-variants!(ASK: Ask { Hello, ListStreams, Subscribe, Mapped, Release, Acquire, Unsubscribe, Stats, Ping });
+variants!(ASK: Ask { Hello, ListStreams, Subscribe, Mapped, Release, Acquire, Unsubscribe, Stats, Ping, Produce });
 variants!(TELL: Tell {
     Welcome, Streams, Subscribed, Frame, Acquired, SegmentsAdded, Offline, Online, Demoted, Evicted, Closed, Unsubscribed,
-    Stats, Error, Pong, SegmentRemoved,
+    Stats, Error, Pong, SegmentRemoved, Producing, SegmentsLent, Started, SegmentWithdrawn,
 });
 variants!(ERROR_CODE: ErrorCode {
     Malformed, WrongVersion, NoHello, Forbidden, TooManyClients, TooSlow, UnknownStream, NotAdmitted,
-    UnknownSubscription, NotHeld, Gone, Full, Invalid, StreamClosed, Unavailable,
+    UnknownSubscription, NotHeld, Gone, Full, Invalid, StreamClosed, Unavailable, Busy, Breach,
 });
 variants!(POLICY: Policy { Sequential, Latest, Lossless, Upcoming });
 variants!(DELIVERY: Delivery { Shared, Socket });

@@ -1,4 +1,4 @@
-//! The two pages in shared memory: live ones, read at the offsets of PROTOCOL.md.
+//! The three pages in shared memory: live ones, read at the offsets of PROTOCOL.md.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -8,12 +8,14 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::Policy;
-use framebroker_protocol::ring::{Member, Notify, Pages, Reader, Roster, SharedRoster, Start, Taken, Writer};
+use framebroker_protocol::ring::{
+    Filler, Lender, Member, Notify, Pages, Reader, Roster, SharedRoster, Start, Taken, Taker, Writer,
+};
 use framebroker_protocol::shm::{Mapped, SharedObject};
 use framebroker_protocol::sync::Arc;
 use framebroker_protocol::{
-    Backing, ClientId, ConsumerId, ConsumerPage, FrameHeader, SegmentIndex, StreamId, StreamPage, StreamState,
-    SubscriptionId,
+    Backing, ClientId, ConsumerId, ConsumerPage, FrameHeader, ProducerPage, ProducerState, SegmentIndex, StreamId,
+    StreamPage, StreamState, SubscriptionId,
 };
 
 use nix::fcntl::{FcntlArg, fcntl};
@@ -242,6 +244,64 @@ fn the_consumer_page_lies_as_documented() {
     reader.leave();
     assert_eq!((memory.number("waiting"), memory.number("cursor")), (0, u64::MAX));
     memory.check_is_complete(4096);
+}
+
+/// Goal: every word of the producer page lies where the pages say. Method: let both sides give each another value, and read
+/// the memory at the documented offsets.
+#[test]
+fn the_producer_page_lies_as_documented() {
+    let (page, object) = Mapped::<ProducerPage>::create().unwrap();
+    page.initialise(ClientId(0x0102_0304_0506), StreamId(7));
+    let (page, memory) = (Arc::new(page), Memory::of(&object, "ProducerPage"));
+    for row in memory.table.rows().filter(|row| row.cell("writer") == "once") {
+        if let Ok(value) = row.cell("meaning").parse::<u64>() {
+            assert_eq!(memory.number(row.cell("name")), value, "{}", row.cell("name"));
+        }
+    }
+    assert_eq!(memory.number("magic"), u64::from_le_bytes(*b"FBFILLER"));
+    assert_eq!((memory.number("client"), memory.number("stream_id")), (0x0102_0304_0506, 7));
+    for array in ["lend", "record"] {
+        let row = memory.table.rows().find(|row| row.cell("name") == array).unwrap();
+        assert_eq!(memory.number(&format!("{array}_offset")), row.number("offset") as u64);
+    }
+    let mut lender = Lender::new(Arc::clone(&page));
+    let (mut taker, mut filler) = (Taker::new(Arc::clone(&page)), Filler::new(page));
+    for (state, number) in [(ProducerState::Preparing, 0), (ProducerState::Running, 1), (ProducerState::Stopped, 2)] {
+        lender.set_state(state);
+        assert_eq!(memory.number("state"), number);
+    }
+    [5, 1023, 3].into_iter().for_each(|at| lender.lend(segment(at)));
+    let lends: Vec<_> = (0..2).map(|_| taker.try_take().unwrap().unwrap()).collect();
+    assert_eq!(memory.number("lent"), 3);
+    assert_eq!([1, 2, 3].map(|number| memory.element("lend", number)), [1 << 16 | 5, 2 << 16 | 1023, 3 << 16 | 3]);
+    assert_eq!(lends.iter().map(|lend| lend.as_u64()).collect::<Vec<_>>(), [1 << 16 | 5, 2 << 16 | 1023]);
+    let header = headers()[0].1;
+    filler.fill(lends[1], &header);
+    filler.fill(lends[0], &header);
+    assert_eq!(memory.number("filled"), 2);
+    let filled = FrameHeader { context: 1 << 16 | 5, ..header };
+    let found = Decoder::new(&memory.bytes("record", 1)).value("FrameHeader");
+    assert_eq!(found, serde_json::to_value(filled).unwrap());
+    assert_eq!(lender.collect(), Ok(Some((segment(1023), FrameHeader { context: 2 << 16 | 1023, ..header }))));
+    assert_eq!(lender.collect(), Ok(Some((segment(5), filled))));
+    assert_eq!((memory.number("broker_waits"), memory.number("producer_waits")), (0, 0));
+    assert!(taker.try_take().unwrap().is_some(), "the third lend");
+    let of_producer = std::thread::spawn(move || taker.wait(Duration::from_secs(30)));
+    wait_until_one(&memory, "producer_waits");
+    lender.lend(segment(7));
+    of_producer.join().unwrap();
+    let of_broker = std::thread::spawn(move || lender.wait(Duration::from_secs(30)));
+    wait_until_one(&memory, "broker_waits");
+    filler.fill(lends[0], &header);
+    of_broker.join().unwrap();
+    memory.check_is_complete(143_360);
+}
+
+fn wait_until_one(memory: &Memory, name: &'static str) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while memory.number(name) != 1 {
+        assert!(Instant::now() < deadline, "{name} was never 1");
+    }
 }
 
 /// Goal: the ring sets a lossless reader's first cursor. Method: adopt one from the oldest frame.

@@ -1,8 +1,8 @@
 //! The values behind the golden messages: every variant, with values that would show a swapped or shortened field.
 
 use framebroker_protocol::message::{
-    Ask, Content, Delivery, ErrorCode, Policy, Reply, Request, Roles, SegmentInfo, Start, Stats, StatsEntries, StatsOf,
-    StreamInfo, Subscribed, Tell,
+    Ask, Content, Delivery, ErrorCode, Policy, Produce, Reply, Request, Roles, SegmentInfo, Start, Stats, StatsEntries,
+    StatsOf, StreamInfo, Subscribed, Tell,
 };
 use framebroker_protocol::stats::{
     ClientStats, Holder, SegmentState, SegmentStats, StreamStats, SubscriptionStats, Timing,
@@ -45,6 +45,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("Stats/segments", Ask::Stats { of: StatsOf::Segments(StreamId(0x0a0b_0c0d)), from: 32 }),
         ("Stats/clients", Ask::Stats { of: StatsOf::Clients, from: u32::MAX }),
         ("Ping", Ask::Ping),
+        ("Produce", Ask::Produce(produce())),
     ];
     let numbered = bodies.into_iter().zip(1..).map(|((name, body), id)| {
         let unanswered = matches!(body, Ask::Mapped | Ask::Release { .. });
@@ -83,6 +84,13 @@ pub fn replies() -> Vec<(String, Reply)> {
         news("Closed", Tell::Closed { subscription: BOB, reason: Text::cut("") }),
         answer("Unsubscribed", 9, Tell::Unsubscribed { subscription: BOB }),
         answer("Pong", u32::MAX, Tell::Pong),
+        answer("Producing", 13, Tell::Producing { stream: StreamId(0x0a0b_0c0d) }),
+        news("SegmentsLent", Tell::SegmentsLent { segments: segments(1) }),
+        news("Started", Tell::Started { first: Sequence(0x0001_0203_0405) }),
+        news(
+            "SegmentWithdrawn",
+            Tell::SegmentWithdrawn { index: SegmentIndex::new(3).unwrap(), backing: Backing(0x1112_1314) },
+        ),
         news(
             "SegmentRemoved",
             Tell::SegmentRemoved {
@@ -100,6 +108,22 @@ pub fn replies() -> Vec<(String, Reply)> {
     let longest = Tell::Error { code: ErrorCode::Invalid, text: Text::cut("é".repeat(2000)) };
     replies.push(answer("Error/longest-text", 12, longest));
     replies
+}
+
+fn produce() -> Produce {
+    Produce {
+        stream: "cam0".parse().unwrap(),
+        payload_bytes: 0x0102_0304,
+        min_queued: 3,
+        fixed_pool: true,
+        can_pause: false,
+        width: 1936,
+        height: 1216,
+        pixel_format: PixelFormat::BAYER_RG12_PACKED,
+        millihertz: 41_667,
+        model: Text::cut("Basler acA1920-40gm"),
+        serial: Text::cut("12345678"),
+    }
 }
 
 /// Frame headers: each field has a value of its own; and the extremes.
@@ -197,6 +221,7 @@ fn streams() -> Vec<StreamInfo> {
         max_segments: 64,
         holds_left: 62,
         head: Sequence(0x0001_0203_0405),
+        producer: Text::cut(""),
     };
     let pattern = StreamInfo {
         name: "test".parse().unwrap(),
@@ -212,7 +237,14 @@ fn streams() -> Vec<StreamInfo> {
         head: Sequence(0),
         ..camera.clone()
     };
-    vec![camera, pattern]
+    let produced = StreamInfo {
+        name: "made".parse().unwrap(),
+        id: StreamId(3),
+        source: Text::cut("producer"),
+        producer: Text::cut("grabber, pid 4711"),
+        ..camera.clone()
+    };
+    vec![camera, pattern, produced]
 }
 
 fn statistics() -> impl Iterator<Item = (&'static str, StatsEntries, bool)> {

@@ -1,0 +1,1036 @@
+/*
+ * framebroker: camera frames from another process, with no copy. For C11 and C++17.
+ *
+ * Written from the sources in client/c/src by `UPDATE_HEADER=1 cargo test -p framebroker-c --test header`.
+ *
+ *     fb_broker *broker;
+ *     fb_subscription *subscription;
+ *     fb_frame *frame;
+ *     if (fb_broker_connect(NULL, &broker) == FB_OK && fb_subscribe(broker, "cam0", NULL, &subscription) == FB_OK) {
+ *         while (fb_next(subscription, FB_FOREVER, &frame) == FB_OK) {
+ *             fb_frame_info info = FB_INIT(fb_frame_info);
+ *             fb_frame_describe(frame, &info);
+ *             printf("frame %llu: %zu bytes\n", (unsigned long long)info.sequence, info.data_bytes);
+ *             fb_frame_release(frame);
+ *         }
+ *     }
+ *     fprintf(stderr, "%s\n", fb_last_error());
+ *
+ * Rules for all functions:
+ *
+ * Errors. A call that does not return FB_OK puts a text that says what to do where fb_last_error() finds it. A call that
+ *     fails has changed nothing, unless its description says so, and its results are not set, but for handles, which are
+ *     NULL then.
+ * Handles. fb_broker, fb_subscription and fb_frame belong to the caller, who closes or releases each once. They are looked
+ *     up, not followed: one that is NULL, was closed or released, or is of another kind, is FB_ERROR_HANDLE.
+ * Pointers. What can be told is checked (NULL, sizes, UTF-8); else a pointer must lead to memory of its type, which nobody
+ *     else uses during the call. Texts end with a NUL; those that come in are copied.
+ * Structures begin with struct_size, which must be right before the call: begin with `fb_frame_info info =
+ *     FB_INIT(fb_frame_info);`. Later versions add fields at the end and take the earlier sizes too.
+ * Threads. Brokers and frames may be used by several threads at once, a subscription by one at a time. fb_last_error() is
+ *     each thread's own. No function may be called in a signal handler.
+ * Fork. In a forked child every handle of the parent is FB_ERROR_FORKED, and pointers to the bytes of frames must not be
+ *     used: the parent may give the frame back at any moment. Connect and subscribe again in the child. Processes made by a
+ *     raw clone system call are not recognised.
+ */
+
+
+#ifndef FRAMEBROKER_H
+#define FRAMEBROKER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FB_VERSION_MAJOR 0
+#define FB_VERSION_MINOR 1
+#define FB_VERSION_PATCH 0
+#define FB_VERSION "0.1.0"
+/*
+ * A structure with its size set and all else 0: `fb_frame_info info = FB_INIT(fb_frame_info);`
+ */
+#ifdef __cplusplus
+#define FB_INIT(type) ([] { type fb_init_{}; fb_init_.struct_size = sizeof(type); return fb_init_; }())
+#else
+#define FB_INIT(type) ((type){ .struct_size = sizeof(type) })
+#endif
+
+
+/**
+ * For fb_next: wait as long as it takes.
+ */
+#define FB_FOREVER -1
+
+/**
+ * Bytes of a name in a structure, with its NUL.
+ */
+#define FB_NAME_BYTES 64
+
+/**
+ * Bytes of a text in a structure, with its NUL; longer texts are cut.
+ */
+#define FB_TEXT_BYTES 256
+
+/**
+ * How a call ended. 0 is success, positive values are no failure but bring nothing, negative values are failures.
+ * fb_last_error() has the text that belongs to it. Later versions may add values.
+ */
+typedef enum {
+    /**
+     * Done.
+     */
+    FB_OK = 0,
+    /**
+     * No frame came in time. The subscription goes on; call again.
+     */
+    FB_TIMEOUT = 1,
+    /**
+     * fb_try_next: no frame is there now. The descriptor becomes readable with the next news.
+     */
+    FB_EMPTY = 2,
+    /**
+     * The caller: an argument is NULL, out of its range or no UTF-8, or a struct_size is none that this library knows.
+     */
+    FB_ERROR_ARGUMENT = -1,
+    /**
+     * The caller: a handle that is NULL, of another kind, closed or released.
+     */
+    FB_ERROR_HANDLE = -2,
+    /**
+     * The caller: another thread is in a call on this subscription.
+     */
+    FB_ERROR_BUSY = -3,
+    /**
+     * The caller: as many frames are held as the subscription may hold. Release one before asking for the next.
+     */
+    FB_ERROR_FULL = -4,
+    /**
+     * The caller: the frame asked for by its context ID was retired, or never existed.
+     */
+    FB_ERROR_GONE = -5,
+    /**
+     * The caller: a forked child used what its parent opened. Connect and subscribe again in the child.
+     */
+    FB_ERROR_FORKED = -6,
+    /**
+     * No broker was found. The text names every path tried and what came of it.
+     */
+    FB_ERROR_NO_BROKER = -20,
+    /**
+     * The broker died or closed the connection without a word. Frames that are held stay valid.
+     */
+    FB_ERROR_BROKER_GONE = -21,
+    /**
+     * The broker did not answer in time: it may be stopped or overloaded.
+     */
+    FB_ERROR_NO_ANSWER = -22,
+    /**
+     * The connection failed in another way.
+     */
+    FB_ERROR_CONNECTION = -23,
+    /**
+     * The broker does not keep to the protocol, or is of another version.
+     */
+    FB_ERROR_PROTOCOL = -24,
+    /**
+     * The stream has ended, and its last frame has been taken.
+     */
+    FB_ERROR_CLOSED = -40,
+    /**
+     * The broker has ended this subscription.
+     */
+    FB_ERROR_EVICTED = -41,
+    /**
+     * The broker refused: it has no stream of this name; the text says which there are.
+     */
+    FB_ERROR_UNKNOWN_STREAM = -42,
+    /**
+     * The broker refused: too few segments for what was asked; the text says how many would do.
+     */
+    FB_ERROR_NOT_ADMITTED = -43,
+    /**
+     * The broker refused: this user may not do that.
+     */
+    FB_ERROR_FORBIDDEN = -44,
+    /**
+     * The broker refused for another reason.
+     */
+    FB_ERROR_REFUSED = -45,
+    /**
+     * This machine: shared memory cannot be used.
+     */
+    FB_ERROR_MEMORY = -60,
+    /**
+     * This machine: the kernel refuses something else, or something has run out.
+     */
+    FB_ERROR_SYSTEM = -61,
+    /**
+     * A fault of this library: please report it with its text.
+     */
+    FB_ERROR_INTERNAL = -62,
+} fb_status;
+
+/**
+ * Which frames a subscription gets.
+ */
+typedef enum {
+    /**
+     * All in order; those that were retired too early are counted lost.
+     */
+    FB_POLICY_SEQUENTIAL = 0,
+    /**
+     * The newest; those passed over are counted skipped.
+     */
+    FB_POLICY_LATEST = 1,
+    /**
+     * All in order, and a source that can pause waits, within the broker's --lossless-timeout.
+     */
+    FB_POLICY_LOSSLESS = 2,
+    /**
+     * The first that is published after the call; those before are counted skipped.
+     */
+    FB_POLICY_UPCOMING = 3,
+} fb_policy;
+
+/**
+ * By which way frames come.
+ */
+typedef enum {
+    /**
+     * Through the ring in shared memory: nothing is sent per frame. The fast one.
+     */
+    FB_DELIVERY_SHARED = 0,
+    /**
+     * A message each, up to max_held ahead. The only one for segments of --backing posix.
+     */
+    FB_DELIVERY_SOCKET = 1,
+} fb_delivery;
+
+/**
+ * With which frame a subscription begins.
+ */
+typedef enum {
+    /**
+     * The first that is published from now on.
+     */
+    FB_START_NEXT = 0,
+    /**
+     * The oldest that can still be read.
+     */
+    FB_START_OLDEST = 1,
+} fb_start;
+
+/**
+ * How fb_next waits for a shared delivery: less latency for more processor time.
+ */
+typedef enum {
+    /**
+     * Sleeps. Costs nothing while it waits.
+     */
+    FB_WAIT_BLOCK = 0,
+    /**
+     * Looks without pause: lowest latency, a whole core.
+     */
+    FB_WAIT_SPIN = 1,
+    /**
+     * Looks for spin_ns, then sleeps.
+     */
+    FB_WAIT_SPIN_THEN_BLOCK = 2,
+    /**
+     * Sleeps until lead_ns before the next frame is due, then looks, until patience_ns after: for cameras with a steady
+     * rate.
+     */
+    FB_WAIT_PREDICTIVE = 3,
+} fb_wait_mode;
+
+/**
+ * Whether frames can come.
+ */
+typedef enum {
+    /**
+     * The camera is away; the stream goes on when it is back.
+     */
+    FB_STATE_OFFLINE = 0,
+    /**
+     * Frames come.
+     */
+    FB_STATE_LIVE = 1,
+    /**
+     * No more frames come; the next call that finds none says why.
+     */
+    FB_STATE_CLOSED = 2,
+} fb_state;
+
+/**
+ * Pixel formats whose layout this library knows, by their codes in "GenICam Pixel Format Names and Values" (EMVA). Frames
+ * may have other codes.
+ */
+typedef enum {
+    FB_PIXEL_MONO8 = 17301505,
+    FB_PIXEL_MONO10 = 17825795,
+    FB_PIXEL_MONO12 = 17825797,
+    FB_PIXEL_MONO16 = 17825799,
+    FB_PIXEL_MONO10P = 17432646,
+    FB_PIXEL_MONO12P = 17563719,
+    FB_PIXEL_MONO10_PACKED = 17563652,
+    FB_PIXEL_MONO12_PACKED = 17563654,
+    FB_PIXEL_BAYER_GR8 = 17301512,
+    FB_PIXEL_BAYER_RG8 = 17301513,
+    FB_PIXEL_BAYER_GB8 = 17301514,
+    FB_PIXEL_BAYER_BG8 = 17301515,
+    FB_PIXEL_BAYER_GR10 = 17825804,
+    FB_PIXEL_BAYER_RG10 = 17825805,
+    FB_PIXEL_BAYER_GB10 = 17825806,
+    FB_PIXEL_BAYER_BG10 = 17825807,
+    FB_PIXEL_BAYER_GR12 = 17825808,
+    FB_PIXEL_BAYER_RG12 = 17825809,
+    FB_PIXEL_BAYER_GB12 = 17825810,
+    FB_PIXEL_BAYER_BG12 = 17825811,
+    FB_PIXEL_BAYER_GR16 = 17825838,
+    FB_PIXEL_BAYER_RG16 = 17825839,
+    FB_PIXEL_BAYER_GB16 = 17825840,
+    FB_PIXEL_BAYER_BG16 = 17825841,
+    FB_PIXEL_BAYER_GR10P = 17432662,
+    FB_PIXEL_BAYER_RG10P = 17432664,
+    FB_PIXEL_BAYER_GB10P = 17432660,
+    FB_PIXEL_BAYER_BG10P = 17432658,
+    FB_PIXEL_BAYER_GR12P = 17563735,
+    FB_PIXEL_BAYER_RG12P = 17563737,
+    FB_PIXEL_BAYER_GB12P = 17563733,
+    FB_PIXEL_BAYER_BG12P = 17563731,
+    FB_PIXEL_BAYER_GR10_PACKED = 17563686,
+    FB_PIXEL_BAYER_RG10_PACKED = 17563687,
+    FB_PIXEL_BAYER_GB10_PACKED = 17563688,
+    FB_PIXEL_BAYER_BG10_PACKED = 17563689,
+    FB_PIXEL_BAYER_GR12_PACKED = 17563690,
+    FB_PIXEL_BAYER_RG12_PACKED = 17563691,
+    FB_PIXEL_BAYER_GB12_PACKED = 17563692,
+    FB_PIXEL_BAYER_BG12_PACKED = 17563693,
+    FB_PIXEL_RGB8 = 35127316,
+    FB_PIXEL_BGR8 = 35127317,
+    FB_PIXEL_RGBA8 = 35651606,
+    FB_PIXEL_BGRA8 = 35651607,
+    FB_PIXEL_RGB16 = 36700211,
+    FB_PIXEL_YUV422_8 = 34603058,
+    FB_PIXEL_YUV422_8_UYVY = 34603039,
+    FB_PIXEL_YCBCR422_8 = 34603067,
+    FB_PIXEL_YCBCR422_8_CBYCRY = 34603075,
+} fb_pixel_format;
+
+/**
+ * A connection to a broker, for questions and for subscribing. A handle: not an address, do not follow it.
+ */
+typedef struct fb_broker fb_broker;
+
+/**
+ * A frame that is held: its bytes stay as they are until it is released. A handle: not an address, do not follow it.
+ */
+typedef struct fb_frame fb_frame;
+
+/**
+ * Frames of one stream, on a connection of its own. A handle: not an address, do not follow it.
+ */
+typedef struct fb_subscription fb_subscription;
+
+/**
+ * How to connect. Begin with FB_INIT(fb_connect_options): 0 and NULL stand for the defaults.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_connect_options); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * The broker's socket. NULL: the variable FRAMEBROKER_SOCKET, else the first of $XDG_RUNTIME_DIR/framebroker.sock,
+     * /run/framebroker/broker.sock and /tmp/framebroker-$UID/broker.sock on which a broker answers.
+     */
+    const char *socket;
+    /**
+     * What this client is called in statistics and logs; cut to 63 bytes. NULL: the program's name.
+     */
+    const char *name;
+    /**
+     * Users whose brokers are trusted, beside one's own user and root. Whom you trust here can change frames while you
+     * read them.
+     */
+    const uint32_t *server_uids;
+    /**
+     * How many server_uids.
+     */
+    size_t server_uid_count;
+    /**
+     * How long connecting and every answer may take, in ms. 0: 5000.
+     */
+    uint64_t timeout_ms;
+} fb_connect_options;
+
+/**
+ * A connection.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_broker_info); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Which run of a broker this is: a broker started anew has another.
+     */
+    uint64_t broker_id;
+    /**
+     * Names this connection in the broker's statistics.
+     */
+    uint64_t client_id;
+    /**
+     * The broker's process; 0 where it is in a PID namespace that cannot be seen from here.
+     */
+    int32_t pid;
+    /**
+     * The socket on which the broker answered.
+     */
+    char socket[FB_TEXT_BYTES];
+} fb_broker_info;
+
+/**
+ * A stream. Every frame has its own geometry: that of the stream may change while it runs.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_stream_info); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Its name, to subscribe with.
+     */
+    char name[FB_NAME_BYTES];
+    /**
+     * Kind of source: "pattern", "aravis", …
+     */
+    char source[FB_TEXT_BYTES];
+    /**
+     * Vendor and model.
+     */
+    char model[FB_TEXT_BYTES];
+    /**
+     * Serial number, empty for none.
+     */
+    char serial[FB_TEXT_BYTES];
+    /**
+     * What backs its segments: "memfd", "hugetlb", "posix", …
+     */
+    char backing[FB_TEXT_BYTES];
+    /**
+     * Newest sequence; 0 before the first.
+     */
+    uint64_t head;
+    /**
+     * Nominal frames per second in thousandths; 0 unknown.
+     */
+    uint64_t millihertz;
+    /**
+     * Its number in the broker.
+     */
+    uint32_t id;
+    /**
+     * An fb_state.
+     */
+    uint32_t state;
+    /**
+     * Width in pixels.
+     */
+    uint32_t width;
+    /**
+     * Height in pixels.
+     */
+    uint32_t height;
+    /**
+     * PFNC code: an fb_pixel_format, or one that is not listed there.
+     */
+    uint32_t pixel_format;
+    /**
+     * Segments now.
+     */
+    uint32_t segments;
+    /**
+     * Segments it may grow to.
+     */
+    uint32_t max_segments;
+    /**
+     * Holds that can still be granted, growth included.
+     */
+    uint32_t holds_left;
+    /**
+     * Whether FB_DELIVERY_SHARED is granted.
+     */
+    bool is_shared;
+    /**
+     * Whether every byte of its frames follows the test pattern that PROTOCOL.md specifies.
+     */
+    bool is_pattern;
+} fb_stream_info;
+
+/**
+ * Figures of a stream, as the broker counts them. Bytes are payload asked for, mapped_bytes what it takes in pages.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_stream_stats); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * The stream's name.
+     */
+    char name[FB_NAME_BYTES];
+    /**
+     * Segments ever allocated.
+     */
+    uint64_t total_allocated;
+    /**
+     * Segments freed.
+     */
+    uint64_t total_freed;
+    /**
+     * Segments now.
+     */
+    uint64_t active_buffers;
+    /**
+     * Segments the stream may grow to.
+     */
+    uint64_t max_buffers;
+    /**
+     * Payload bytes of the segments now.
+     */
+    uint64_t current_bytes;
+    /**
+     * The most payload bytes at any time.
+     */
+    uint64_t peak_bytes;
+    /**
+     * Bytes of the segments' pages now.
+     */
+    uint64_t mapped_bytes;
+    /**
+     * Payload bytes of segments that were given up because a living process may still read them.
+     */
+    uint64_t given_up_bytes;
+    /**
+     * Frames the source delivered.
+     */
+    uint64_t grabbed;
+    /**
+     * Frames published.
+     */
+    uint64_t published;
+    /**
+     * Frames of which a part was lost on the way.
+     */
+    uint64_t incomplete;
+    /**
+     * Frames lost between camera and broker.
+     */
+    uint64_t lost_at_camera;
+    /**
+     * Frames dropped because no segment was free.
+     */
+    uint64_t starved;
+    /**
+     * Holds that became older than the broker's --lease.
+     */
+    uint64_t overdue;
+    /**
+     * Subscriptions that were ended for such a hold.
+     */
+    uint64_t evicted;
+    /**
+     * Packets asked for again.
+     */
+    uint64_t resent_packets;
+    /**
+     * Packets that never came.
+     */
+    uint64_t missing_packets;
+    /**
+     * Frames the driver gave up.
+     */
+    uint64_t failed_frames;
+} fb_stream_stats;
+
+/**
+ * All that is known about a frame, and where its bytes are. Units: pixels, bytes, nanoseconds.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_frame_info); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * The image: rows of stride bytes from top to bottom. Read-only memory: writing there is a segmentation fault. Valid
+     * until fb_frame_release.
+     */
+    const uint8_t *data;
+    /**
+     * Bytes of image.
+     */
+    size_t data_bytes;
+    /**
+     * The chunk data the camera sent behind the image; NULL if it sent none. Read-only and valid as data.
+     */
+    const uint8_t *chunk;
+    /**
+     * Bytes of chunk data.
+     */
+    size_t chunk_bytes;
+    /**
+     * Names this frame in the whole life of its stream, in every process: sequence << 16 | segment.
+     */
+    uint64_t context;
+    /**
+     * The frame's number in its stream: 1, 2, 3, … Gaps are frames that this subscription did not get.
+     */
+    uint64_t sequence;
+    /**
+     * How many times this segment was published, this frame included.
+     */
+    uint64_t usage_count;
+    /**
+     * The camera's own clock; 0 where it has none.
+     */
+    uint64_t camera_timestamp_ns;
+    /**
+     * CLOCK_MONOTONIC of this machine when the frame was complete in memory.
+     */
+    uint64_t monotonic_ns;
+    /**
+     * CLOCK_REALTIME of this machine at the same moment.
+     */
+    uint64_t realtime_ns;
+    /**
+     * The camera's block ID; 0 where it has none.
+     */
+    uint64_t block_id;
+    /**
+     * Where the image begins in its segment.
+     */
+    uint64_t payload_offset;
+    /**
+     * Where the chunk data begin in their segment; 0 if there are none.
+     */
+    uint64_t chunk_offset;
+    /**
+     * 1000 + index of the segment the frame lies in.
+     */
+    uint32_t buffer_context;
+    /**
+     * Width in pixels.
+     */
+    uint32_t width;
+    /**
+     * Height in pixels.
+     */
+    uint32_t height;
+    /**
+     * Bytes from row to row; 0 for packed formats whose rows do not begin on a byte.
+     */
+    uint32_t stride;
+    /**
+     * Where the image lies on the sensor.
+     */
+    uint32_t offset_x;
+    /**
+     * Where the image lies on the sensor.
+     */
+    uint32_t offset_y;
+    /**
+     * PFNC code: an fb_pixel_format, or one that is not listed there.
+     */
+    uint32_t pixel_format;
+    /**
+     * Frames lost between camera and broker since the frame before.
+     */
+    uint32_t lost_at_camera;
+    /**
+     * Raised by every change of a camera setting: frames of one number were taken with the same settings.
+     */
+    uint32_t settings_version;
+    /**
+     * Whether every packet of the frame arrived.
+     */
+    bool is_complete;
+} fb_frame_info;
+
+/**
+ * The terms of a subscription. Begin with FB_INIT(fb_subscribe_options): 0 stands for the default everywhere.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_subscribe_options); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * An fb_policy: which frames come. Default: FB_POLICY_SEQUENTIAL.
+     */
+    uint32_t policy;
+    /**
+     * An fb_delivery: by which way frames come. Default: FB_DELIVERY_SHARED.
+     */
+    uint32_t delivery;
+    /**
+     * Frames that may be held at once, 1 to 64. Default: 2. Every hold costs the broker a segment.
+     */
+    uint32_t max_held;
+    /**
+     * An fb_start: with which frame it begins. Default: FB_START_NEXT.
+     */
+    uint32_t start;
+    /**
+     * An fb_wait_mode: how fb_next waits. Default: FB_WAIT_BLOCK.
+     */
+    uint32_t wait_mode;
+    /**
+     * Not 0: goes on with the next broker when this one dies or ends. Sequences and context IDs begin anew with each.
+     */
+    uint32_t reconnect;
+    /**
+     * For FB_WAIT_SPIN_THEN_BLOCK, in ns. Default: 50000.
+     */
+    uint64_t spin_ns;
+    /**
+     * For FB_WAIT_PREDICTIVE: looks so long before the next frame is due, in ns. Default: 150000.
+     */
+    uint64_t lead_ns;
+    /**
+     * For FB_WAIT_PREDICTIVE: sleeps again so long after, if the frame is late, in ns. Default: 100000.
+     */
+    uint64_t patience_ns;
+} fb_subscribe_options;
+
+/**
+ * A subscription as it is now.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_subscription_info); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * The stream's name.
+     */
+    char stream[FB_NAME_BYTES];
+    /**
+     * Frames received. received + lost + skipped is the number of frames published since the first the subscription could
+     * have got, up to the one taken last.
+     */
+    uint64_t received;
+    /**
+     * Frames that were retired before they were taken.
+     */
+    uint64_t lost;
+    /**
+     * Frames passed over by policy.
+     */
+    uint64_t skipped;
+    /**
+     * How often it went on at another broker.
+     */
+    uint64_t reconnects;
+    /**
+     * Which run of a broker the frames come from.
+     */
+    uint64_t broker_id;
+    /**
+     * An fb_state.
+     */
+    uint32_t state;
+    /**
+     * The fb_policy in force: FB_POLICY_SEQUENTIAL after a demotion from FB_POLICY_LOSSLESS.
+     */
+    uint32_t policy;
+    /**
+     * An fb_delivery.
+     */
+    uint32_t delivery;
+    /**
+     * Frames that may be held at once.
+     */
+    uint32_t max_held;
+    /**
+     * Frames that are held now.
+     */
+    uint32_t held;
+    /**
+     * Whether the broker no longer waits for this lossless subscription: from then on it may lose frames.
+     */
+    bool is_demoted;
+    /**
+     * Why the camera is away; empty if it is not, or if nothing is known.
+     */
+    char offline_reason[FB_TEXT_BYTES];
+    /**
+     * Why the broker no longer waits; empty if it does.
+     */
+    char demotion_reason[FB_TEXT_BYTES];
+} fb_subscription_info;
+
+/**
+ * A segment as it is mapped in this process, read-only: to register it with a GPU once, not frame by frame.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_segment); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Where the mapping begins. It keeps its address while it is listed, and while a frame in it is held.
+     */
+    const uint8_t *address;
+    /**
+     * Bytes mapped.
+     */
+    size_t length;
+    /**
+     * 1000 + index of the segment, as in fb_frame_info.
+     */
+    uint32_t buffer_context;
+    /**
+     * Which object backs it: another one under the same buffer context has another number, and another address.
+     */
+    uint32_t backing;
+} fb_segment;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The text that belongs to the last call in this thread that did not return FB_OK: what happened and what to do, in
+ * English, UTF-8. Empty if there was none. Valid until the next call in the same thread; do not free it. Thread-safe.
+ */
+const char *fb_last_error(void);
+
+/**
+ * The name of a status, as "FB_ERROR_FULL"; "unknown" for a number that is none. Static: do not free it. Thread-safe.
+ */
+const char *fb_status_name(int32_t status);
+
+/**
+ * The version of this library, as "0.1.0". Compare with FB_VERSION, the header's. Static: do not free it. Thread-safe.
+ */
+const char *fb_version(void);
+
+/**
+ * Connects to a broker.
+ *
+ * options may be NULL. The new handle is put to *broker, NULL if the call fails, and belongs to the caller, who closes it
+ * with fb_broker_close. Thread-safe, as all functions on brokers are: several threads may use one, and take turns.
+ *
+ * FB_ERROR_NO_BROKER, FB_ERROR_FORBIDDEN, FB_ERROR_REFUSED, FB_ERROR_PROTOCOL, FB_ERROR_SYSTEM.
+ */
+fb_status fb_broker_connect(const fb_connect_options *options,
+                            fb_broker **broker);
+
+/**
+ * Closes a connection. Its subscriptions and their frames have connections of their own, and go on. A call on it that
+ * another thread is in ends as usual.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_FORKED.
+ */
+fb_status fb_broker_close(fb_broker *broker);
+
+/**
+ * Tells to whom this is a connection.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_broker_describe(fb_broker *broker, fb_broker_info *info);
+
+/**
+ * Asks whether the broker is still there. round_trip_ns, which may be NULL, gets how long the answer took.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_FORKED, FB_ERROR_BROKER_GONE, FB_ERROR_NO_ANSWER, FB_ERROR_PROTOCOL, FB_ERROR_CONNECTION.
+ */
+fb_status fb_broker_ping(fb_broker *broker, uint64_t *round_trip_ns);
+
+/**
+ * Lists the streams.
+ *
+ * Fills at most capacity elements of streams, of which the first must have its struct_size set: it counts for all. *count
+ * gets how many streams there are, which may be more. With a capacity of 0, streams may be NULL.
+ *
+ * As fb_broker_ping, and FB_ERROR_ARGUMENT.
+ */
+fb_status fb_broker_streams(fb_broker *broker,
+                            fb_stream_info *streams,
+                            size_t capacity,
+                            size_t *count);
+
+/**
+ * Figures of all streams, as the broker counts them. Arguments and errors as those of fb_broker_streams.
+ */
+fb_status fb_broker_stats(fb_broker *broker, fb_stream_stats *stats, size_t capacity, size_t *count);
+
+/**
+ * Tells all that is known about a frame, and where its bytes are.
+ *
+ * Thread-safe, as all functions on frames are: a frame may be passed to other threads, read by several at once, and
+ * released by any. It outlives its subscription, the connection, and the broker.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_frame_describe(fb_frame *frame, fb_frame_info *info);
+
+/**
+ * The bytes of the image, without the rest. *data is read-only memory, in which the camera's driver put them: writing there
+ * is a segmentation fault. Valid until fb_frame_release.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_frame_data(fb_frame *frame,
+                        const uint8_t **data,
+                        size_t *data_bytes);
+
+/**
+ * The chunk data that the camera sent behind the image: NULL and 0 if it sent none. Read-only and valid as fb_frame_data.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_frame_chunk(fb_frame *frame,
+                         const uint8_t **chunk,
+                         size_t *chunk_bytes);
+
+/**
+ * Gives a frame back: from now on its segment may be filled again, and no pointer to its bytes may be used. Any thread may
+ * call it, once.
+ *
+ * FB_ERROR_HANDLE if it was released before; nothing happens then. FB_ERROR_FORKED in a forked child: the frame is its
+ * parent's.
+ */
+fb_status fb_frame_release(fb_frame *frame);
+
+/**
+ * The PFNC name of a pixel format, as "Mono8"; NULL if the code is not in fb_pixel_format. Static: do not free it.
+ * Thread-safe.
+ */
+const char *fb_pixel_format_name(uint32_t code);
+
+/**
+ * The code of a PFNC name, in upper or lower case; 0 if it is none of fb_pixel_format, or NULL. Thread-safe.
+ */
+uint32_t fb_pixel_format_from_name(const char *name);
+
+/**
+ * Bits that a pixel takes in memory, padding included: 8 for Mono8, 16 for Mono12, 12 for Mono12p. Of any code, since the
+ * code says it; 0 where it does not. Thread-safe.
+ */
+uint32_t fb_pixel_format_bits(uint32_t code);
+
+/**
+ * Bytes of an image without padding between its rows, the last byte rounded up. 0 if the code does not say how large a
+ * pixel is, or the image would not fit into the address space. Thread-safe.
+ */
+size_t fb_pixel_format_image_bytes(uint32_t code, uint32_t width, uint32_t height);
+
+/**
+ * Subscribes to a stream by its name ("cam0"), on a connection of its own. May take as long as the broker needs to allocate
+ * segments, at most 30 s.
+ *
+ * options may be NULL. The new handle is put to *subscription, NULL if the call fails, and belongs to the caller, who closes
+ * it with fb_subscription_close.
+ *
+ * A subscription is for one thread at a time; it need not always be the same. A call while another thread is in one
+ * returns FB_ERROR_BUSY and does nothing.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED, FB_ERROR_NO_BROKER, FB_ERROR_UNKNOWN_STREAM, FB_ERROR_NOT_ADMITTED,
+ * FB_ERROR_CLOSED, FB_ERROR_REFUSED, FB_ERROR_NO_ANSWER, FB_ERROR_MEMORY, FB_ERROR_SYSTEM.
+ */
+fb_status fb_subscribe(fb_broker *broker,
+                       const char *stream,
+                       const fb_subscribe_options *options,
+                       fb_subscription **subscription);
+
+/**
+ * Ends a subscription. Frames that are held stay valid until they are released, and only then does the broker count them
+ * as given back. To stop a thread that waits in fb_next, let it wait with a time limit, and tell it by a variable of your
+ * own.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
+ */
+fb_status fb_subscription_close(fb_subscription *subscription);
+
+/**
+ * Waits for the next frame of the policy, at most timeout_ms: 0 does not wait, FB_FOREVER waits as long as it takes.
+ *
+ * The frame is put to *frame, NULL if the call does not return FB_OK, and belongs to the caller, who gives it back with
+ * fb_frame_release. Frames that were published before a stream ended or a broker died come before the error does.
+ *
+ * FB_TIMEOUT: call again. FB_ERROR_FULL: release a frame. FB_ERROR_PROTOCOL may be about one frame: call again. For good:
+ * FB_ERROR_CLOSED, FB_ERROR_EVICTED, FB_ERROR_BROKER_GONE (not with reconnect), FB_ERROR_REFUSED, FB_ERROR_CONNECTION,
+ * FB_ERROR_MEMORY. Also FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_next(fb_subscription *subscription,
+                  int64_t timeout_ms,
+                  fb_frame **frame);
+
+/**
+ * The next frame of the policy if there is one now, as fb_next gives it. Else FB_EMPTY, and the descriptor becomes readable
+ * with the next news: see fb_subscription_fd.
+ *
+ * Never waits, with one exception: with reconnect, while the broker is gone, an attempt to join the next one may take up to
+ * a second. With FB_POLICY_UPCOMING a frame counts as upcoming if it was published after a call that gave FB_EMPTY.
+ *
+ * Errors as those of fb_next.
+ */
+fb_status fb_try_next(fb_subscription *subscription,
+                      fb_frame **frame);
+
+/**
+ * Holds the frame of a context ID, whatever the policy, as fb_next gives it. Neither the order of other frames nor the
+ * counters change. Waits for the broker where it must: with FB_DELIVERY_SOCKET always, else only if the segment is new.
+ *
+ * FB_ERROR_GONE if it was retired or never existed; else as fb_next.
+ */
+fb_status fb_acquire(fb_subscription *subscription, uint64_t context, fb_frame **frame);
+
+/**
+ * A descriptor for poll, select or epoll (level-triggered). It is readable whenever fb_try_next may have something to say:
+ * a frame, or an error. When it is, call fb_try_next until it gives FB_EMPTY; no frame is missed in between. It is readable
+ * from the start, and the same for the life of the subscription, over reconnections too.
+ *
+ * It belongs to the subscription: do not read from it, do not close it, and do not use it after fb_subscription_close.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_subscription_fd(fb_subscription *subscription,
+                             int *fd);
+
+/**
+ * Tells how a subscription is: counters, state, terms. News are heard by fb_next and fb_try_next.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_subscription_describe(fb_subscription *subscription, fb_subscription_info *info);
+
+/**
+ * Tells what the stream was when the subscription began, or went on at another broker.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_subscription_stream(fb_subscription *subscription, fb_stream_info *info);
+
+/**
+ * Lists the segments that are mapped in this process, by index. Segments come and go while a stream runs: where a frame
+ * lies in one that is not registered yet (its buffer_context and address tell), list them again.
+ *
+ * Fills at most capacity elements of segments, of which the first must have its struct_size set: it counts for all. *count
+ * gets how many there are, which may be more. With a capacity of 0, segments may be NULL.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_subscription_segments(fb_subscription *subscription,
+                                   fb_segment *segments,
+                                   size_t capacity,
+                                   size_t *count);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* FRAMEBROKER_H */

@@ -1,0 +1,24 @@
+//! The C library of framebroker: `include/framebroker.h` over the Rust library.
+//!
+//! The header is written from these sources by cbindgen (`tests/header.rs`), so what is documented here on public items is
+//! what a C programmer reads. Functions convert and check; what they do, the Rust library does.
+//!
+//! * [`handles`]: what a program holds is a number that is looked up, never a pointer that is followed. So a handle that
+//!   was closed, released, forged or inherited by a forked child is an error and no undefined behaviour.
+//! * [`border`]: the one place where panics stop, and where pointers of the caller are read and written.
+//! * [`status`]: error codes and the text behind the last one.
+//! * [`types`]: structures and constants.
+//! * [`broker`], [`subscription`], [`frame`], [`pixel`]: the functions.
+#![deny(unsafe_code)]
+#![allow(non_camel_case_types, reason = "names are those of the header")]
+
+pub mod status;
+pub mod types;
+
+pub mod broker;
+pub mod frame;
+pub mod pixel;
+pub mod subscription;
+
+mod border;
+mod handles;

@@ -1,0 +1,10 @@
+"""Saves one frame with Pillow: ``python save_pillow.py FILE.png``."""
+
+import sys
+
+import framebroker
+
+with framebroker.Broker() as broker, broker.subscribe("cam0", policy="latest") as subscription:
+    with subscription.next() as frame:
+        frame.to_pil().save(sys.argv[1])
+    print(f"frame {frame.sequence}, {frame.width}x{frame.height} {frame.pixel_format}, is in {sys.argv[1]}")

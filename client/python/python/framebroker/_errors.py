@@ -1,0 +1,145 @@
+"""What can go wrong, by who is to blame. All are :class:`Error`; where Python has a word for it, they are that as
+well."""
+
+from __future__ import annotations
+
+import builtins
+
+
+class Error(Exception):
+    """Whatever this package raises by itself."""
+
+
+# The broker, or the way to it.
+
+
+class NoBrokerError(Error, ConnectionError):
+    """No broker was found. The message lists every socket that was tried, and how to start one."""
+
+    tried: list[tuple[str, str]]
+    """Each socket that was tried, and why it did not do."""
+
+    def __init__(self, message: str, tried: list[tuple[str, str]] | None = None) -> None:
+        super().__init__(message)
+        self.tried = list(tried or ())
+
+
+class BrokerGoneError(Error, ConnectionError):
+    """The broker died, or closed the connection without a word. Frames that are held stay as they are."""
+
+
+class ProtocolError(Error, ConnectionError):
+    """The connection failed, or the broker does not keep to the protocol: are the versions the same?"""
+
+
+class RefusedError(Error):
+    """The broker has refused a request."""
+
+    code: str
+    """The kind of failure, as PROTOCOL.md names it: ``"Unavailable"``, ``"Invalid"``, …"""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnknownStreamError(RefusedError, LookupError):
+    """The broker has no stream of that name; the message says which it has."""
+
+
+class NotAdmittedError(RefusedError):
+    """The broker has too few segments for the holds asked for; the message says how many would do."""
+
+
+class ForbiddenError(RefusedError, PermissionError):
+    """This user may not use this broker."""
+
+
+class StreamClosedError(Error):
+    """The stream has ended, and its last frame was taken. Loops over a subscription simply end."""
+
+    reason: str
+    """In the broker's words."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class EvictedError(Error):
+    """The broker has ended this subscription, above all for a frame held longer than its ``--lease``."""
+
+    reason: str
+    """In the broker's words."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+# Nobody: it may come later.
+
+
+class WaitTimeoutError(Error, builtins.TimeoutError):
+    """Nothing came in time. The subscription goes on: call again."""
+
+    waiting_for: str
+    """What did not come: ``"frame"``, ``"source"`` (the camera is away), ``"broker"`` or ``"answer"``."""
+
+    def __init__(self, message: str, waiting_for: str = "frame") -> None:
+        super().__init__(message)
+        self.waiting_for = waiting_for
+
+
+# The program itself.
+
+
+class HeldFramesError(Error):
+    """The program holds as many frames as its subscription may, and asks for one more: only itself can give one
+    back."""
+
+    places: list[tuple[int, str]]
+    """Context ID of each frame that is held, and the ``file:line`` that took it."""
+
+    def __init__(self, message: str, places: list[tuple[int, str]] | None = None) -> None:
+        super().__init__(message)
+        self.places = list(places or ())
+
+
+class FrameGoneError(Error, LookupError):
+    """The frame asked for by its context ID was retired, or never was."""
+
+    context: int
+    """Which frame."""
+
+    def __init__(self, message: str, context: int = 0) -> None:
+        super().__init__(message)
+        self.context = context
+
+
+class ReleasedError(Error, ValueError):
+    """The frame was given back: it has no bytes any more. Its metadata stay."""
+
+
+class ClosedError(Error, ValueError):
+    """The broker or subscription object was closed by this program."""
+
+
+class ForkedError(Error, RuntimeError):
+    """A forked child used what its parent opened. Make a :class:`Broker` and subscribe in the child itself."""
+
+
+class InvalidNameError(Error, ValueError):
+    """A name that no stream can have."""
+
+
+# This machine.
+
+
+class MachineError(Error, OSError):
+    """The kernel refuses: shared memory, descriptors."""
+
+
+class HeldFramesWarning(RuntimeWarning):
+    """The program was about to starve itself: frames that it no longer uses were still held, since only the garbage
+    collector could find them. Release frames, or leave their ``with`` block, before asking for the next."""

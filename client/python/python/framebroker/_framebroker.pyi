@@ -1,0 +1,836 @@
+"""Types of the native part of framebroker. Kept in step with it by mypy's stubtest."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from types import FrameType
+from typing import Any, Literal, Self, TypeAlias, final
+
+import numpy
+import numpy.typing
+from PIL import Image
+from typing_extensions import CapsuleType
+
+__all__ = [
+    "Broker",
+    "ClientStats",
+    "Counters",
+    "Frame",
+    "Holder",
+    "MappedSegment",
+    "PixelFormat",
+    "SegmentStats",
+    "StreamInfo",
+    "StreamStats",
+    "Subscription",
+    "SubscriptionStats",
+    "Timing",
+    "__version__",
+]
+
+__version__: str
+
+_Policy: TypeAlias = Literal["sequential", "latest", "upcoming", "lossless"]
+_Delivery: TypeAlias = Literal["shared", "socket"]
+_Start: TypeAlias = Literal["next", "oldest"]
+_WaitMode: TypeAlias = Literal["block", "spin", "spin-then-block", "predictive"]
+_State: TypeAlias = Literal["live", "offline", "closed"]
+
+@final
+class PixelFormat:
+    """How pixels are stored: a format of the GenICam Pixel Format Naming Convention (PFNC), by name or by code.
+
+    ``PixelFormat("Mono8")`` and ``PixelFormat(0x01080001)`` are equal. A code that is not known is not an error: the
+    frames of such a format are bytes.
+    """
+
+    @staticmethod
+    def all() -> list[PixelFormat]:
+        """Every format that is known."""
+
+    @property
+    def name(self) -> str:
+        """The PFNC name, or the code in hexadecimal where it is not known."""
+
+    @property
+    def code(self) -> int:
+        """The PFNC code."""
+
+    @property
+    def bits_per_pixel(self) -> int:
+        """Bits a pixel takes in memory, padding included; 0 where the code does not say."""
+
+    @property
+    def significant_bits(self) -> int | None:
+        """Bits of a value: 10 for ``Mono10`` and ``Mono10p``; ``None`` where the format is not known."""
+
+    @property
+    def channels(self) -> int:
+        """Values of a pixel in ``Frame.array``: 1, 3 or 4, and 2 for 4:2:2; 1 where the format is not known."""
+
+    @property
+    def dtype(self) -> str:
+        """NumPy's name for the elements of ``Frame.array``: ``"uint8"`` or ``"uint16"``."""
+
+    @property
+    def unpacked_dtype(self) -> str:
+        """NumPy's name for the elements of ``Frame.unpack()``."""
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether pixels share bytes, so that ``Frame.array`` is the bytes and ``Frame.unpack()`` the pixels."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything but its size is known."""
+
+    @property
+    def samples(self) -> str | None:
+        """What the values of a pixel are, in memory order: ``"Mono"``, ``"RGB"``, ``"BGR"``, ``"RGBA"``, ``"BGRA"``,
+        for a colour filter its first two colours as in ``"BayerRG"``, ``"YUYV"`` or ``"UYVY"``; ``None`` where it is
+        not known.
+        """
+
+    def image_bytes(self, width: int, height: int) -> int | None:
+        """Bytes of an image of so many pixels, without padding between its rows; ``None`` where the code does not
+        say."""
+
+    def __new__(cls, format: str | int | PixelFormat) -> Self: ...
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Frame:
+    """A frame: what the camera saw, when, and how it lies in memory.
+
+    Its bytes are the ones the camera's driver wrote, read-only and not copied. While the frame is held, its segment is
+    not filled again. It is given back by :meth:`release`, at the end of a ``with`` block, or when the object goes; but
+    only when no array, memoryview or tensor made of it is left. Metadata stay for ever.
+
+    May be used by any number of threads.
+    """
+
+    @property
+    def array(self) -> numpy.typing.NDArray[Any]:
+        """The pixels as a NumPy array, read-only and not copied.
+
+        ``(height, width)`` of grey values and colour filters, ``(height, width, channels)`` of colours and of 4:2:2
+        (two values for each pixel); ``uint8``, or ``uint16`` for more than 8 bits. Rows may have padding between them.
+        For packed and unknown formats all bytes in one dimension: see :meth:`unpack`.
+        """
+
+    @property
+    def data(self) -> memoryview:
+        """All bytes of the image as a flat, read-only memoryview."""
+
+    @property
+    def chunk_data(self) -> bytes:
+        """The chunk data that the camera sent behind the image; empty if it sent none."""
+
+    def copy(self) -> numpy.typing.NDArray[Any]:
+        """A copy of the pixels as a NumPy array: writable, without padding, and the frame's no more."""
+
+    def unpack(self) -> numpy.typing.NDArray[Any]:
+        """The pixels of a packed format as a NumPy array of its own, ``uint16`` with the values as the camera sent
+        them. Other formats are copied: whatever the format, the result is the pixels.
+        """
+
+    def to_pil(self) -> Image.Image:
+        """An image of its own for Pillow: ``"L"``, ``"RGB"``, ``"RGBA"``, or ``"I;16"`` for grey values of more than 8
+        bits.
+        Colour filters stay as they are, 4:2:2 becomes RGB, ``RGB16`` loses its low bits.
+        """
+
+    def release(self) -> None:
+        """Gives the frame back. Does nothing if that was done before, and in a forked child.
+
+        Raises ``BufferError`` while arrays, memoryviews or tensors made of the frame live.
+        """
+
+    @property
+    def is_held(self) -> bool:
+        """Whether :meth:`release` has not been called, nor a ``with`` block left: whether there are bytes to be had."""
+
+    @property
+    def taken_at(self) -> str | None:
+        """``file:line`` that took the frame; ``None`` once it was given back."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of :attr:`array`. Raises :class:`ReleasedError` once the frame was given back."""
+
+    @property
+    def context(self) -> int:
+        """The context ID, ``sequence << 16 | segment``: names the frame in the whole life of its stream, in every
+        process."""
+
+    @property
+    def sequence(self) -> int:
+        """The frame's number in its stream: 1, 2, 3, … Gaps are frames that this subscription did not get."""
+
+    @property
+    def buffer_context(self) -> int:
+        """1000 + index of the segment that the frame lies in."""
+
+    @property
+    def usage_count(self) -> int:
+        """How many times this segment was published, this frame included."""
+
+    @property
+    def camera_timestamp_ns(self) -> int | None:
+        """The camera's own timestamp in ns, by its own clock; ``None`` where it has none."""
+
+    @property
+    def monotonic_ns(self) -> int:
+        """``time.monotonic_ns()`` of this machine when the frame was complete in memory."""
+
+    @property
+    def realtime_ns(self) -> int:
+        """``time.time_ns()`` of this machine when the frame was complete in memory."""
+
+    @property
+    def age_ns(self) -> int:
+        """Ns since the frame was complete in memory."""
+
+    @property
+    def block_id(self) -> int | None:
+        """The camera's block ID; ``None`` where it has none."""
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+
+    @property
+    def stride(self) -> int | None:
+        """Bytes from row to row; ``None`` for packed formats whose rows do not begin on a byte."""
+
+    @property
+    def offset_x(self) -> int:
+        """Left edge on the sensor in pixels."""
+
+    @property
+    def offset_y(self) -> int:
+        """Upper edge on the sensor in pixels."""
+
+    @property
+    def pixel_format(self) -> PixelFormat:
+        """How pixels are stored."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the image."""
+
+    @property
+    def status(self) -> Literal["complete", "incomplete"]:
+        """``"complete"``, or ``"incomplete"``: a part was lost between camera and broker."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every packet of the frame arrived."""
+
+    @property
+    def lost_at_camera(self) -> int:
+        """Frames lost between camera and broker since the frame before."""
+
+    @property
+    def settings_version(self) -> int:
+        """Raised by every change of a camera setting: frames with the same number were taken with the same settings."""
+
+    def __array__(
+        self,
+        dtype: numpy.typing.DTypeLike | None = None,
+        copy: bool | None = None,
+    ) -> numpy.typing.NDArray[Any]:
+        """For NumPy: ``numpy.asarray(frame)`` is :attr:`array`, or raises what that raises."""
+
+    def __dlpack__(
+        self,
+        *,
+        stream: None = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> CapsuleType:
+        """For libraries that speak DLPack, as ``torch.from_dlpack(frame)``: the pixels, marked read-only.
+
+        Raises ``BufferError`` for a consumer older than DLPack 1.0, which cannot be told that a tensor is read-only,
+        unless it asks for a copy.
+        """
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """For libraries that speak DLPack: the memory of the CPU."""
+
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+    def _unpacked(self) -> bytearray | None: ...
+
+@final
+class Subscription:
+    """Frames of one stream. Made by :meth:`Broker.subscribe`.
+
+    A loop over it gets frame after frame and ends when the stream does, or at :meth:`close`; ``async for`` does so in
+    asyncio. It is a context manager: at the end of its ``with`` block the subscription ends, while frames that are
+    held stay as they are.
+
+    Threads may share it: they take turns, each frame goes to one of them.
+    """
+
+    def next(self, timeout: float | None = None) -> Frame:
+        """Waits for the next frame of the policy: for at most ``timeout`` seconds, or with ``None`` as long as it
+        takes.
+
+        Frames published before a stream ended or a broker died come before the exception. Raises
+        :class:`WaitTimeoutError`, :class:`HeldFramesError`, :class:`StreamClosedError`, :class:`EvictedError`,
+        :class:`BrokerGoneError`, :class:`ClosedError`, :class:`ForkedError`, :class:`ProtocolError`.
+        """
+
+    def try_next(self) -> Frame | None:
+        """The next frame if there is one now, else ``None``. After ``None`` :meth:`fileno` becomes readable with the
+        next news.
+
+        Does not wait, but with ``reconnect`` an attempt to join the next broker may take a second. While another thread
+        waits in :meth:`next`, there is nothing for this one.
+        """
+
+    def next_async(self, timeout: float | None = None) -> Awaitable[Frame]:
+        """Waits for the next frame in asyncio: ``frame = await subscription.next_async()``. As :meth:`next` else."""
+
+    def acquire(self, context: int) -> Frame:
+        """Holds one certain frame, whatever the policy: by its context ID, from whatever process that comes.
+
+        Raises :class:`FrameGoneError` if it was retired or never was, else as :meth:`next`.
+        """
+
+    def close(self) -> None:
+        """Ends the subscription. Frames that are held stay as they are; a thread that waits is told within a quarter
+        of a second.
+        """
+
+    def fileno(self) -> int:
+        """A descriptor that is readable whenever :meth:`try_next` may have something to say: for ``select``,
+        ``selectors`` and event loops. When it is readable, call :meth:`try_next` until it gives ``None``. The same for
+        the life of the subscription, over reconnections too.
+        """
+
+    def mappings(self) -> list[MappedSegment]:
+        """The segments that are mapped."""
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+
+    @property
+    def info(self) -> StreamInfo:
+        """The stream as it was when the subscription began. Every frame has its own geometry."""
+
+    @property
+    def counters(self) -> Counters:
+        """Frames received, lost and skipped. Reconnections go on counting."""
+
+    @property
+    def state(self) -> _State:
+        """Whether frames can come now: ``"live"``, ``"offline"`` (the camera is away) or ``"closed"`` (they never
+        will)."""
+
+    @property
+    def offline_reason(self) -> str | None:
+        """Why the camera is away, as far as the broker has told; ``None`` while it is there."""
+
+    @property
+    def demotion_reason(self) -> str | None:
+        """Why the broker no longer waits for this lossless subscription; ``None`` while it does."""
+
+    @property
+    def policy(self) -> _Policy:
+        """The policy in force: ``"sequential"`` after a demotion from ``"lossless"``."""
+
+    @property
+    def delivery(self) -> _Delivery:
+        """By which way frames come."""
+
+    @property
+    def max_held(self) -> int:
+        """Frames that may be held at once."""
+
+    @property
+    def held(self) -> int:
+        """Frames that are held now, by themselves or by arrays, memoryviews and tensors."""
+
+    @property
+    def held_frames(self) -> list[tuple[int, str]]:
+        """Context ID of each frame that is held, and the ``file:line`` that took it."""
+
+    @property
+    def reconnects(self) -> int:
+        """How often the subscription went on at another broker. Sequences and context IDs begin anew with each."""
+
+    @property
+    def broker_id(self) -> int:
+        """Which run of a broker the frames come from."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Frame: ...
+    def __aiter__(self) -> AsyncIterator[Frame]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+    def _try_next_for(self, caller: FrameType) -> Frame | None: ...
+
+@final
+class Broker:
+    """A connection to a broker, for questions and subscriptions.
+
+    Subscriptions have connections of their own: they go on when this is closed. Threads may share it: they take turns.
+    """
+
+    def __new__(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        name: str | None = None,
+        *,
+        timeout: float = 5.0,
+        server_uids: Sequence[int] = ...,
+    ) -> Self:
+        """Connects to a broker.
+
+        ``path``: its socket. Without it: the variable ``FRAMEBROKER_SOCKET``, else the first of
+        ``$XDG_RUNTIME_DIR/framebroker.sock``, ``/run/framebroker/broker.sock`` and
+        ``/tmp/framebroker-$UID/broker.sock`` on which a broker answers.
+        ``name``: what this program is called in the broker's statistics and log; its own name if not given.
+        ``timeout``: seconds that connecting and every answer may take.
+        ``server_uids``: users to trust with a broker, beside this one and root. They can change frames while you read
+        them.
+
+        Raises :class:`NoBrokerError`, which lists every socket that was tried.
+        """
+
+    def streams(self) -> list[StreamInfo]:
+        """All streams, as they are now."""
+
+    def stats(self) -> list[StreamStats]:
+        """Figures of all streams, as they are now."""
+
+    def segments(self, stream: int) -> list[SegmentStats]:
+        """Figures of a stream's segments, by the stream's number (``StreamInfo.id``): what each is doing and who holds
+        its frame. Empty for a stream that does not exist.
+        """
+
+    def clients(self) -> list[ClientStats]:
+        """Figures of all sessions, this one among them."""
+
+    def ping(self) -> float:
+        """Asks whether the broker is still there; gives the seconds the answer took."""
+
+    def subscribe(
+        self,
+        stream: str,
+        *,
+        policy: _Policy = "sequential",
+        max_held: int = 2,
+        delivery: _Delivery = "shared",
+        start: _Start = "next",
+        wait_mode: _WaitMode = "block",
+        spin: float | None = None,
+        reconnect: bool = False,
+    ) -> Subscription:
+        """Subscribes to a stream, on a connection of its own. May take as long as the broker needs to allocate
+        segments.
+
+        ``policy``: which frames come: ``"sequential"`` (all, in order; those retired too early are counted lost),
+        ``"latest"`` (the newest; those passed over are counted skipped), ``"upcoming"`` (the first published after each
+        call) or ``"lossless"`` (all, and the ring waits within a bound).
+        ``max_held``: frames that may be held at once, 1 to 64. 2 lets a loop hold the last frame while it waits for the
+        next. Each costs the broker a segment.
+        ``delivery``: ``"shared"``, or ``"socket"`` with a message for each frame.
+        ``start``: with the ``"next"`` frame that is published or the ``"oldest"`` that is still readable.
+        ``wait_mode``: ``"block"``, ``"spin"`` (never sleeps), ``"spin-then-block"`` (spins for ``spin`` seconds, 50 µs
+        if not given) or ``"predictive"`` (sleeps until shortly before the next frame is due): less latency for more
+        processor time.
+        ``reconnect``: whether to go on with the next broker when this one dies or ends.
+
+        Raises :class:`UnknownStreamError`, :class:`NotAdmittedError` (the message says how many segments would do),
+        :class:`StreamClosedError`, :class:`RefusedError`, :class:`NoBrokerError`, :class:`WaitTimeoutError`.
+        """
+
+    def close(self) -> None:
+        """Closes the connection. Subscriptions go on."""
+
+    @property
+    def socket(self) -> str:
+        """The socket on which the broker answered."""
+
+    @property
+    def pid(self) -> int:
+        """The broker's process; 0 where it is in a PID namespace that cannot be seen from here."""
+
+    @property
+    def id(self) -> int:
+        """Which run of a broker this is: a broker started anew has another."""
+
+    @property
+    def client_id(self) -> int:
+        """Names this connection in :meth:`clients`."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class StreamInfo:
+    """A stream, as it is at the moment. Every frame has a geometry of its own."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def id(self) -> int:
+        """Its number in the broker."""
+
+    @property
+    def state(self) -> _State:
+        """Whether frames can come: ``"live"``, ``"offline"`` (the camera is away) or ``"closed"``."""
+
+    @property
+    def source(self) -> str:
+        """What fills it: ``"pattern"``, ``"aravis"``, …"""
+
+    @property
+    def model(self) -> str:
+        """Vendor and model."""
+
+    @property
+    def serial(self) -> str:
+        """Serial number; empty for none."""
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+
+    @property
+    def pixel_format(self) -> PixelFormat:
+        """How pixels are stored."""
+
+    @property
+    def fps(self) -> float:
+        """Nominal frames per second; 0 unknown, or as fast as possible."""
+
+    @property
+    def content(self) -> str:
+        """``"pattern"`` if every byte can be verified, else ``"opaque"``."""
+
+    @property
+    def backing(self) -> str:
+        """What its segments are made of: ``"memfd"``, ``"hugetlb"``, ``"posix"``, …"""
+
+    @property
+    def shared(self) -> bool:
+        """Whether shared delivery is granted; else ``delivery="socket"`` must be asked for."""
+
+    @property
+    def segments(self) -> int:
+        """Segments now."""
+
+    @property
+    def max_segments(self) -> int:
+        """Segments it may grow to."""
+
+    @property
+    def holds_left(self) -> int:
+        """Frames that further subscriptions can ask to hold."""
+
+    @property
+    def head(self) -> int:
+        """The newest sequence; 0 before the first."""
+
+@final
+class Timing:
+    """How often something was done and how long it took."""
+
+    @property
+    def count(self) -> int:
+        """Times done."""
+
+    @property
+    def mean_ns(self) -> int:
+        """Mean duration in ns."""
+
+    @property
+    def max_ns(self) -> int:
+        """Longest duration in ns."""
+
+@final
+class StreamStats:
+    """Figures of a stream. Bytes are payload asked for; ``mapped_bytes`` is what it takes in pages."""
+
+    @property
+    def name(self) -> str:
+        """The stream."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def total_allocated(self) -> int:
+        """Segments ever allocated."""
+
+    @property
+    def total_freed(self) -> int:
+        """Segments freed."""
+
+    @property
+    def active_buffers(self) -> int:
+        """Segments now."""
+
+    @property
+    def current_bytes(self) -> int:
+        """Payload bytes of the segments now."""
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most payload bytes at any time."""
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Bytes of the segments' pages now."""
+
+    @property
+    def given_up_bytes(self) -> int:
+        """Payload bytes of segments given up because a living process may still read them."""
+
+    @property
+    def max_buffers(self) -> int:
+        """Segments the stream may grow to."""
+
+    @property
+    def grabbed(self) -> int:
+        """Frames the source delivered."""
+
+    @property
+    def published(self) -> int:
+        """Frames published."""
+
+    @property
+    def incomplete(self) -> int:
+        """Frames of which a part was lost on the way."""
+
+    @property
+    def lost_at_camera(self) -> int:
+        """Frames lost between camera and broker."""
+
+    @property
+    def starved(self) -> int:
+        """Frames dropped because no segment was free."""
+
+    @property
+    def overdue(self) -> int:
+        """Holds that became older than the lease."""
+
+    @property
+    def evicted(self) -> int:
+        """Subscriptions that were ended for such a hold."""
+
+    @property
+    def resent_packets(self) -> int:
+        """Packets asked for again."""
+
+    @property
+    def missing_packets(self) -> int:
+        """Packets that never came."""
+
+    @property
+    def failed_frames(self) -> int:
+        """Frames the driver gave up."""
+
+    @property
+    def allocate(self) -> Timing:
+        """Making a segment."""
+
+    @property
+    def publish(self) -> Timing:
+        """Publishing a frame, without waking its readers."""
+
+    @property
+    def retire(self) -> Timing:
+        """Retiring frames."""
+
+@final
+class Holder:
+    """Who holds a frame."""
+
+    @property
+    def client(self) -> int:
+        """Number of the session."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+
+    @property
+    def uid(self) -> int:
+        """Its user."""
+
+    @property
+    def held_ns(self) -> int:
+        """For how long in ns, as the broker has seen it."""
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether that is longer than the lease."""
+
+@final
+class SegmentStats:
+    """Figures of a segment."""
+
+    @property
+    def buffer_context(self) -> int:
+        """1000 + its index: the ``buffer_context`` of its frames."""
+
+    @property
+    def bytes(self) -> int:
+        """Payload bytes."""
+
+    @property
+    def allocated_realtime_ns(self) -> int:
+        """When it was allocated: ns since 1970."""
+
+    @property
+    def state(self) -> str:
+        """What it is doing: ``"queued"``, ``"filling"``, ``"published"``, ``"held"`` or ``"quarantined"``."""
+
+    @property
+    def usage_count(self) -> int:
+        """Times it was published."""
+
+    @property
+    def held_by(self) -> list[Holder]:
+        """Who holds its frame; the first 8."""
+
+    @property
+    def more_holders(self) -> int:
+        """How many more hold it."""
+
+@final
+class SubscriptionStats:
+    """Figures of a subscription, as the broker has them."""
+
+    @property
+    def id(self) -> int:
+        """Its number in its session."""
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+
+    @property
+    def policy(self) -> _Policy:
+        """Which frames, now: a demoted lossless subscription is ``"sequential"``."""
+
+    @property
+    def delivery(self) -> _Delivery:
+        """By which way."""
+
+    @property
+    def received(self) -> int:
+        """Frames taken."""
+
+    @property
+    def lost(self) -> int:
+        """Frames retired before they were taken."""
+
+    @property
+    def skipped(self) -> int:
+        """Frames passed over for a newer one."""
+
+    @property
+    def held(self) -> int:
+        """Frames held."""
+
+    @property
+    def max_held(self) -> int:
+        """Frames it may hold."""
+
+    @property
+    def longest_hold_ns(self) -> int:
+        """Its longest hold in ns."""
+
+    @property
+    def overdue(self) -> int:
+        """Holds that are older than the lease."""
+
+@final
+class ClientStats:
+    """Figures of a session."""
+
+    @property
+    def id(self) -> int:
+        """Number of the session."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+
+    @property
+    def uid(self) -> int:
+        """Its user."""
+
+    @property
+    def subscriptions(self) -> list[SubscriptionStats]:
+        """What it reads."""
+
+@final
+class Counters:
+    """What became of the frames. Their sum is the number of frames published, from the first that the subscription
+    could have got to the one taken last."""
+
+    @property
+    def received(self) -> int:
+        """Frames taken."""
+
+    @property
+    def lost(self) -> int:
+        """Frames retired before they were taken."""
+
+    @property
+    def skipped(self) -> int:
+        """Frames passed over by policy."""
+
+@final
+class MappedSegment:
+    """A segment as it is mapped in this process, at the same address for as long as a frame in it is held."""
+
+    @property
+    def index(self) -> int:
+        """Its index."""
+
+    @property
+    def buffer_context(self) -> int:
+        """1000 + index: the ``buffer_context`` of its frames."""
+
+    @property
+    def backing(self) -> int:
+        """Which object is behind the index."""
+
+    @property
+    def address(self) -> int:
+        """Where it begins in the memory of this process."""
+
+    @property
+    def length(self) -> int:
+        """Bytes mapped."""

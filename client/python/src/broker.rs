@@ -1,0 +1,195 @@
+//! The broker as Python sees it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use framebroker_client as client;
+use framebroker_client::{Result, StreamId};
+use pyo3::prelude::*;
+
+use crate::error::{ClosedError, raised};
+use crate::frame::check_process;
+use crate::options;
+use crate::records::{ClientStats, SegmentStats, StreamInfo, StreamStats};
+use crate::subscription::Subscription;
+
+/// A connection to a broker, for questions and subscriptions.
+///
+/// Subscriptions have connections of their own: they go on when this is closed. Threads may share it: they take turns.
+#[pyclass(frozen, weakref, module = "framebroker")]
+pub struct Broker {
+    /// `None` once it was closed.
+    client: Mutex<Option<Arc<client::Broker>>>,
+    socket: PathBuf,
+    process: u32,
+}
+
+impl Broker {
+    fn client(&self) -> PyResult<Arc<client::Broker>> {
+        check_process(self.process)?;
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        client.ok_or_else(|| ClosedError::new_err("this broker object was closed by this program"))
+    }
+
+    fn ask<T: Send>(&self, py: Python<'_>, ask: impl FnOnce(&client::Broker) -> Result<T> + Send) -> PyResult<T> {
+        let client = self.client()?;
+        py.detach(move || ask(&client)).map_err(|error| raised(&error))
+    }
+}
+
+#[pymethods]
+impl Broker {
+    /// Connects to a broker.
+    ///
+    /// ``path``: its socket. Without it: the variable ``FRAMEBROKER_SOCKET``, else the first of
+    /// ``$XDG_RUNTIME_DIR/framebroker.sock``, ``/run/framebroker/broker.sock`` and ``/tmp/framebroker-$UID/broker.sock`` on
+    /// which a broker answers.
+    /// ``name``: what this program is called in the broker's statistics and log; its own name if not given.
+    /// ``timeout``: seconds that connecting and every answer may take.
+    /// ``server_uids``: users to trust with a broker, beside this one and root. They can change frames while you read them.
+    ///
+    /// Raises :class:`NoBrokerError`, which lists every socket that was tried.
+    #[new]
+    #[pyo3(signature = (path=None, name=None, *, timeout=5.0, server_uids=Vec::new()))]
+    fn new(
+        py: Python<'_>,
+        path: Option<PathBuf>,
+        name: Option<String>,
+        timeout: f64,
+        server_uids: Vec<u32>,
+    ) -> PyResult<Self> {
+        let name = name.map_or_else(|| program(py), Ok)?;
+        let mut builder = client::Broker::builder().name(&name).timeout(options::seconds("timeout", timeout)?);
+        if let Some(path) = path {
+            builder = builder.socket(path);
+        }
+        for uid in server_uids {
+            builder = builder.server_uid(uid);
+        }
+        let client = py.detach(|| builder.connect()).map_err(|error| raised(&error))?;
+        let socket = client.socket().to_owned();
+        Ok(Self { client: Mutex::new(Some(Arc::new(client))), socket, process: std::process::id() })
+    }
+
+    /// All streams, as they are now.
+    fn streams(&self, py: Python<'_>) -> PyResult<Vec<Py<StreamInfo>>> {
+        let streams = self.ask(py, client::Broker::streams)?;
+        streams.iter().map(|stream| StreamInfo::from_broker(py, stream)).collect()
+    }
+
+    /// Figures of all streams, as they are now.
+    fn stats(&self, py: Python<'_>) -> PyResult<Vec<Py<StreamStats>>> {
+        let stats = self.ask(py, client::Broker::stats)?;
+        stats.iter().map(|stream| StreamStats::from_broker(py, stream)).collect()
+    }
+
+    /// Figures of a stream's segments, by the stream's number (``StreamInfo.id``): what each is doing and who holds its
+    /// frame. Empty for a stream that does not exist.
+    fn segments(&self, py: Python<'_>, stream: u32) -> PyResult<Vec<Py<SegmentStats>>> {
+        let segments = self.ask(py, |client| client.segments(StreamId(stream)))?;
+        segments.iter().map(|segment| SegmentStats::from_broker(py, segment)).collect()
+    }
+
+    /// Figures of all sessions, this one among them.
+    fn clients(&self, py: Python<'_>) -> PyResult<Vec<Py<ClientStats>>> {
+        let clients = self.ask(py, client::Broker::clients)?;
+        clients.iter().map(|client| ClientStats::from_broker(py, client)).collect()
+    }
+
+    /// Asks whether the broker is still there; gives the seconds the answer took.
+    fn ping(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(self.ask(py, client::Broker::ping)?.as_secs_f64())
+    }
+
+    /// Subscribes to a stream, on a connection of its own. May take as long as the broker needs to allocate segments.
+    ///
+    /// ``policy``: which frames come: ``"sequential"`` (all, in order; those retired too early are counted lost),
+    /// ``"latest"`` (the newest; those passed over are counted skipped), ``"upcoming"`` (the first published after each
+    /// call) or ``"lossless"`` (all, and the ring waits within a bound).
+    /// ``max_held``: frames that may be held at once, 1 to 64. 2 lets a loop hold the last frame while it waits for the
+    /// next. Each costs the broker a segment.
+    /// ``delivery``: ``"shared"``, or ``"socket"`` with a message for each frame.
+    /// ``start``: with the ``"next"`` frame that is published or the ``"oldest"`` that is still readable.
+    /// ``wait_mode``: ``"block"``, ``"spin"`` (never sleeps), ``"spin-then-block"`` (spins for ``spin`` seconds, 50 µs if not
+    /// given) or ``"predictive"`` (sleeps until shortly before the next frame is due): less latency for more processor time.
+    /// ``reconnect``: whether to go on with the next broker when this one dies or ends.
+    ///
+    /// Raises :class:`UnknownStreamError`, :class:`NotAdmittedError` (the message says how many segments would do),
+    /// :class:`StreamClosedError`, :class:`RefusedError`, :class:`NoBrokerError`, :class:`WaitTimeoutError`.
+    #[pyo3(signature = (stream, *, policy="sequential", max_held=2, delivery="shared", start="next", wait_mode="block",
+                        spin=None, reconnect=false))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python, each with a default")]
+    fn subscribe(
+        &self,
+        py: Python<'_>,
+        stream: &str,
+        policy: &str,
+        max_held: u32,
+        delivery: &str,
+        start: &str,
+        wait_mode: &str,
+        spin: Option<f64>,
+        reconnect: bool,
+    ) -> PyResult<Subscription> {
+        let builder = self
+            .client()?
+            .subscribe(stream)
+            .policy(options::policy(policy)?)
+            .max_held(max_held)
+            .delivery(options::delivery(delivery)?)
+            .start(options::start(start)?)
+            .wait_mode(options::wait_mode(wait_mode, spin)?)
+            .reconnect(reconnect);
+        py.detach(|| builder.open()).map(Subscription::new).map_err(|error| raised(&error))
+    }
+
+    /// Closes the connection. Subscriptions go on.
+    fn close(&self, py: Python<'_>) {
+        if check_process(self.process).is_ok() {
+            let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
+            py.detach(|| drop(client));
+        }
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
+        self.close(py);
+    }
+
+    /// The socket on which the broker answered.
+    #[getter]
+    fn socket(&self) -> String {
+        self.socket.display().to_string()
+    }
+
+    /// The broker's process; 0 where it is in a PID namespace that cannot be seen from here.
+    #[getter]
+    fn pid(&self) -> PyResult<i32> {
+        Ok(self.client()?.pid())
+    }
+
+    /// Which run of a broker this is: a broker started anew has another.
+    #[getter]
+    fn id(&self) -> PyResult<u64> {
+        Ok(self.client()?.id().0)
+    }
+
+    /// Names this connection in :meth:`clients`.
+    #[getter]
+    fn client_id(&self) -> PyResult<u64> {
+        Ok(self.client()?.client_id().0)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<framebroker.Broker at {}>", self.socket.display())
+    }
+}
+
+/// The script's name, which says more than the interpreter's.
+fn program(py: Python<'_>) -> PyResult<String> {
+    py.import("framebroker._program")?.call_method0("name")?.extract()
+}

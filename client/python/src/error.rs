@@ -1,0 +1,84 @@
+//! From the Rust library's errors to the exceptions of `framebroker._errors`.
+
+use framebroker_client::{Error, ErrorCode, WaitingFor};
+use pyo3::prelude::*;
+
+mod classes {
+    pyo3::import_exception!(framebroker._errors, Error);
+    pyo3::import_exception!(framebroker._errors, NoBrokerError);
+    pyo3::import_exception!(framebroker._errors, BrokerGoneError);
+    pyo3::import_exception!(framebroker._errors, WaitTimeoutError);
+    pyo3::import_exception!(framebroker._errors, RefusedError);
+    pyo3::import_exception!(framebroker._errors, UnknownStreamError);
+    pyo3::import_exception!(framebroker._errors, NotAdmittedError);
+    pyo3::import_exception!(framebroker._errors, ForbiddenError);
+    pyo3::import_exception!(framebroker._errors, StreamClosedError);
+    pyo3::import_exception!(framebroker._errors, EvictedError);
+    pyo3::import_exception!(framebroker._errors, HeldFramesError);
+    pyo3::import_exception!(framebroker._errors, FrameGoneError);
+    pyo3::import_exception!(framebroker._errors, ReleasedError);
+    pyo3::import_exception!(framebroker._errors, ClosedError);
+    pyo3::import_exception!(framebroker._errors, ForkedError);
+    pyo3::import_exception!(framebroker._errors, InvalidNameError);
+    pyo3::import_exception!(framebroker._errors, ProtocolError);
+    pyo3::import_exception!(framebroker._errors, MachineError);
+}
+
+pub use classes::{ClosedError, HeldFramesError, ReleasedError, StreamClosedError};
+
+/// The exception for an error of the Rust library.
+pub fn raised(error: &Error) -> PyErr {
+    let text = error.to_string();
+    match error {
+        Error::Name(_) => classes::InvalidNameError::new_err(text),
+        Error::Full { .. } => HeldFramesError::new_err((text, Vec::<(u64, String)>::new())),
+        Error::Gone { context } => classes::FrameGoneError::new_err((text, context.as_u64())),
+        Error::Forked => forked(),
+        Error::Timeout { waiting_for, .. } => classes::WaitTimeoutError::new_err((text, awaited(waiting_for))),
+        Error::Refused { code, .. } => refused(*code, text),
+        Error::Closed { reason } => StreamClosedError::new_err((text, reason.clone())),
+        Error::Evicted { reason } => classes::EvictedError::new_err((text, reason.clone())),
+        Error::NoBroker { tried } => match error.code() {
+            Some(code) => refused(code, text),
+            None => {
+                let tried: Vec<(String, String)> = tried
+                    .iter()
+                    .map(|attempt| (attempt.path.display().to_string(), attempt.reason.to_string()))
+                    .collect();
+                classes::NoBrokerError::new_err((text, tried))
+            }
+        },
+        Error::BrokerGone => classes::BrokerGoneError::new_err(text),
+        Error::Connection(_) | Error::Violation(_) => classes::ProtocolError::new_err(text),
+        Error::System { source, .. } => classes::MachineError::new_err((*source as i32, text)),
+        Error::Memory(_) => classes::MachineError::new_err(text),
+        _ => classes::Error::new_err(text),
+    }
+}
+
+/// What a forked child gets for its parent's objects.
+pub fn forked() -> PyErr {
+    classes::ForkedError::new_err(
+        "this belongs to the process that was forked: make a Broker and subscribe in the child itself",
+    )
+}
+
+fn refused(code: ErrorCode, text: String) -> PyErr {
+    let name = format!("{code:?}");
+    match code {
+        ErrorCode::UnknownStream => classes::UnknownStreamError::new_err((text, name)),
+        ErrorCode::NotAdmitted => classes::NotAdmittedError::new_err((text, name)),
+        ErrorCode::Forbidden => classes::ForbiddenError::new_err((text, name)),
+        ErrorCode::StreamClosed => StreamClosedError::new_err((text.clone(), text)),
+        _ => classes::RefusedError::new_err((text, name)),
+    }
+}
+
+fn awaited(waiting_for: &WaitingFor) -> &'static str {
+    match waiting_for {
+        WaitingFor::Frame => "frame",
+        WaitingFor::Source { .. } => "source",
+        WaitingFor::Broker { .. } => "broker",
+        _ => "answer",
+    }
+}

@@ -1,0 +1,55 @@
+//! The native part of the Python package `framebroker`: frames from a broker in another process, with no copy.
+//!
+//! Built by maturin as `framebroker._framebroker`; the package around it is in `python/framebroker`. What it is for and how it
+//! behaves stands in README.md beside this.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `broker`, `subscription`, `frame` | the classes of these names |
+//! | `turns` | how threads share a subscription |
+//! | `hold`, `ledger` | what keeps a frame held, and which line took it |
+//! | `geometry`, `buffer`, `dlpack` | how its bytes are shown |
+//! | `unpack` | packed pixels to 16-bit values |
+//! | `pixel_format`, `records`, `options`, `error` | formats, statistics, keywords, exceptions |
+#![deny(unsafe_code)]
+
+mod broker;
+mod buffer;
+mod dlpack;
+mod error;
+mod frame;
+mod geometry;
+mod hold;
+mod ledger;
+mod options;
+mod pixel_format;
+mod records;
+mod subscription;
+mod turns;
+mod unpack;
+
+use pyo3::pymodule;
+
+/// The native part of framebroker: use the package ``framebroker``.
+#[pymodule]
+mod _framebroker {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::broker::Broker;
+    #[pymodule_export]
+    use crate::frame::Frame;
+    #[pymodule_export]
+    use crate::pixel_format::PixelFormat;
+    #[pymodule_export]
+    use crate::records::{
+        ClientStats, Counters, Holder, MappedSegment, SegmentStats, StreamInfo, StreamStats, SubscriptionStats, Timing,
+    };
+    #[pymodule_export]
+    use crate::subscription::Subscription;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

@@ -1,0 +1,3 @@
+module framebroker.example/subscriber
+
+go 1.19

@@ -1,0 +1,246 @@
+/*
+ * What a program can do wrong is an error with a text, and leaves everything else as it was.
+ *
+ *     misuse SOCKET SLOW_SOCKET, of which the second brings a frame in many seconds
+ */
+#include "check.h"
+#include "pattern.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+static fb_subscription *subscribed(fb_broker *broker, uint32_t max_held)
+{
+    fb_subscribe_options options = FB_INIT(fb_subscribe_options);
+    options.max_held = max_held;
+    fb_subscription *subscription;
+    MUST(FB_OK, fb_subscribe(broker, "cam0", &options, &subscription));
+    return subscription;
+}
+
+/* NULL in the place of everything that may not be NULL. */
+static void nothing_is_an_error(const char *socket)
+{
+    fb_broker *broker = connected(socket);
+    fb_subscription *subscription = subscribed(broker, 1);
+    fb_frame *frame = next_frame(subscription), *other;
+    size_t count;
+    MUST(FB_ERROR_ARGUMENT, fb_broker_connect(NULL, NULL));
+    MUST(FB_ERROR_HANDLE, fb_broker_close(NULL));
+    MUST_SAY("broker is NULL");
+    MUST(FB_ERROR_HANDLE, fb_broker_ping(NULL, NULL));
+    MUST(FB_ERROR_ARGUMENT, fb_broker_describe(broker, NULL));
+    MUST(FB_ERROR_ARGUMENT, fb_broker_streams(broker, NULL, 4, &count));
+    MUST(FB_ERROR_ARGUMENT, fb_broker_streams(broker, NULL, 0, NULL));
+    MUST(FB_ERROR_ARGUMENT, fb_broker_stats(broker, NULL, 4, &count));
+    MUST(FB_ERROR_ARGUMENT, fb_subscribe(broker, NULL, NULL, &subscription));
+    MUST_SAY("stream is NULL");
+    CHECK(subscription == NULL);
+    MUST(FB_ERROR_ARGUMENT, fb_subscribe(broker, "cam0", NULL, NULL));
+    MUST(FB_ERROR_HANDLE, fb_subscribe(NULL, "cam0", NULL, &subscription));
+    MUST(FB_ERROR_HANDLE, fb_next(NULL, 0, &other));
+    MUST(FB_ERROR_HANDLE, fb_try_next(NULL, &other));
+    MUST(FB_ERROR_HANDLE, fb_acquire(NULL, 65536, &other));
+    MUST(FB_ERROR_HANDLE, fb_subscription_close(NULL));
+    MUST(FB_ERROR_ARGUMENT, fb_frame_describe(frame, NULL));
+    MUST(FB_ERROR_ARGUMENT, fb_frame_data(frame, NULL, &count));
+    MUST(FB_ERROR_HANDLE, fb_frame_release(NULL));
+    MUST(FB_OK, fb_frame_release(frame));
+    MUST(FB_OK, fb_broker_close(broker));
+}
+
+static void sizes_and_values_are_checked(const char *socket)
+{
+    fb_broker *broker = connected(socket), *other;
+    fb_subscription *subscription;
+    fb_connect_options wrong = { 0 };
+    wrong.socket = socket;
+    MUST(FB_ERROR_ARGUMENT, fb_broker_connect(&wrong, &other));
+    MUST_SAY("FB_INIT(fb_connect_options)");
+    CHECK(other == NULL);
+    wrong.struct_size = sizeof wrong + 8;
+    MUST(FB_ERROR_ARGUMENT, fb_broker_connect(&wrong, &other));
+    fb_connect_options connect = FB_INIT(fb_connect_options);
+    connect.socket = "\xff";
+    MUST(FB_ERROR_ARGUMENT, fb_broker_connect(&connect, &other));
+    MUST_SAY("UTF-8");
+    connect.socket = "/nonexistent/broker.sock";
+    MUST(FB_ERROR_NO_BROKER, fb_broker_connect(&connect, &other));
+    MUST_SAY("/nonexistent/broker.sock");
+    connect.socket = socket;
+    connect.server_uid_count = 1;
+    MUST(FB_ERROR_ARGUMENT, fb_broker_connect(&connect, &other));
+
+    uint32_t *fields[5];
+    fb_subscribe_options options = FB_INIT(fb_subscribe_options);
+    fields[0] = &options.policy, fields[1] = &options.delivery, fields[2] = &options.start;
+    fields[3] = &options.wait_mode, fields[4] = &options.max_held;
+    for (int at = 0; at < 5; at++) {
+        *fields[at] = 77;
+        MUST(FB_ERROR_ARGUMENT, fb_subscribe(broker, "cam0", &options, &subscription));
+        MUST_SAY(at == 4 ? "max_held" : "77");
+        CHECK(subscription == NULL);
+        *fields[at] = 0;
+    }
+    options.struct_size = 7;
+    MUST(FB_ERROR_ARGUMENT, fb_subscribe(broker, "cam0", &options, &subscription));
+    options.struct_size = sizeof options;
+    options.max_held = 64;
+    MUST(FB_ERROR_NOT_ADMITTED, fb_subscribe(broker, "cam0", &options, &subscription));
+    MUST_SAY("--segments");
+    MUST(FB_ERROR_UNKNOWN_STREAM, fb_subscribe(broker, "cam7", NULL, &subscription));
+    MUST_SAY("cam0");
+    MUST(FB_ERROR_ARGUMENT, fb_subscribe(broker, "cam 7", NULL, &subscription));
+
+    fb_frame_info info = FB_INIT(fb_frame_info), untouched;
+    info.struct_size -= 8;
+    memcpy(&untouched, &info, sizeof info);
+    subscription = subscribed(broker, 2);
+    fb_frame *frame = next_frame(subscription);
+    MUST(FB_ERROR_ARGUMENT, fb_frame_describe(frame, &info));
+    CHECK(memcmp(&untouched, &info, sizeof info) == 0);
+    MUST(FB_ERROR_ARGUMENT, fb_next(subscription, -2, &frame));
+    MUST(FB_OK, fb_subscription_close(subscription));
+    MUST(FB_OK, fb_broker_close(broker));
+}
+
+/* What was given up, or is of another kind, is told from what lives, also where its place was taken by another. */
+static void handles_are_given_up_once(const char *socket)
+{
+    fb_broker *broker = connected(socket);
+    fb_subscription *subscription = subscribed(broker, 4);
+    fb_frame *frame = next_frame(subscription), *other;
+    fb_frame_info info = FB_INIT(fb_frame_info);
+    MUST(FB_OK, fb_frame_release(frame));
+    fb_frame *living = next_frame(subscription);
+    for (int times = 0; times < 3; times++) {
+        MUST(FB_ERROR_HANDLE, fb_frame_release(frame));
+        MUST_SAY("released");
+        MUST(FB_ERROR_HANDLE, fb_frame_describe(frame, &info));
+    }
+    MUST(FB_ERROR_HANDLE, fb_frame_release((fb_frame *)subscription));
+    MUST(FB_ERROR_HANDLE, fb_next((fb_subscription *)living, 0, &other));
+    MUST(FB_ERROR_HANDLE, fb_broker_close((fb_broker *)&info));
+    MUST(FB_OK, fb_frame_describe(living, &info));
+    CHECK(is_pattern(&info));
+
+    /* The frame outlives its subscription and the connection. */
+    MUST(FB_OK, fb_subscription_close(subscription));
+    MUST(FB_ERROR_HANDLE, fb_subscription_close(subscription));
+    MUST(FB_ERROR_HANDLE, fb_next(subscription, 0, &other));
+    CHECK(other == NULL);
+    MUST(FB_OK, fb_broker_close(broker));
+    MUST(FB_ERROR_HANDLE, fb_broker_close(broker));
+    MUST(FB_ERROR_HANDLE, fb_broker_ping(broker, NULL));
+    CHECK(is_pattern(&info));
+    MUST(FB_OK, fb_frame_describe(living, &info));
+    MUST(FB_OK, fb_frame_release(living));
+    MUST(FB_ERROR_HANDLE, fb_frame_release(living));
+}
+
+static void holds_and_times_have_their_limits(const char *socket)
+{
+    fb_broker *broker = connected(socket);
+    fb_subscription *subscription = subscribed(broker, 2);
+    fb_frame *frames[2] = { next_frame(subscription), next_frame(subscription) }, *other;
+    MUST(FB_ERROR_FULL, fb_next(subscription, 1000, &other));
+    MUST_SAY("max_held");
+    CHECK(other == NULL);
+    fb_subscription_info info = FB_INIT(fb_subscription_info);
+    MUST(FB_OK, fb_subscription_describe(subscription, &info));
+    CHECK(info.held == 2);
+    MUST(FB_OK, fb_frame_release(frames[0]));
+    MUST(FB_ERROR_GONE, fb_acquire(subscription, 0, &other));
+    MUST(FB_ERROR_GONE, fb_acquire(subscription, (1ull << 40) << 16, &other));
+    MUST(FB_OK, fb_next(subscription, FB_FOREVER, &other));
+    MUST(FB_OK, fb_frame_release(other));
+    /* Sooner or later the reader is ahead of the camera. */
+    fb_status status;
+    while ((status = fb_try_next(subscription, &other)) == FB_OK)
+        MUST(FB_OK, fb_frame_release(other));
+    MUST(FB_EMPTY, status);
+    while ((status = fb_next(subscription, 0, &other)) == FB_OK)
+        MUST(FB_OK, fb_frame_release(other));
+    MUST(FB_TIMEOUT, status);
+    MUST_SAY("no frame came");
+    MUST(FB_OK, fb_frame_release(frames[1]));
+    MUST(FB_OK, fb_subscription_close(subscription));
+    MUST(FB_OK, fb_broker_close(broker));
+}
+
+struct waiting {
+    fb_subscription *subscription;
+    fb_status status;
+};
+
+static void *wait_for_frames(void *argument)
+{
+    struct waiting *waiting = argument;
+    fb_frame *frame;
+    do {
+        waiting->status = fb_next(waiting->subscription, 2000, &frame);
+    } while (waiting->status == FB_ERROR_BUSY);
+    if (waiting->status == FB_OK)
+        fb_frame_release(frame);
+    return NULL;
+}
+
+/* The second broker's next frame comes too late for all that. */
+static void one_thread_at_a_time(const char *socket)
+{
+    fb_broker *broker = connected(socket);
+    struct waiting waiting = { subscribed(broker, 2), FB_OK };
+    fb_frame *other;
+    MUST(FB_TIMEOUT, fb_next(waiting.subscription, 0, &other));
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, wait_for_frames, &waiting) == 0);
+    fb_status status;
+    do {
+        usleep(1000);
+        status = fb_next(waiting.subscription, 0, &other);
+    } while (status == FB_TIMEOUT);
+    MUST(FB_ERROR_BUSY, status);
+    MUST_SAY("another thread");
+    MUST(FB_ERROR_BUSY, fb_subscription_close(waiting.subscription));
+    /* Errors are each thread's own: the other one's time-out does not change this text. */
+    CHECK(pthread_join(thread, NULL) == 0);
+    MUST_SAY("another thread");
+    MUST(FB_TIMEOUT, waiting.status);
+    MUST(FB_OK, fb_subscription_close(waiting.subscription));
+    MUST(FB_OK, fb_broker_close(broker));
+}
+
+/* The second broker has published its first frame long ago: only who asks for the oldest gets it. */
+static void the_oldest_comes_first_to_who_asks(const char *socket)
+{
+    fb_broker *broker = connected(socket);
+    fb_subscribe_options options = FB_INIT(fb_subscribe_options);
+    options.start = FB_START_OLDEST;
+    fb_subscription *next = subscribed(broker, 1), *oldest;
+    MUST(FB_OK, fb_subscribe(broker, "cam0", &options, &oldest));
+    fb_frame *frame = next_frame(oldest);
+    fb_frame_info info = FB_INIT(fb_frame_info);
+    MUST(FB_OK, fb_frame_describe(frame, &info));
+    CHECK(info.sequence == 1);
+    MUST(FB_OK, fb_frame_release(frame));
+    MUST(FB_TIMEOUT, fb_next(next, 0, &frame));
+    MUST(FB_OK, fb_subscription_close(oldest));
+    MUST(FB_OK, fb_subscription_close(next));
+    MUST(FB_OK, fb_broker_close(broker));
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc == 3);
+    CHECK(strcmp(fb_last_error(), "") == 0);
+    CHECK(strcmp(fb_version(), FB_VERSION) == 0);
+    CHECK(strcmp(fb_status_name(FB_ERROR_FULL), "FB_ERROR_FULL") == 0);
+    CHECK(strcmp(fb_status_name(12345), "unknown") == 0);
+    nothing_is_an_error(argv[1]);
+    sizes_and_values_are_checked(argv[1]);
+    handles_are_given_up_once(argv[1]);
+    holds_and_times_have_their_limits(argv[1]);
+    one_thread_at_a_time(argv[2]);
+    the_oldest_comes_first_to_who_asks(argv[2]);
+    return EXIT_SUCCESS;
+}
