@@ -115,7 +115,7 @@ fn a_stream_that_stalls_delays_the_others_within_bounds() {
         wait_for("complete sets", time, || {
             let set = synced.next(Duration::from_secs(1)).ok()?;
             assert!(set.is_complete() && set.skew() <= Duration::from_millis(25), "{set:?}");
-            (synced.stats().complete % 10 == 0).then_some(())
+            synced.stats().complete.is_multiple_of(10).then_some(())
         });
     };
     complete(&mut synced, Duration::from_secs(20));
