@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 packages=(
     libaravis-dev libusb-1.0-0-dev pkg-config # to build the source aravis
     aravis-tools                              # a simulated GigE Vision camera
+    g++                                       # to build the source pylon and the stand-in for its SDK
     iproute2 util-linux                       # network namespaces
     gcc g++ make valgrind                     # programs against the C library
     libopencv-core-dev libopencv-imgproc-dev  # its example for OpenCV (10 MB)

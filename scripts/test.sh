@@ -15,8 +15,14 @@ cargo fmt --all --check
 step "clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
-step "clippy, with the source aravis"
-cargo clippy --package framebroker --features aravis --all-targets --locked --target-dir target/aravis -- -D warnings
+# Basler's SDK is not ours to give: tests/pylon-sdk stands in for it.
+export PYLON_ROOT=$PWD/target/pylon-sdk
+
+step "a stand-in for the pylon SDK"
+tests/pylon-sdk/build.sh "$PYLON_ROOT"
+
+step "clippy, with the sources aravis and pylon"
+cargo clippy --package framebroker --features aravis,pylon --all-targets --locked --target-dir target/cameras -- -D warnings
 
 step "licences, sources and duplicates of dependencies"
 target/tools/bin/cargo-deny --all-features --locked check --hide-inclusion-graph licenses bans sources
@@ -24,8 +30,9 @@ target/tools/bin/cargo-deny --all-features --locked check --hide-inclusion-graph
 step "tests of each package"
 cargo test --workspace --exclude framebroker-tests --locked
 
-step "tests of the source aravis"
-cargo test --package framebroker --features aravis --locked --target-dir target/aravis
+# Its other tests are those of the default build.
+step "tests of the sources aravis and pylon"
+cargo test --package framebroker --features aravis,pylon --locked --target-dir target/cameras --lib --bins
 
 # As the tests would build them, but before any of their clocks run.
 step "programs for the tests with real processes"
@@ -33,7 +40,7 @@ for package in framebroker framectl framebroker-tests; do
     cargo build --bins --package "$package" --locked
 done
 cargo build --package framebroker-c --locked
-cargo build --bins --package framebroker --features aravis --locked --target-dir target/aravis
+cargo build --bins --package framebroker --features aravis,pylon --locked --target-dir target/cameras
 
 step "tests with real processes"
 cargo test --package framebroker-tests --locked --no-fail-fast

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
-use framebroker_protocol::message::Roles;
+use framebroker_protocol::message::{Policy, Roles};
 use framebroker_protocol::{BrokerId, MAX_SEGMENTS, PixelFormat, StreamName};
 
 use crate::control::Lease;
@@ -53,9 +53,9 @@ struct CommandLine {
 /// What is said of each stream.
 #[derive(Debug, Clone, Args)]
 pub struct StreamOptions {
-    /// Segments to begin with
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = segment_count)]
-    pub segments: usize,
+    /// Segments to begin with [default: 8; for pylon, whose ring cannot grow, 16]
+    #[arg(long, value_name = "N", value_parser = segment_count)]
+    pub segments: Option<usize>,
     /// Segments the ring may grow to when subscriptions need them
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = segment_count)]
     pub max_segments: usize,
@@ -68,8 +68,8 @@ pub struct StreamOptions {
     /// Name of the stream
     #[arg(long, default_value = "cam0")]
     pub name: StreamName,
-    /// What fills the segments: pattern, aravis[=DEVICE], replay=PATH (a directory of PNG and TIFF files, or the index of a
-    /// recording), or producer (another process, which attaches by the client library)
+    /// What fills the segments: pattern, aravis[=DEVICE], pylon[=SERIAL|NAME|MODEL], replay=PATH (a directory of PNG and TIFF
+    /// files, or the index of a recording), or producer (another process, which attaches by the client library)
     #[arg(long, default_value = "pattern", value_name = "SOURCE")]
     pub source: SourceChoice,
     /// Wait for a camera that is not there yet
@@ -78,6 +78,9 @@ pub struct StreamOptions {
     /// Set a camera feature before grabbing; may be given more than once
     #[arg(long, value_name = "FEATURE=VALUE", help_heading = CAMERAS)]
     pub set: Vec<FeatureSetting>,
+    /// Load a file of camera settings, as pylon Viewer saves it (.pfs), before all other settings; pylon only
+    #[arg(long, value_name = "FILE", help_heading = CAMERAS)]
+    pub load: Option<PathBuf>,
     /// Width in pixels [default: 1920 for the pattern, else the camera's]
     #[arg(long)]
     pub width: Option<u32>,
@@ -109,6 +112,10 @@ pub struct StreamOptions {
     /// Publish frames of which a part was lost on the way, marked incomplete, instead of only counting them
     #[arg(long, help_heading = CAMERAS)]
     pub publish_incomplete: bool,
+    /// Which frames a subscription gets that names no policy, in pylon's words: OneByOne and LatestImages are policy
+    /// sequential, LatestImageOnly latest, UpcomingImage upcoming
+    #[arg(long, value_name = "STRATEGY", default_value = "OneByOne", help_heading = CLIENTS)]
+    pub grab_strategy: GrabStrategy,
     /// What segments are made of: memfd, hugetlb[=2M|1G] (huge pages, which the machine's owner sets aside), or posix (named
     /// objects in /dev/shm for languages that cannot receive descriptors: socket delivery and own user only, and whoever
     /// may open an object may write it)
@@ -257,32 +264,60 @@ impl BrokerOptions {
 
 impl StreamOptions {
     fn check(&self) -> Result<(), String> {
-        if self.segments > self.max_segments {
-            let Self { segments, max_segments, .. } = self;
+        let (segments, max_segments) = (self.segments(), self.max_segments);
+        if segments > max_segments {
             return Err(format!("--segments {segments} is above --max-segments {max_segments}; raise the second"));
         }
-        let is_camera = matches!(self.source, SourceChoice::Aravis(_));
-        let is_replay = matches!(self.source, SourceChoice::Replay(_));
-        let of_cameras =
-            format!("is for cameras; the source {} has no use for it (--source aravis has)", self.source.name());
-        let not_of_replays = "is not for a replay, whose frames are as they were recorded";
-        let of_replays = "is for --source replay=PATH; other sources have no use for it";
-        let misplaced = [
-            (self.packet_size.is_some() && !is_camera, "--packet-size", of_cameras.as_str()),
-            (self.socket_buffer.is_some() && !is_camera, "--socket-buffer", &of_cameras),
-            (!self.set.is_empty() && !is_camera, "--set", &of_cameras),
-            (self.wait && !is_camera, "--wait", &of_cameras),
-            (self.width.is_some() && is_replay, "--width", not_of_replays),
-            (self.height.is_some() && is_replay, "--height", not_of_replays),
-            (self.pixel_format.is_some() && is_replay, "--pixel-format", not_of_replays),
-            (self.replay_loop && !is_replay, "--replay-loop", of_replays),
-            (self.replay_errors != OnError::default() && !is_replay, "--replay-errors", of_replays),
+        self.check_source_options()
+    }
+
+    fn check_source_options(&self) -> Result<(), String> {
+        use SourceKind::{Aravis, Pylon, Replay};
+        let kind = self.source.kind();
+        let special: [(bool, &str, &[SourceKind]); 7] = [
+            (self.packet_size.is_some(), "--packet-size", &[Aravis]),
+            (self.socket_buffer.is_some(), "--socket-buffer", &[Aravis]),
+            (self.load.is_some(), "--load", &[Pylon]),
+            (!self.set.is_empty(), "--set", &[Aravis, Pylon]),
+            (self.wait, "--wait", &[Aravis, Pylon]),
+            (self.replay_loop, "--replay-loop", &[Replay]),
+            (self.replay_errors != OnError::default(), "--replay-errors", &[Replay]),
         ];
-        match misplaced.iter().find(|(is_misplaced, ..)| *is_misplaced) {
-            Some((_, option, why)) => Err(format!("{option} {why}")),
-            None if self.source == SourceChoice::Producer => self.check_producer(),
+        let misplaced = special.iter().find(|(given, _, sources)| *given && !sources.contains(&kind));
+        if let Some((_, option, sources)) = misplaced {
+            let whom = if sources.contains(&Replay) { "replays" } else { "cameras" };
+            let names: Vec<_> = sources.iter().map(|source| format!("--source {}", source.name())).collect();
+            return Err(format!(
+                "{option} is for {whom}, and the source {} has no use for it ({} has)",
+                kind.name(),
+                names.join(" or ")
+            ));
+        }
+        match kind {
+            SourceKind::Producer => self.check_producer(),
+            Replay => self.check_replay(),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_replay(&self) -> Result<(), String> {
+        let geometry = [
+            (self.width.is_some(), "--width"),
+            (self.height.is_some(), "--height"),
+            (self.pixel_format.is_some(), "--pixel-format"),
+        ];
+        match geometry.iter().find(|(given, _)| *given) {
+            Some((_, option)) => Err(format!("{option} is not for a replay, whose frames are as they were recorded")),
             None => Ok(()),
         }
+    }
+
+    /// Segments to begin with.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        // A ring that cannot grow must be large enough for those who come later.
+        let default = if self.source.kind() == SourceKind::Pylon { 16 } else { 8 };
+        self.segments.unwrap_or(default)
     }
 
     fn check_producer(&self) -> Result<(), String> {
@@ -314,7 +349,9 @@ impl StreamOptions {
     pub fn factory(&self, broker: BrokerId, placement: Placement) -> Arc<dyn BufferFactory> {
         let books = match self.source {
             SourceChoice::Producer => Books::lending(placement),
-            SourceChoice::Pattern | SourceChoice::Aravis(_) | SourceChoice::Replay(_) => Books::new(placement),
+            SourceChoice::Pattern | SourceChoice::Aravis(_) | SourceChoice::Replay(_) | SourceChoice::Pylon(_) => {
+                Books::new(placement)
+            }
         };
         match self.backing {
             BackingChoice::Memfd => Arc::new(Memfd::new(books)),
@@ -407,17 +444,46 @@ pub enum SourceChoice {
     Replay(PathBuf),
     /// A process of its own.
     Producer,
+    /// A Basler camera, by serial number, user-defined name or model, or the first one.
+    Pylon(Option<String>),
+}
+
+/// Which kind of source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SourceKind {
+    Pattern,
+    Aravis,
+    Pylon,
+    Replay,
+    Producer,
+}
+
+impl SourceKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pattern => "pattern",
+            Self::Aravis => "aravis",
+            Self::Pylon => "pylon",
+            Self::Replay => "replay",
+            Self::Producer => "producer",
+        }
+    }
 }
 
 impl SourceChoice {
     /// What it is called.
     #[must_use]
     pub fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    fn kind(&self) -> SourceKind {
         match self {
-            Self::Pattern => "pattern",
-            Self::Aravis(_) => "aravis",
-            Self::Replay(_) => "replay",
-            Self::Producer => "producer",
+            Self::Pattern => SourceKind::Pattern,
+            Self::Aravis(_) => SourceKind::Aravis,
+            Self::Pylon(_) => SourceKind::Pylon,
+            Self::Replay(_) => SourceKind::Replay,
+            Self::Producer => SourceKind::Producer,
         }
     }
 }
@@ -432,11 +498,41 @@ impl FromStr for SourceChoice {
             ("pattern", Some(_)) => Err("pattern takes no device; its options are --width, --height, …".to_owned()),
             ("producer", None) => Ok(Self::Producer),
             ("producer", Some(_)) => Err("producer takes no device; the producer attaches by itself".to_owned()),
-            ("aravis", Some("")) => Err("name a device after aravis=, or leave the = out for the first one".to_owned()),
+            ("aravis" | "pylon", Some("")) => {
+                Err(format!("name a device after {kind}=, or leave the = out for the first one"))
+            }
             ("aravis", device) => Ok(Self::Aravis(device.map(str::to_owned))),
             ("replay", None | Some("")) => Err("say what to replay: replay=PATH".to_owned()),
             ("replay", Some(path)) => Ok(Self::Replay(PathBuf::from(path))),
-            _ => Err("this broker has the sources pattern, aravis[=DEVICE], replay=PATH and producer".to_owned()),
+            ("pylon", device) => Ok(Self::Pylon(device.map(str::to_owned))),
+            _ => Err("this broker has the sources pattern, aravis[=DEVICE], pylon[=DEVICE], replay=PATH and producer"
+                .to_owned()),
+        }
+    }
+}
+
+/// pylon's names for what a reader gets; here each subscription chooses for itself, and this is for those that do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum GrabStrategy {
+    /// All in order.
+    OneByOne,
+    /// The newest.
+    LatestImageOnly,
+    /// As `OneByOne`: the ring keeps the latest images.
+    LatestImages,
+    /// Only those published after they were asked for.
+    UpcomingImage,
+}
+
+impl GrabStrategy {
+    /// The policy of that meaning.
+    #[must_use]
+    pub fn policy(self) -> Policy {
+        match self {
+            Self::OneByOne | Self::LatestImages => Policy::Sequential,
+            Self::LatestImageOnly => Policy::Latest,
+            Self::UpcomingImage => Policy::Upcoming,
         }
     }
 }
@@ -565,8 +661,15 @@ mod tests {
     fn the_plain_command_is_complete() {
         let (config, broker) = parse("broker --segments 8").unwrap();
         assert_eq!((broker.max_clients, broker.lease().time), (256, None));
-        assert_eq!((config.segments, config.max_segments, config.history), (8, 64, 4));
+        assert_eq!((config.segments(), config.max_segments, config.history), (8, 64, 4));
         assert_eq!(config.source, SourceChoice::Pattern);
+    }
+
+    #[test]
+    fn a_ring_that_cannot_grow_begins_larger() {
+        assert_eq!(parse("broker --source pylon").unwrap().0.segments(), 16);
+        let (config, _) = parse("broker --source pylon=21734321 --segments 8 --load camera.pfs --set Gain=1").unwrap();
+        assert_eq!((config.segments(), config.source), (8, SourceChoice::Pylon(Some("21734321".to_owned()))));
     }
 
     #[test]
@@ -574,11 +677,20 @@ mod tests {
         for (line, advice) in [
             ("broker --segments 0", "1 to 512"),
             ("broker --segments 65", "--max-segments"),
-            ("broker --source webcam", "pattern, aravis"),
             ("broker --source producer=p", "by itself"),
             ("broker --source producer --width 8", "--width"),
             ("broker --source producer --set Gain=1", "for cameras"),
             ("broker --source producer --backing posix", "memfd or hugetlb"),
+            ("broker --source webcam", "pattern, aravis[=DEVICE], pylon"),
+            ("broker --grab-strategy Newest", "OneByOne, LatestImageOnly, LatestImages, UpcomingImage"),
+            ("broker --source pylon=", "name a device"),
+            ("broker --source replay", "replay=PATH"),
+            ("broker --source replay=x --width 8", "as they were recorded"),
+            ("broker --source replay=x --wait", "for cameras"),
+            ("broker --replay-loop", "--source replay"),
+            ("broker --replay-errors skip", "--source replay"),
+            ("broker --grab-priority 100", "1..=99"),
+            ("broker --source aravis --load x.pfs", "--source pylon"),
             ("broker --source aravis=", "name a device"),
             ("broker --pixel-format Mono9", "Mono8"),
             ("broker --set Gain", "FEATURE=VALUE"),

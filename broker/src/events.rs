@@ -75,7 +75,7 @@ pub enum Event {
         /// What it needs.
         needs: Requirements,
     },
-    /// The source is back with frames for which segments must have another size, or there is another producer.
+    /// The source is back, perhaps with frames for which segments must have another size, or there is another producer.
     Resized {
         /// Which stream.
         stream: StreamId,
@@ -83,6 +83,8 @@ pub enum Event {
         epoch: Epoch,
         /// What it needs from now on.
         needs: Requirements,
+        /// Segments that it cannot start with, since their frames are in the ring, and can take no later.
+        left_behind: Vec<SegmentIndex>,
     },
     /// The ring has given up a segment: it was one too many, or too small.
     Released {

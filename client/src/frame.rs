@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use framebroker_protocol::chunks::Chunks;
 use framebroker_protocol::{Backing, ContextId, FrameHeader, PixelFormat, Sequence, monotonic_ns};
 
 use crate::connection::Lease;
@@ -88,7 +89,14 @@ impl Frame {
         self.bytes(self.image)
     }
 
-    /// The chunk data the camera sent behind the image; empty if it sent none, and in a forked child.
+    /// Name and value of what the camera sent with the image, as its time of exposure; `None` if it sent none, if they are
+    /// in the camera's own form ([`Self::chunk_data`] has the bytes), and in a forked child.
+    #[must_use]
+    pub fn chunks(&self) -> Option<Chunks<'_>> {
+        Chunks::parse(self.chunk_data())
+    }
+
+    /// The bytes of the chunk data the camera sent behind the image; empty if it sent none, and in a forked child.
     #[must_use]
     pub fn chunk_data(&self) -> &[u8] {
         self.bytes(self.chunk)

@@ -49,6 +49,7 @@ pub use broker::{Broker, BrokerBuilder};
 pub use error::{Attempt, Error, Result, Unreachable, Violation, WaitingFor};
 pub use frame::Frame;
 pub use framebroker_protocol::FrameInfo;
+pub use framebroker_protocol::chunks::{Chunk, Chunks, Value as ChunkValue};
 pub use framebroker_protocol::message::{Content, Delivery, ErrorCode, Policy, Start, StreamInfo};
 pub use framebroker_protocol::ring::{Predictive, WaitMode};
 pub use framebroker_protocol::{

@@ -2,7 +2,7 @@
 
 use crate::{FrameHeader, PixelFormat};
 
-/// The metadata of one filled segment (GenICam SFNC meanings). The image begins where the segment does, chunk data follow.
+/// The metadata of one filled segment (GenICam SFNC meanings). The image begins where the segment does, chunk data follow somewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameInfo {
     /// Width in pixels.
@@ -19,7 +19,10 @@ pub struct FrameInfo {
     pub pixel_format: PixelFormat,
     /// Bytes of image data from the start of the segment's payload.
     pub image_bytes: usize,
-    /// Bytes of chunk data directly behind the image.
+    /// Where chunk data begins, in bytes from the start of the segment's payload; 0, or less than the image has, for where
+    /// the image ends.
+    pub chunk_offset: usize,
+    /// Bytes of chunk data; 0 for none.
     pub chunk_bytes: usize,
     /// The camera's own clock in ns; 0 where it has none.
     pub camera_timestamp_ns: u64,
@@ -44,12 +47,18 @@ impl FrameInfo {
             offset_y: 0,
             pixel_format,
             image_bytes: pixel_format.image_bytes(width, height).unwrap_or(0),
+            chunk_offset: 0,
             chunk_bytes: 0,
             camera_timestamp_ns: 0,
             block_id: 0,
             complete: true,
             lost_at_camera: 0,
         }
+    }
+
+    /// Chunk data never begin within the image; without any, they begin at its end.
+    fn chunk_begin(&self) -> usize {
+        if self.chunk_bytes == 0 { self.image_bytes } else { self.chunk_offset.max(self.image_bytes) }
     }
 
     /// As a frame header, but for what the ring knows.
@@ -64,7 +73,7 @@ impl FrameInfo {
             block_id: self.block_id,
             payload_offset: 0,
             payload_bytes: self.image_bytes as u64,
-            chunk_offset: self.image_bytes as u64,
+            chunk_offset: self.chunk_begin() as u64,
             chunk_bytes: self.chunk_bytes as u64,
             buffer_context: 0,
             width: self.width,
@@ -94,15 +103,17 @@ impl FrameInfo {
         if record.status > 1 {
             return Err("the status is neither 0 (complete) nor 1 (incomplete)");
         }
-        if record.chunk_offset != record.payload_bytes {
-            return Err("chunk data must begin where the image ends");
+        if record.chunk_offset < record.payload_bytes {
+            return Err("chunk data must not begin before the image ends");
         }
         if width == 0 || height == 0 || pixel_format.code() == 0 {
             return Err("width, height or pixel format is 0");
         }
-        let fits = record.payload_bytes.checked_add(record.chunk_bytes).is_some_and(|end| end <= segment_bytes as u64);
-        let sizes = (usize::try_from(record.payload_bytes), usize::try_from(record.chunk_bytes));
-        let (Ok(image_bytes), Ok(chunk_bytes), true) = (sizes.0, sizes.1, fits) else {
+        let fits = record.chunk_offset.checked_add(record.chunk_bytes).is_some_and(|end| end <= segment_bytes as u64);
+        let [image_bytes, chunk_offset, chunk_bytes] =
+            [record.payload_bytes, record.chunk_offset, record.chunk_bytes].map(usize::try_from);
+        let (Ok(image_bytes), Ok(chunk_offset), Ok(chunk_bytes), true) = (image_bytes, chunk_offset, chunk_bytes, fits)
+        else {
             return Err("image and chunk data do not fit in the segment");
         };
         let row_bytes = pixel_format.stride(width);
@@ -123,6 +134,7 @@ impl FrameInfo {
             offset_y: record.offset_y,
             pixel_format,
             image_bytes,
+            chunk_offset,
             chunk_bytes,
             camera_timestamp_ns: record.camera_timestamp_ns,
             block_id: record.block_id,
@@ -138,7 +150,8 @@ mod tests {
 
     #[test]
     fn what_is_said_is_what_is_heard() {
-        let said = FrameInfo { chunk_bytes: 5, block_id: 7, ..FrameInfo::new(4, 3, PixelFormat::MONO8) };
+        let said =
+            FrameInfo { chunk_offset: 12, chunk_bytes: 5, block_id: 7, ..FrameInfo::new(4, 3, PixelFormat::MONO8) };
         assert_eq!((said.stride, said.image_bytes), (4, 12));
         assert_eq!(FrameInfo::checked(&said.header(), 17), Ok(said));
         assert!(FrameInfo::checked(&said.header(), 16).is_err());
@@ -162,6 +175,8 @@ mod tests {
         assert!(refused(|info| info.width = 0));
         assert!(refused(|info| info.image_bytes = 101));
         assert!(refused(|info| info.chunk_bytes = usize::MAX));
+        assert!(!refused(|info| (info.chunk_offset, info.chunk_bytes) = (90, 10)));
+        assert!(refused(|info| (info.chunk_offset, info.chunk_bytes) = (90, 11)));
         let twelve_bit = FrameInfo::new(4, 3, PixelFormat::MONO12P);
         assert!(FrameInfo::checked(&twelve_bit.header(), 100).is_ok());
         let short = FrameInfo { stride: 0, image_bytes: twelve_bit.image_bytes - 1, ..twelve_bit };

@@ -3,12 +3,14 @@
 //! * [`message`] and [`codec`]: what is said on the socket, and its bytes; [`socket`] carries them with descriptors.
 //! * [`layout`] and [`shm`]: what lies in shared memory, and how that memory is made so that only its writer can write.
 //! * [`ring`]: the lock-free rules by which frames pass from one writer to many readers.
+//! * [`chunks`]: what a camera sends with an image, as a list of names and values.
 //! * [`pattern`]: the test image whose every byte a consumer can check.
 //!
 //! `PROTOCOL.md` beside this crate specifies all of it for programs in any language.
 #![deny(unsafe_code)]
 
 pub mod address;
+pub mod chunks;
 pub mod codec;
 mod frame_info;
 pub mod header;

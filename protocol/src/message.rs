@@ -41,7 +41,7 @@ pub enum Ask {
         /// The stream's name.
         stream: StreamName,
         /// Which frames.
-        policy: Policy,
+        policy: AskedPolicy,
         /// By which way.
         delivery: Delivery,
         /// Frames it may hold at once, 1 to [`HOLD_LIMIT`].
@@ -255,7 +255,7 @@ pub struct Subscribed {
     pub subscription: SubscriptionId,
     /// The stream.
     pub stream: StreamId,
-    /// As asked.
+    /// As asked, or the stream's.
     pub policy: Policy,
     /// As asked.
     pub delivery: Delivery,
@@ -345,6 +345,47 @@ pub enum Policy {
     Lossless,
     /// The first that is published after the call. pylon's `UpcomingImage`.
     Upcoming,
+}
+
+/// Which frames a subscription asks for: a [`Policy`] under its number, or the stream's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum AskedPolicy {
+    /// [`Policy::Sequential`].
+    Sequential,
+    /// [`Policy::Latest`].
+    Latest,
+    /// [`Policy::Lossless`].
+    Lossless,
+    /// [`Policy::Upcoming`].
+    Upcoming,
+    /// Whatever the broker's owner chose for those who choose nothing (`--grab-strategy`).
+    #[default]
+    OfStream,
+}
+
+impl AskedPolicy {
+    /// The policy, where `of_stream` is the stream's.
+    #[must_use]
+    pub fn or(self, of_stream: Policy) -> Policy {
+        match self {
+            Self::Sequential => Policy::Sequential,
+            Self::Latest => Policy::Latest,
+            Self::Lossless => Policy::Lossless,
+            Self::Upcoming => Policy::Upcoming,
+            Self::OfStream => of_stream,
+        }
+    }
+}
+
+impl From<Policy> for AskedPolicy {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Sequential => Self::Sequential,
+            Policy::Latest => Self::Latest,
+            Policy::Lossless => Self::Lossless,
+            Policy::Upcoming => Self::Upcoming,
+        }
+    }
 }
 
 /// By which way frames come.

@@ -11,12 +11,24 @@ pub fn broker() -> PathBuf {
     BUILT.get_or_init(|| build("framebroker", &[], target()).join("broker")).clone()
 }
 
-/// The broker with the source aravis, in a target directory of its own beside the default build's.
+/// The broker with the sources aravis and pylon, the latter against the stand-in for its SDK, in a target directory of its own
+/// beside the default build's.
+///
+/// # Panics
+/// When the stand-in cannot be built.
 #[must_use]
-pub fn aravis_broker() -> PathBuf {
+pub fn camera_broker() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let target = || target().join("aravis");
-    BUILT.get_or_init(|| build("framebroker", &["--features", "aravis"], &target()).join("broker")).clone()
+    BUILT
+        .get_or_init(|| {
+            let root = target().join("pylon-sdk");
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("pylon-sdk/build.sh");
+            let built = Command::new(script).arg(&root).status().expect("the script can be started");
+            assert!(built.success(), "the stand-in cannot be built");
+            let options = ["--bins", "--features", "aravis,pylon"];
+            build_in("framebroker", &options, &target().join("cameras"), &[("PYLON_ROOT", &root)]).join("broker")
+        })
+        .clone()
 }
 
 /// The command line tool.
@@ -58,12 +70,17 @@ fn build(package: &str, options: &[&str], target: &Path) -> PathBuf {
 }
 
 fn build_with(package: &str, options: &[&str], target: &Path) -> PathBuf {
+    build_in(package, options, target, &[])
+}
+
+fn build_in(package: &str, options: &[&str], target: &Path, environment: &[(&str, &Path)]) -> PathBuf {
     let release: &[&str] = if profile() == "release" { &["--release"] } else { &[] };
     let built = Command::new(cargo())
         .args(["build", "--quiet", "--package", package])
         .args(options)
         .args(release)
         .env("CARGO_TARGET_DIR", target)
+        .envs(environment.iter().copied())
         .status()
         .expect("cargo can be started");
     assert!(built.success(), "{package} cannot be built");

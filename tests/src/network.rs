@@ -36,7 +36,7 @@ impl Network {
     /// The broker with the source aravis, inside.
     #[must_use]
     pub fn broker(&self) -> Command {
-        self.command(binaries::aravis_broker())
+        self.command(binaries::camera_broker())
     }
 
     /// A camera with a serial number at an address.

@@ -125,7 +125,7 @@ impl Raw {
     /// When the broker refuses.
     pub fn subscribe(&mut self, policy: Policy, delivery: Delivery, max_held: u32) -> (Subscribed, Vec<OwnedFd>) {
         let stream = "cam0".parse().expect("a stream name");
-        self.send(Ask::Subscribe { stream, policy, delivery, max_held, start: Start::Next });
+        self.send(Ask::Subscribe { stream, policy: policy.into(), delivery, max_held, start: Start::Next });
         match self.answer() {
             (Tell::Subscribed(subscribed), fds) => (subscribed, fds),
             (answer, _) => panic!("subscribe: {answer:?}"),

@@ -135,7 +135,7 @@ fn a_camera_can_be_waited_for() {
     broker.end_clean();
 
     let (status, said, errors) =
-        run(network.command("timeout").args(["--signal=INT", "3"]).arg(binaries::aravis_broker()).args([
+        run(network.command("timeout").args(["--signal=INT", "3"]).arg(binaries::camera_broker()).args([
             "--source=aravis=GV07",
             "--wait",
             "--socket",

@@ -31,6 +31,30 @@ fn eight_consumers_get_every_byte() {
     broker.end_clean();
 }
 
+/// Goal: a subscription that names no policy gets the one the broker was started with, one that does its own. Method: the
+/// broker's and the reader's word on it, for both deliveries.
+#[test]
+fn a_subscription_without_a_policy_gets_the_streams() {
+    for (strategy, policy) in [("OneByOne", "Sequential"), ("LatestImageOnly", "Latest"), ("UpcomingImage", "Upcoming")]
+    {
+        let broker =
+            Broker::start(&format!("--segments 8 --fps 100 --width 64 --height 64 --grab-strategy {strategy}"));
+        for (terms, expected) in [("", policy), ("delivery=socket", policy), ("policy=lossless", "Lossless")] {
+            let mut actor = broker.actor();
+            actor.must(&format!("subscribe {terms}"));
+            assert_eq!(format!("{:?}", broker.subscription(actor.pid()).policy), expected, "{strategy} {terms}");
+            let ran = actor.ask("run count=10 pause=25");
+            let (lost, skipped) = (figure(&ran, "lost"), figure(&ran, "skipped"));
+            let skips = expected == "Latest" || expected == "Upcoming";
+            assert!(
+                figure(&ran, "bad") == 0 && (skipped > 0) == skips && (lost == 0 || !skips),
+                "{strategy} {terms}: {ran}"
+            );
+        }
+        broker.end_clean();
+    }
+}
+
 /// Goal: whatever a reader that cannot keep up loses or skips is counted to the frame. Method: readers that pause longer
 /// than the ring lasts; received + lost + skipped is the span of sequences.
 #[test]

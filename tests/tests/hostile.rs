@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use framebroker_protocol::codec::encode;
 use framebroker_protocol::limits::MESSAGE_BYTES;
-use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Request, Roles, Start, StatsOf, Tell};
+use framebroker_protocol::message::{
+    Ask, AskedPolicy, Delivery, ErrorCode, Policy, Request, Roles, Start, StatsOf, Tell,
+};
 use framebroker_protocol::{ClientName, ContextId, PROTOCOL_VERSION, SegmentIndex, Sequence};
 use framebroker_tests::broker::run;
 use framebroker_tests::raw::Heard;
@@ -88,7 +90,7 @@ fn refusals_leave_the_session_open() {
     raw.hello();
     let subscribe = |stream: &str, max_held| Ask::Subscribe {
         stream: stream.parse().unwrap(),
-        policy: Policy::Sequential,
+        policy: AskedPolicy::Sequential,
         delivery: Delivery::Shared,
         max_held,
         start: Start::Next,

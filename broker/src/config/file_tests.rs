@@ -43,9 +43,9 @@ fn every_stream_has_its_table_and_the_defaults_above() {
 #[test]
 fn a_file_without_tables_describes_one_stream() {
     let config = read_text("name = 'only'\nsegments = 12\nevict = true\nlease = 5\n").unwrap();
-    assert_eq!((config.streams.len(), config.streams[0].segments), (1, 12));
+    assert_eq!((config.streams.len(), config.streams[0].segments()), (1, 12));
     assert_eq!((config.streams[0].name.as_str(), config.broker.evict), ("only", true));
-    assert_eq!(read_text("").unwrap().streams[0].segments, 8, "an empty file has the defaults");
+    assert_eq!(read_text("").unwrap().streams[0].segments(), 8, "an empty file has the defaults");
 }
 
 /// Goal: whatever can be said on the command line can be said in a file. Method: each option with a value it takes.
@@ -64,6 +64,7 @@ fn every_option_is_a_key() {
         "socket" => "'/s'",
         "allow-uid" | "allow-gid" => "[5]",
         "segments" => "8",
+        "grab-strategy" => "'LatestImages'",
         _ => "50",
     };
     let mut keys = 0;

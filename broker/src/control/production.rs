@@ -326,6 +326,7 @@ fn needs(asked: &Produce) -> Requirements {
     let number = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     Requirements {
         min_queued: number(asked.min_queued.into()),
+        wanted_queued: number(asked.min_queued.into()),
         fixed_pool: asked.fixed_pool,
         can_pause: asked.can_pause,
         payload_bytes: number(asked.payload_bytes),

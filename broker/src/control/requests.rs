@@ -110,6 +110,8 @@ impl Control {
             Ask::Stats { of, from } => self.report(session, request, of, from),
             Ask::Subscribe { stream, policy, delivery, max_held, start } => {
                 let max_held = usize::try_from(max_held).unwrap_or(usize::MAX);
+                let of_stream = self.streams.iter().find(|known| known.core.name == stream);
+                let policy = policy.or(of_stream.map_or(Policy::default(), |known| known.limits.default_policy));
                 self.subscribe(session, request, &stream, Terms { policy, delivery, max_held, start });
             }
             Ask::Produce(asked) => self.produce(session, request, asked),

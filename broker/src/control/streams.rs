@@ -70,9 +70,9 @@ impl Control {
     /// A source comes, goes, or needs other segments.
     fn take_change(&mut self, event: Event) {
         match event {
-            Event::Resized { stream, needs, .. } => {
+            Event::Resized { stream, needs, left_behind, .. } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
-                stream.require(needs);
+                stream.require(needs, &left_behind);
                 stream.restore(&self.worker);
             }
             Event::Online { stream, description, needs, .. } => {

@@ -74,7 +74,7 @@ mod tests {
     use std::sync::mpsc::channel;
     use std::time::Duration;
 
-    use framebroker_protocol::message::Content;
+    use framebroker_protocol::message::{Content, Policy};
     use framebroker_protocol::{PixelFormat, StreamId};
 
     use super::*;
@@ -96,7 +96,8 @@ mod tests {
             let (segment, _writable) = factory.allocate_at(index, backing, BYTES).unwrap();
             pool.install(&segment);
         }
-        let needs = Requirements { min_queued: 1, fixed_pool: false, can_pause: true, payload_bytes: BYTES };
+        let needs =
+            Requirements { min_queued: 1, wanted_queued: 1, fixed_pool: false, can_pause: true, payload_bytes: BYTES };
         let (model, serial, pixel_format) = (String::new(), String::new(), PixelFormat::MONO8);
         let description = Description { model, serial, width: 100, height: 50, pixel_format, fps: 0.0 };
         let limits = Limits {
@@ -107,6 +108,7 @@ mod tests {
             memory_warn_bytes: None,
             history: 0,
             lossless: false,
+            default_policy: Policy::default(),
         };
         Stream::new(core, factory, pool, channel().0, needs, description, ("pattern", Content::Opaque), limits)
     }

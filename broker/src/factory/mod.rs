@@ -29,7 +29,7 @@ pub use memfd::Memfd;
 pub use memory::{Memory, Request, Sharing};
 pub use placement::{MAX_ALIGN, MIN_ALIGN, Placement};
 pub use posix::{Posix, remove_leftovers};
-pub use segment::{Epoch, Segment, WritableSegment};
+pub use segment::{Epoch, MappingKept, Segment, WritableSegment};
 
 /// Gives out segments. Two methods and two facts make a strategy; nobody needs to write the others anew.
 pub trait BufferFactory: fmt::Debug + Send + Sync {

@@ -178,6 +178,12 @@ impl WritableSegment {
         self.segment.bytes
     }
 
+    /// Keeps the memory mapped, whatever becomes of `self`: for drivers that know its address until they are stopped.
+    #[must_use]
+    pub fn keep_mapped(&self) -> MappingKept {
+        MappingKept(Arc::clone(&self.segment))
+    }
+
     /// Where the payload begins, for drivers that write it themselves. They may do so while they have `self`.
     #[must_use]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
@@ -193,5 +199,17 @@ impl WritableSegment {
         // source does not call this), or are of the broker's own user and asked not to
         // (named), and what they read while they hold no frame in it is their own fault.
         unsafe { std::slice::from_raw_parts_mut(self.segment.memory.mapping().as_mut_ptr(), self.segment.bytes) }
+    }
+}
+
+/// Keeps a segment's memory mapped, and gives no right to touch it.
+#[derive(Debug)]
+pub struct MappingKept(Arc<Segment>);
+
+impl MappingKept {
+    /// Whether it is this segment's memory.
+    #[must_use]
+    pub fn is_of(&self, segment: &WritableSegment) -> bool {
+        Arc::ptr_eq(&self.0, &segment.segment)
     }
 }

@@ -140,11 +140,11 @@ fn start(
         Opened::Away(_) => (vacant_needs(), unknown_description(options)),
         Opened::Producer => (vacant_needs(), Description::default()),
     };
-    check_segments(options.segments, needs.min_queued + 1)?;
+    check_segments(options.segments(), needs.min_queued + 1)?;
     if matches!(source, Opened::Source(_)) {
         check_memory(options, needs.payload_bytes as u64, limits.memory_bytes)?;
-        factory.foresee(options.segments, needs.payload_bytes)?;
-        allocate(&*factory, &mut pool, &commands, options.segments, needs.payload_bytes)?;
+        factory.foresee(options.segments(), needs.payload_bytes)?;
+        allocate(&*factory, &mut pool, &commands, options.segments(), needs.payload_bytes)?;
     }
     let grab_options = GrabOptions {
         frames: options.frames,
@@ -191,13 +191,14 @@ fn unknown_description(options: &StreamOptions) -> Description {
 
 fn limits(options: &StreamOptions, streams: usize) -> Result<Limits, RunError> {
     Ok(Limits {
-        min_segments: options.segments,
+        min_segments: options.segments(),
         shrink_after: Duration::from_secs(options.shrink_after),
         max_segments: options.max_segments,
         memory_bytes: options.memory_limit_bytes(streams).map_err(RunError::Limit)?,
         memory_warn_bytes: options.memory_warn.map(|megabytes| megabytes.saturating_mul(1 << 20)),
         history: options.history,
         lossless: options.lossless_timeout > 0,
+        default_policy: options.grab_strategy.policy(),
     })
 }
 
@@ -229,11 +230,11 @@ fn check_segments(segments: usize, reserve: usize) -> Result<(), RunError> {
 }
 
 fn check_memory(options: &StreamOptions, payload_bytes: u64, limit_bytes: u64) -> Result<(), RunError> {
-    let asked = payload_bytes.saturating_mul(options.segments as u64);
+    let asked = payload_bytes.saturating_mul(options.segments() as u64);
     if asked <= limit_bytes {
         return Ok(());
     }
-    let (segments, asked_mb, limit_mb) = (options.segments, asked.div_ceil(1 << 20), limit_bytes >> 20);
+    let (segments, asked_mb, limit_mb) = (options.segments(), asked.div_ceil(1 << 20), limit_bytes >> 20);
     Err(RunError::Limit(format!(
         "{segments} segments of {payload_bytes} bytes take {asked_mb} MB, the limit is {limit_mb} MB; use fewer --segments or raise --memory-limit"
     )))

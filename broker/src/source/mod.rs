@@ -6,9 +6,15 @@
 
 #[cfg(feature = "aravis")]
 pub mod aravis;
+#[cfg(any(feature = "aravis", feature = "pylon"))]
+mod feature_text;
+#[cfg(any(feature = "aravis", feature = "pylon"))]
+mod losses;
 pub mod open;
 mod pattern;
 pub mod producer;
+#[cfg(feature = "pylon")]
+pub mod pylon;
 mod replay;
 
 use std::time::Duration;
@@ -25,6 +31,8 @@ pub use replay::{OnError, ReplayOptions, ReplaySource};
 pub struct Requirements {
     /// Segments the driver must have queued at all times so that it loses nothing.
     pub min_queued: usize,
+    /// Segments it has queued as long as nobody holds what it would take for that: at least `min_queued`.
+    pub wanted_queued: usize,
     /// The driver takes buffers only while it is stopped, so the ring cannot grow while it runs.
     pub fixed_pool: bool,
     /// Frames can be delayed (replayed or generated) rather than dropped when no segment is queued.

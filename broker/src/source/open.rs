@@ -36,6 +36,7 @@ pub fn opener(config: &StreamOptions) -> Option<Opener> {
         }
         SourceChoice::Aravis(device) => Some(aravis::opener(config, device.clone())),
         SourceChoice::Producer => None,
+        SourceChoice::Pylon(device) => Some(pylon::opener(config, device.clone())),
     }
 }
 
@@ -56,10 +57,12 @@ pub fn kind(config: &StreamOptions) -> (&'static str, Content) {
 pub fn list(config: &StreamOptions) -> Result<Vec<String>, SourceError> {
     match &config.source {
         SourceChoice::Pattern | SourceChoice::Replay(_) | SourceChoice::Producer => Err(SourceError::Invalid(format!(
-            "the source {} has no cameras to list; `broker --source aravis --list` lists those of Aravis",
+            "the source {} has no cameras to list; `broker --source aravis --list` lists those of Aravis, \
+             `broker --source pylon --list` those of pylon",
             config.source.name()
         ))),
         SourceChoice::Aravis(device) => aravis::list(device.as_deref()),
+        SourceChoice::Pylon(_) => pylon::list(),
     }
 }
 
@@ -105,6 +108,52 @@ mod aravis {
     }
 
     pub fn list(_: Option<&str>) -> Result<Vec<String>, SourceError> {
+        Err(not_built())
+    }
+}
+
+#[cfg(feature = "pylon")]
+mod pylon {
+    use super::{Arc, Opener, SourceError, StreamOptions};
+    use crate::source::pylon::{Options, Pylon, PylonSource};
+
+    pub fn opener(config: &StreamOptions, device: Option<String>) -> Opener {
+        let features = config.set.iter().map(|setting| (setting.feature.clone(), setting.value.clone()));
+        let options = Options {
+            device,
+            load: config.load.clone(),
+            features: features.collect(),
+            width: config.width,
+            height: config.height,
+            fps: config.fps,
+            pixel_format: config.pixel_format,
+        };
+        let pylon = Pylon::default();
+        Arc::new(move || Ok(Box::new(PylonSource::open(&pylon, &options)?)))
+    }
+
+    pub fn list() -> Result<Vec<String>, SourceError> {
+        Ok(Pylon::default().list()?.iter().map(ToString::to_string).collect())
+    }
+}
+
+#[cfg(not(feature = "pylon"))]
+mod pylon {
+    use super::{Arc, Opener, SourceError, StreamOptions};
+
+    fn not_built() -> SourceError {
+        SourceError::Invalid(
+            "this broker was built without the source pylon; install Basler's pylon SDK and build it with \
+             `PYLON_ROOT=/opt/pylon cargo install --locked --path broker --features pylon` (README, \"Basler\")"
+                .to_owned(),
+        )
+    }
+
+    pub fn opener(_: &StreamOptions, _: Option<String>) -> Opener {
+        Arc::new(|| Err(not_built()))
+    }
+
+    pub fn list() -> Result<Vec<String>, SourceError> {
         Err(not_built())
     }
 }

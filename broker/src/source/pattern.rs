@@ -75,6 +75,7 @@ impl PatternSource {
             offset_y: 0,
             pixel_format,
             image_bytes: self.pattern.image_bytes(),
+            chunk_offset: 0,
             chunk_bytes: 0,
             camera_timestamp_ns: u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX),
             block_id: self.filled,
@@ -106,7 +107,13 @@ impl Source for PatternSource {
     }
 
     fn requirements(&self) -> Requirements {
-        Requirements { min_queued: 1, fixed_pool: false, can_pause: true, payload_bytes: self.pattern.image_bytes() }
+        Requirements {
+            min_queued: 1,
+            wanted_queued: 1,
+            fixed_pool: false,
+            can_pause: true,
+            payload_bytes: self.pattern.image_bytes(),
+        }
     }
 
     fn start(&mut self) -> Result<(), SourceError> {

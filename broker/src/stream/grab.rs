@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use framebroker_protocol::message::Start;
 use framebroker_protocol::ring::{Member, Retired, Writer};
 use framebroker_protocol::{
-    ClientId, ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, Sequence, StreamState, monotonic_ns, realtime_ns,
+    ClientId, ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, SegmentSet, Sequence, StreamState, monotonic_ns,
+    realtime_ns,
 };
 
 use super::StreamCore;
@@ -114,6 +115,8 @@ pub struct Grab {
     surplus: usize,
     /// Published frames in segments that no longer fit, and the first frame after them.
     outdated: (usize, Sequence),
+    /// Segments whose frames are in the ring while the source, which can take no more, has started without them.
+    left_behind: SegmentSet,
     /// A source that is open again and waits for [`Command::Resume`].
     returning: Option<Box<dyn Source>>,
     patience: Patience,
@@ -152,6 +155,7 @@ impl Grab {
             epoch: Epoch::default(),
             surplus: 0,
             outdated: (0, Sequence(0)),
+            left_behind: SegmentSet::EMPTY,
             returning: None,
             patience: Patience::default(),
             stopping: false,
@@ -282,6 +286,12 @@ impl Grab {
                 self.wait_for(&slowest);
             }
         }
+        let wanted = self.source.as_ref().map_or(0, |source| source.requirements().wanted_queued);
+        let short = wanted.saturating_sub(self.queued.len());
+        if short > 0 && !self.stopping {
+            self.writer.retire(short, &mut self.freed);
+            self.take_freed();
+        }
     }
 
     fn patience_is_over(&mut self, slowest: Sequence) -> bool {
@@ -350,6 +360,7 @@ impl Grab {
         match retired {
             Retired::Reusable(index) => self.unpark(index).map(|(_, segment)| segment),
             Retired::Quarantined(index) => {
+                self.left_behind.remove(index);
                 if let Some((context, _given_up)) = self.unpark(index) {
                     self.writer.vacate(index);
                     self.events.send(Event::Vacated { stream: self.core.id, context });
@@ -361,6 +372,7 @@ impl Grab {
 
     fn give_up(&mut self, segment: WritableSegment) {
         let index = segment.index();
+        self.left_behind.remove(index);
         self.writer.vacate(index);
         drop(segment);
         self.events.send(Event::Released { stream: self.core.id, index });
@@ -375,7 +387,9 @@ impl Grab {
     }
 
     fn fits(&self, segment: &WritableSegment) -> bool {
-        segment.len() >= self.payload_bytes && segment.epoch() == self.epoch
+        segment.len() >= self.payload_bytes
+            && segment.epoch() == self.epoch
+            && !self.left_behind.contains(segment.index())
     }
 
     fn queue(&mut self, segment: WritableSegment) {

@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::message::{Content, StreamInfo};
+use framebroker_protocol::message::{Content, Policy, StreamInfo};
 use framebroker_protocol::ring::{Member, Roster};
 use framebroker_protocol::{ClientId, ClientName, ContextId, SegmentIndex, Text};
 use tracing::warn;
@@ -141,6 +141,8 @@ pub struct Limits {
     pub history: usize,
     /// Whether lossless subscriptions are granted.
     pub lossless: bool,
+    /// The policy of subscriptions that name none.
+    pub default_policy: Policy,
 }
 
 impl Stream {
@@ -277,11 +279,12 @@ impl Stream {
         }
     }
 
-    /// The source is stopped and needs other segments: those that do not fit no longer count. It is resumed when enough
-    /// have come.
-    pub fn require(&mut self, needs: Requirements) {
+    /// The source is stopped and needs other segments: those that do not fit, and those left behind, no longer count. It is
+    /// resumed when enough have come.
+    pub fn require(&mut self, needs: Requirements, left_behind: &[SegmentIndex]) {
         self.needs = needs;
         self.pool.require(needs.payload_bytes, self.epoch());
+        left_behind.iter().for_each(|index| self.pool.leave_behind(*index));
         self.resuming = true;
         if std::mem::take(&mut self.unseen) || self.takes_producers() {
             let needed = self.reserve() + self.granted + self.limits.history;

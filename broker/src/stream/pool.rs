@@ -34,6 +34,8 @@ enum Content {
     Ordered(usize, Epoch),
     /// In use.
     Installed(Arc<Segment>, Epoch),
+    /// In use until its frame is retired; the ring gives it up then.
+    LeftBehind(Arc<Segment>),
     /// A revoked subscription may still read it; the ring gives it up when its frame is retired.
     Quarantined(Arc<Segment>),
 }
@@ -43,7 +45,9 @@ impl Content {
         match self {
             Self::Vacant => 0,
             Self::Ordered(bytes, _) => *bytes as u64,
-            Self::Installed(segment, _) | Self::Quarantined(segment) => segment.bytes() as u64,
+            Self::Installed(segment, _) | Self::LeftBehind(segment) | Self::Quarantined(segment) => {
+                segment.bytes() as u64
+            }
         }
     }
 }
@@ -104,8 +108,16 @@ impl Pool {
     pub fn quarantine(&mut self, index: SegmentIndex) {
         let Some(place) = self.places.get_mut(index.as_usize()) else { return };
         // Two subscriptions may have held its frame: then it comes here twice.
-        if let Content::Installed(segment, _) = &place.content {
+        if let Content::Installed(segment, _) | Content::LeftBehind(segment) = &place.content {
             place.content = Content::Quarantined(Arc::clone(segment));
+        }
+    }
+
+    /// The segment no longer counts: the source goes on without it, and the ring gives it up when its frame is retired.
+    pub fn leave_behind(&mut self, index: SegmentIndex) {
+        let Some(place) = self.places.get_mut(index.as_usize()) else { return };
+        if let Content::Installed(segment, _) = &place.content {
+            place.content = Content::LeftBehind(Arc::clone(segment));
         }
     }
 
@@ -158,7 +170,9 @@ impl Pool {
     /// Segments that frames may lie in, by index; quarantined ones still may.
     pub fn segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
         self.places.iter().filter_map(|place| match &place.content {
-            Content::Installed(segment, _) | Content::Quarantined(segment) => Some(segment),
+            Content::Installed(segment, _) | Content::LeftBehind(segment) | Content::Quarantined(segment) => {
+                Some(segment)
+            }
             Content::Vacant | Content::Ordered(..) => None,
         })
     }

@@ -13,7 +13,8 @@ use framebroker_protocol::sync::Arc;
 use framebroker_protocol::{ContextId, FrameHeader, PixelFormat, SegmentIndex, monotonic_ns};
 
 /// What the source needs beside numbers of its own.
-pub const NEEDS: Requirements = Requirements { min_queued: 1, fixed_pool: false, can_pause: false, payload_bytes: 0 };
+pub const NEEDS: Requirements =
+    Requirements { min_queued: 1, wanted_queued: 1, fixed_pool: false, can_pause: false, payload_bytes: 0 };
 
 pub struct Grabber {
     core: Arc<StreamCore>,
@@ -113,8 +114,14 @@ impl Grabber {
             return;
         }
         (self.payload_bytes, self.surplus, self.is_returning) = (payload_bytes, 0, true);
-        let needs = Requirements { min_queued: self.min_queued, payload_bytes, ..NEEDS };
-        self.told.push_back(Event::Resized { stream: self.core.id, epoch: Epoch::default(), needs });
+        let needs =
+            Requirements { min_queued: self.min_queued, wanted_queued: self.min_queued, payload_bytes, ..NEEDS };
+        self.told.push_back(Event::Resized {
+            stream: self.core.id,
+            epoch: Epoch::default(),
+            needs,
+            left_behind: Vec::new(),
+        });
         std::mem::take(&mut self.queue).into_iter().for_each(|segment| self.queue(segment));
     }
 

@@ -121,6 +121,7 @@ impl World {
             memory_warn_bytes: None,
             history,
             lossless: true,
+            default_policy: Policy::default(),
         };
         let (model, serial, pixel_format) = (String::new(), String::new(), PixelFormat::MONO8);
         let description = Description { model, serial, width: 8, height: 1, pixel_format, fps: 0.0 };
@@ -208,7 +209,7 @@ impl World {
             }
             Some(Event::Vacated { context, .. }) => self.stream.vacate(context),
             Some(Event::Released { index, .. }) => self.stream.release(index),
-            Some(Event::Resized { needs, .. }) => self.stream.require(needs),
+            Some(Event::Resized { needs, left_behind, .. }) => self.stream.require(needs, &left_behind),
             Some(other) => panic!("nobody tells {other:?}"),
             None => return,
         }

@@ -96,9 +96,9 @@ pub struct WatchOptions {
     /// End after so many frames, with --sync complete sets [default: go on until the stream ends]
     #[arg(long, value_name = "N", value_parser = above_zero)]
     pub count: Option<u64>,
-    /// Which frames
-    #[arg(long, value_enum, default_value_t)]
-    pub policy: PolicyChoice,
+    /// Which frames [default: what the broker was started with (--grab-strategy), mostly sequential]
+    #[arg(long, value_enum)]
+    pub policy: Option<PolicyChoice>,
     /// By which way they come [default: shared; socket where the broker grants no other, as with --backing posix]
     #[arg(long, value_enum)]
     pub delivery: Option<DeliveryChoice>,
@@ -141,10 +141,9 @@ pub struct SaveOptions {
 }
 
 /// [`Policy`] on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PolicyChoice {
     /// All in order; frames that were overwritten too early are lost
-    #[default]
     Sequential,
     /// The newest; those passed over are skipped
     Latest,
@@ -283,9 +282,9 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_watch_is_sequential_shared_and_blocking() {
+    fn a_plain_watch_leaves_the_choice_to_the_broker_and_blocks() {
         let watch = watch("framectl watch cam0");
-        assert_eq!(Policy::from(watch.policy), Policy::Sequential);
+        assert!(watch.policy.is_none(), "the stream's");
         assert!(watch.delivery.is_none(), "the fastest that the broker grants");
         assert_eq!(Start::from(watch.start), Start::Next);
         assert_eq!((watch.wait_mode, watch.max_held), (WaitMode::Block, 1));

@@ -1,6 +1,6 @@
 //! What a subscription is asked for with, and the asking.
 
-use framebroker_protocol::message::{Ask, Delivery, Policy, Start, StreamInfo, Subscribed, Tell};
+use framebroker_protocol::message::{Ask, AskedPolicy, Delivery, Policy, Start, StreamInfo, Subscribed, Tell};
 use framebroker_protocol::ring::WaitMode;
 use framebroker_protocol::{DEFAULT_MAX_HELD, StreamName, TextError};
 
@@ -25,7 +25,8 @@ pub struct SubscriptionBuilder {
 /// The terms of a subscription, without its stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
-    pub policy: Policy,
+    /// None: the stream's.
+    pub policy: Option<Policy>,
     pub delivery: Delivery,
     pub max_held: u32,
     pub start: Start,
@@ -44,7 +45,7 @@ pub struct Granted {
 impl Default for Terms {
     fn default() -> Self {
         Self {
-            policy: Policy::default(),
+            policy: None,
             delivery: Delivery::default(),
             max_held: DEFAULT_MAX_HELD,
             start: Start::default(),
@@ -59,9 +60,10 @@ impl SubscriptionBuilder {
         Self { connector, stream: stream.parse(), terms: Terms::default() }
     }
 
-    /// Which frames come. Default: [`Policy::Sequential`].
+    /// Which frames come. Default: the stream's, which is [`Policy::Sequential`] unless the broker was started with another
+    /// `--grab-strategy`; [`Subscription::policy`] tells.
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.terms.policy = policy;
+        self.terms.policy = Some(policy);
         self
     }
 
@@ -116,6 +118,7 @@ pub fn subscribe(connector: &Connector, stream: &StreamName, terms: &Terms, dead
     let mut session = connector.connect(deadline)?;
     let streams = list_streams(&mut session, deadline.within(connector.timeout))?;
     let Terms { policy, delivery, max_held, start, .. } = *terms;
+    let policy = policy.map_or(AskedPolicy::OfStream, AskedPolicy::from);
     let ask = Ask::Subscribe { stream: stream.clone(), policy, delivery, max_held, start };
     let subscribed = session.ask("Subscribe", ask, deadline.within(ADMISSION_TIMEOUT))?;
     // Looked for only now: if there is no such stream, the broker's own error says which there are.
@@ -131,7 +134,7 @@ impl Terms {
             return Err(Violation::Unexpected("no Subscribed").into());
         };
         let granted = [
-            ("policy", subscribed.policy == self.policy),
+            ("policy", self.policy.is_none_or(|policy| subscribed.policy == policy)),
             ("delivery", subscribed.delivery == self.delivery),
             ("max_held", subscribed.max_held == self.max_held),
         ];

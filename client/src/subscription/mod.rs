@@ -115,7 +115,7 @@ impl Subscription {
         let begun = Instant::now();
         let deadline = Deadline::after(timeout.into());
         self.begin_blocking()?;
-        if self.terms.policy == Policy::Upcoming {
+        if self.policy() == Policy::Upcoming {
             self.attachment.skip();
         }
         loop {
@@ -150,7 +150,7 @@ impl Subscription {
     /// As [`Self::next`], but for [`Error::Timeout`].
     pub fn try_next(&mut self) -> Result<Option<Frame>> {
         self.attachment.connection.check()?;
-        if self.terms.policy == Policy::Upcoming && !self.is_expecting {
+        if self.policy() == Policy::Upcoming && !self.is_expecting {
             self.attachment.skip();
         }
         loop {

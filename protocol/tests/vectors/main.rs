@@ -1,4 +1,4 @@
-//! Golden messages, frame headers, pixel formats and test images for programs in any language, and the proof that they
+//! Golden messages, frame headers, chunk lists, pixel formats and test images for programs in any language, and the proof that they
 //! and PROTOCOL.md say what this crate does.
 //!
 //! The files in `vectors/` are only compared. After a change of the protocol that is meant, write them anew with
@@ -6,6 +6,7 @@
 #![cfg(not(loom))]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what cannot be unwrapped or indexed fails the test")]
 
+mod chunks;
 mod decoder;
 mod document;
 mod golden;

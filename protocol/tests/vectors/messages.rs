@@ -165,7 +165,7 @@ fn bad_requests() -> Vec<(&'static str, Vec<u8>)> {
         ("an unknown role", hello(b"x", 8)),
         ("a stream name with a slash", subscribe(b"cam/0", [0, 0, 2, 0])),
         ("a stream name of 64 bytes", subscribe(&[b's'; 64], [0, 0, 2, 0])),
-        ("no such policy", subscribe(b"cam0", [4, 0, 2, 0])),
+        ("no such policy", subscribe(b"cam0", [5, 0, 2, 0])),
         ("no such delivery", subscribe(b"cam0", [0, 2, 2, 0])),
         ("no such start", subscribe(b"cam0", [0, 0, 2, 2])),
         ("no frame to hold", subscribe(b"cam0", [0, 0, 0, 0])),

@@ -2,7 +2,9 @@
 //! one that is new in the pages fails.
 
 use framebroker_protocol::limits;
-use framebroker_protocol::message::{Ask, Content, Delivery, ErrorCode, Policy, Start, StatsEntries, StatsOf, Tell};
+use framebroker_protocol::message::{
+    Ask, AskedPolicy, Content, Delivery, ErrorCode, Policy, Start, StatsEntries, StatsOf, Tell,
+};
 use framebroker_protocol::stats::SegmentState;
 
 use crate::document::Table;
@@ -25,6 +27,7 @@ variants!(ERROR_CODE: ErrorCode {
     UnknownSubscription, NotHeld, Gone, Full, Invalid, StreamClosed, Unavailable, Busy, Breach,
 });
 variants!(POLICY: Policy { Sequential, Latest, Lossless, Upcoming });
+variants!(ASKED_POLICY: AskedPolicy { Sequential, Latest, Lossless, Upcoming, OfStream });
 variants!(DELIVERY: Delivery { Shared, Socket });
 variants!(START: Start { Next, Oldest });
 variants!(CONTENT: Content { Opaque, Pattern });
@@ -33,9 +36,10 @@ variants!(STATS_ENTRIES: StatsEntries { Streams, Segments, Clients });
 variants!(SEGMENT_STATE: SegmentState { Queued, Filling, Published, Held, Quarantined });
 
 /// Every enumeration by the heading of its table.
-pub const ENUMERATIONS: [(&str, &[&str]); 8] = [
+pub const ENUMERATIONS: [(&str, &[&str]); 9] = [
     ("ErrorCode", ERROR_CODE),
     ("Policy", POLICY),
+    ("AskedPolicy", ASKED_POLICY),
     ("Delivery", DELIVERY),
     ("Start", START),
     ("Content", CONTENT),

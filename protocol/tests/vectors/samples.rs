@@ -1,8 +1,8 @@
 //! The values behind the golden messages: every variant, with values that would show a swapped or shortened field.
 
 use framebroker_protocol::message::{
-    Ask, Content, Delivery, ErrorCode, Policy, Produce, Reply, Request, Roles, SegmentInfo, Start, Stats, StatsEntries,
-    StatsOf, StreamInfo, Subscribed, Tell,
+    Ask, AskedPolicy, Content, Delivery, ErrorCode, Policy, Produce, Reply, Request, Roles, SegmentInfo, Start, Stats,
+    StatsEntries, StatsOf, StreamInfo, Subscribed, Tell,
 };
 use framebroker_protocol::stats::{
     ClientStats, Holder, SegmentState, SegmentStats, StreamStats, SubscriptionStats, Timing,
@@ -32,10 +32,10 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("Hello/longest-name-all-roles", hello(&format!("{}é", "n".repeat(61)), Roles::ALL)),
         ("ListStreams", Ask::ListStreams { from: 0 }),
         ("ListStreams/next-page", Ask::ListStreams { from: 32 }),
-        ("Subscribe", subscribe("cam0", Policy::Sequential, Delivery::Shared, 2, Start::Next)),
-        ("Subscribe/latest", subscribe("a.b-c_D9", Policy::Latest, Delivery::Socket, 1, Start::Next)),
-        ("Subscribe/lossless", subscribe("s", Policy::Lossless, Delivery::Shared, 64, Start::Oldest)),
-        ("Subscribe/upcoming", subscribe(&"x".repeat(63), Policy::Upcoming, Delivery::Socket, 3, Start::Next)),
+        ("Subscribe", subscribe("cam0", AskedPolicy::Sequential, Delivery::Shared, 2, Start::Next)),
+        ("Subscribe/latest", subscribe("a.b-c_D9", AskedPolicy::Latest, Delivery::Socket, 1, Start::Next)),
+        ("Subscribe/lossless", subscribe("s", AskedPolicy::Lossless, Delivery::Shared, 64, Start::Oldest)),
+        ("Subscribe/upcoming", subscribe(&"x".repeat(63), AskedPolicy::Upcoming, Delivery::Socket, 3, Start::Next)),
         ("Mapped", Ask::Mapped),
         ("Release", Ask::Release { subscription: ALICE, context: context(77, 3) }),
         ("Release/large", Ask::Release { subscription: BOB, context: context((1 << 48) - 1, SEGMENT_LIMIT - 1) }),
@@ -46,6 +46,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("Stats/clients", Ask::Stats { of: StatsOf::Clients, from: u32::MAX }),
         ("Ping", Ask::Ping),
         ("Produce", Ask::Produce(produce())),
+        ("Subscribe/of-stream", subscribe("cam0", AskedPolicy::OfStream, Delivery::Shared, 2, Start::Next)),
     ];
     let numbered = bodies.into_iter().zip(1..).map(|((name, body), id)| {
         let unanswered = matches!(body, Ask::Mapped | Ask::Release { .. });

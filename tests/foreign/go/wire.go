@@ -19,7 +19,7 @@ enum News Welcome:Welcome Streams:Streams Subscribed:Subscribed Frame:Frame Acqu
 	Error:Error Pong SegmentRemoved:SegmentRemoved
 struct Hello version:u32 name:client roles:u32
 struct ListStreams from:u32
-struct Subscribe stream:stream policy:Policy delivery:Delivery max_held:u32 start:Start
+struct Subscribe stream:stream policy:AskedPolicy delivery:Delivery max_held:u32 start:Start
 struct Hold subscription:u32 context:context
 struct Subscription subscription:u32
 struct AskStats of:StatsOf from:u32
@@ -50,6 +50,7 @@ struct FrameHeader context:u64 usage_count:u64 camera_timestamp_ns:u64 monotonic
 	payload_offset:u64 payload_bytes:u64 chunk_offset:u64 chunk_bytes:u64 buffer_context:u32 width:u32 height:u32 stride:u32
 	offset_x:u32 offset_y:u32 pixel_format:u32 status:u32 lost_at_camera:u32 settings_version:u32 reserved:u64
 enum Policy Sequential Latest Lossless Upcoming   enum Delivery Shared Socket   enum Start Next Oldest
+enum AskedPolicy Sequential Latest Lossless Upcoming OfStream
 enum Content Opaque Pattern                       enum StatsOf Streams Segments:u32 Clients
 enum StatsEntries Streams:[]StreamStats Segments:[]SegmentStats Clients:[]ClientStats
 enum SegmentState Queued Filling Published Held Quarantined

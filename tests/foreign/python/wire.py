@@ -16,7 +16,7 @@ def table(text, prefix=""):                                              # name 
 CLIENT = table("""
 Hello version:u32 name:client roles:u32
 ListStreams from:u32
-Subscribe stream:stream policy:Policy delivery:Delivery max_held:u32 start:Start
+Subscribe stream:stream policy:AskedPolicy delivery:Delivery max_held:u32 start:Start
 Mapped
 Release subscription:u32 context:context
 Acquire subscription:u32 context:context
@@ -57,6 +57,7 @@ ToClient request:u32 body:BrokerMessage
 """)
 ENUMERATIONS = table("""
 Policy Sequential Latest Lossless Upcoming
+AskedPolicy Sequential Latest Lossless Upcoming OfStream
 Delivery Shared Socket
 Start Next Oldest
 Content Opaque Pattern

@@ -49,6 +49,7 @@ impl Actor {
             "watch" => self.watch(),
             "stop" => Ok("ok".to_owned()),
             "drain" => Ok(self.drain(millis(rest))),
+            "describe" => Ok(self.describe()),
             "mappings" => Ok(self.frames().mappings().len().to_string()),
             "counters" => Ok(self.counters()),
             "state" => Ok(self.state()),
@@ -185,6 +186,30 @@ impl Actor {
         }
     }
 
+    /// What is known of the newest frame it holds, and the chunks that came with it.
+    fn describe(&self) -> String {
+        let Some(frame) = self.held.last() else { return "none".to_owned() };
+        let header = frame.header();
+        let chunks = frame.chunks().into_iter().flatten();
+        let chunks: Vec<String> = chunks.map(|chunk| format!("{}={:?}", chunk.name, chunk.value)).collect();
+        format!(
+            "width={} height={} stride={} x={} y={} bytes={} context={} block={} ns={} complete={} lost={} format={} {}",
+            header.width,
+            header.height,
+            header.stride,
+            header.offset_x,
+            header.offset_y,
+            header.payload_bytes,
+            header.buffer_context,
+            header.block_id,
+            header.camera_timestamp_ns,
+            u8::from(header.is_complete()),
+            header.lost_at_camera,
+            header.pixel_format,
+            chunks.join(" ")
+        )
+    }
+
     /// Says `ok`, then takes and checks frames until there is another command.
     fn watch(&mut self) -> Result<String> {
         println!("ok");
@@ -284,7 +309,7 @@ fn fork() -> String {
 #[derive(Clone, Copy, PartialEq)]
 enum Content {
     Pattern,
-    /// The simulated camera of Aravis: (x + y + frame id) modulo 255.
+    /// The simulated cameras of Aravis and of the stand-in for pylon: (x + y + frame id) modulo 255.
     Ramp,
     Unknown,
 }
@@ -324,10 +349,11 @@ fn fault(frame: &Frame, content: Content) -> Option<String> {
 
 fn ramp_fault(frame: &Frame) -> Option<String> {
     let header = frame.header();
-    let width = usize::try_from(header.width).ok()?;
+    // Padding is part of the ramp.
+    let stride = frame.stride()?;
     let of_row = |y: u64| (0..).map(move |x: u64| ((x + y + header.block_id) % 255) as u8);
-    let mut rows = (0..).zip(frame.data().chunks_exact(width));
-    let bad = rows.find(|(y, row)| !row.iter().copied().eq(of_row(*y).take(width)));
+    let mut rows = (0..).zip(frame.data().chunks_exact(stride));
+    let bad = rows.find(|(y, row)| !row.iter().copied().eq(of_row(*y).take(stride)));
     bad.map(|(y, _)| format!("frame {}, block id {}: row {y} is not the ramp", frame.context(), header.block_id))
 }
 

@@ -4,6 +4,7 @@ use framebroker_protocol::PixelFormat;
 
 use super::ffi::{Region, Report, Statistics, Status};
 use crate::source::FrameInfo;
+use crate::source::losses::FrameLosses;
 
 /// What holds for all frames between one start and the stop: cameras lock these settings while they send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,7 @@ pub(super) fn frame_info(report: &Report, layout: &Layout, segment_bytes: usize)
         offset_y: region.offset_y,
         pixel_format,
         image_bytes,
+        chunk_offset: image_bytes,
         chunk_bytes: if has_chunks { received.saturating_sub(image_bytes) } else { 0 },
         camera_timestamp_ns: report.timestamp_ns,
         block_id: report.frame_id,
@@ -66,39 +68,6 @@ fn image_size(region: Region, format: PixelFormat, layout: &Layout, received: us
     Some((format.stride(region.width).unwrap_or(0), image_bytes))
 }
 
-/// Follows the block IDs of a stream and tells which are missing.
-///
-/// GigE Vision 1.x counts 1 to 65535 and begins again at 1; extended IDs and USB3 Vision count with 64 bits. Nothing says
-/// which one a GigE Vision camera uses, so 16 bits are assumed until an ID is larger.
-#[derive(Debug, Clone, Copy)]
-struct BlockIds {
-    last: Option<u64>,
-    wraps: bool,
-}
-
-/// Where 16-bit IDs end.
-const LAST_SHORT_ID: u64 = 0xffff;
-
-/// A larger jump is a camera that began to count anew rather than one that lost so many frames.
-const LARGEST_GAP: u64 = 0x7fff;
-
-impl BlockIds {
-    /// Frames missing between the last one and this one.
-    fn missing_before(&mut self, id: u64) -> u64 {
-        if id > LAST_SHORT_ID {
-            self.wraps = false;
-        }
-        let Some(last) = self.last.replace(id) else { return 0 };
-        let ahead = match id.checked_sub(last) {
-            Some(ahead) => ahead,
-            None if self.wraps => id.saturating_add(LAST_SHORT_ID).saturating_sub(last),
-            None => 0,
-        };
-        let missing = ahead.saturating_sub(1);
-        if missing > LARGEST_GAP { 0 } else { missing }
-    }
-}
-
 /// How frames come from the camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
@@ -119,33 +88,14 @@ pub(super) enum Transport {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Losses {
     transport: Transport,
-    ids: BlockIds,
+    frames: FrameLosses,
     underruns: u64,
-    /// No buffer was queued at some time since the last gap.
-    starving: bool,
-    /// Starved frames of the next gap that were reported before the frame that shows it.
-    reported: u64,
-    /// Frames that were received and not delivered since the last one delivered.
-    withheld: u64,
-    /// Starved frames still to be reported.
-    due: u64,
-    /// All starved frames so far.
-    starved_total: u64,
 }
 
 impl Losses {
     /// For a stream that was just created.
     pub(super) fn new(transport: Transport) -> Self {
-        Self {
-            transport,
-            ids: BlockIds { last: None, wraps: transport == Transport::GigE },
-            underruns: 0,
-            starving: false,
-            reported: 0,
-            withheld: 0,
-            due: 0,
-            starved_total: 0,
-        }
+        Self { transport, frames: FrameLosses::new(transport == Transport::GigE), underruns: 0 }
     }
 
     /// Takes in the stream's figures, before a frame and (`idle`) when none came for a while.
@@ -153,14 +103,15 @@ impl Losses {
         let new = statistics.underruns.saturating_sub(self.underruns);
         self.underruns = statistics.underruns;
         match self.transport {
-            Transport::Fake => self.add_starved(new),
+            Transport::Fake => self.frames.add_starved(new),
             Transport::Usb => {}
             Transport::GigE => {
-                self.starving |= new > 0;
-                if self.starving && idle && self.reported == 0 {
+                if new > 0 {
+                    self.frames.ran_dry();
+                }
+                if idle {
                     // At least one frame: told now, as nobody knows when the next one comes to show how many.
-                    self.reported = 1;
-                    self.add_starved(1);
+                    self.frames.report_starving();
                 }
             }
         }
@@ -168,41 +119,24 @@ impl Losses {
 
     /// The driver has no segment left.
     pub(super) fn ran_dry(&mut self) {
-        self.starving |= self.transport == Transport::Usb;
+        if self.transport == Transport::Usb {
+            self.frames.ran_dry();
+        }
     }
 
     /// Takes in a frame that arrived; answers how many were lost on their way since the last one delivered.
     pub(super) fn arrived(&mut self, id: u64, delivered: bool) -> u32 {
-        let missing = self.ids.missing_before(id);
-        let mut lost = missing;
-        if missing > 0 && std::mem::take(&mut self.starving) {
-            let reported = std::mem::take(&mut self.reported);
-            self.add_starved(missing.saturating_sub(reported));
-            lost = 0;
-        }
-        if !delivered {
-            self.withheld = self.withheld.saturating_add(lost).saturating_add(1);
-            return 0;
-        }
-        let lost = lost.saturating_add(std::mem::take(&mut self.withheld));
-        u32::try_from(lost).unwrap_or(u32::MAX)
+        self.frames.arrived(Some(id), delivered)
     }
 
     /// Takes one starved frame that is still to be reported.
     pub(super) fn take_starved(&mut self) -> bool {
-        let any = self.due > 0;
-        self.due = self.due.saturating_sub(1);
-        any
+        self.frames.take_starved()
     }
 
     /// All frames so far that found no buffer.
     pub(super) fn starved_total(&self) -> u64 {
-        self.starved_total
-    }
-
-    fn add_starved(&mut self, frames: u64) {
-        self.due = self.due.saturating_add(frames);
-        self.starved_total = self.starved_total.saturating_add(frames);
+        self.frames.starved_total()
     }
 }
 

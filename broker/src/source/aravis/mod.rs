@@ -184,8 +184,10 @@ impl Source for AravisSource {
     }
 
     fn requirements(&self) -> Requirements {
+        let min_queued = MIN_QUEUED.max(frames_within(SHORTEST_QUEUE, self.description.fps));
         Requirements {
-            min_queued: MIN_QUEUED.max(frames_within(SHORTEST_QUEUE, self.description.fps)),
+            min_queued,
+            wanted_queued: min_queued,
             fixed_pool: false,
             can_pause: false,
             payload_bytes: self.layout.payload_bytes,

@@ -25,7 +25,8 @@ impl Scene {
             pixel_format: PixelFormat::MONO8,
             fps: 0.0,
         };
-        let needs = Requirements { min_queued: 1, fixed_pool: false, can_pause: false, payload_bytes: 100 };
+        let needs =
+            Requirements { min_queued: 1, wanted_queued: 1, fixed_pool: false, can_pause: false, payload_bytes: 100 };
         let source = ProducerSource::new(Arc::clone(&page), "the producer p, pid 1,".into(), description, needs, RATE);
         let (taker, filler) = (Taker::new(Arc::clone(&page)), Filler::new(page));
         let mut scene = Self { source, taker, filler, factory: Memfd::default() };

@@ -241,7 +241,13 @@ impl Source for ReplaySource {
     }
 
     fn requirements(&self) -> Requirements {
-        Requirements { min_queued: 1, fixed_pool: false, can_pause: true, payload_bytes: self.payload_bytes() }
+        Requirements {
+            min_queued: 1,
+            wanted_queued: 1,
+            fixed_pool: false,
+            can_pause: true,
+            payload_bytes: self.payload_bytes(),
+        }
     }
 
     fn start(&mut self) -> Result<(), SourceError> {
@@ -301,20 +307,14 @@ fn frame_info(
     (camera_timestamp_ns, block_id): (u64, u64),
     complete: bool,
 ) -> FrameInfo {
-    let Shape { width, height, pixel_format } = shape;
     FrameInfo {
-        width,
-        height,
         stride,
-        offset_x: 0,
-        offset_y: 0,
-        pixel_format,
         image_bytes,
         chunk_bytes,
         camera_timestamp_ns,
         block_id,
         complete,
-        lost_at_camera: 0,
+        ..FrameInfo::new(shape.width, shape.height, shape.pixel_format)
     }
 }
 

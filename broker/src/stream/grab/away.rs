@@ -3,7 +3,7 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::{PixelFormat, SEGMENT_LIMIT, StreamState};
+use framebroker_protocol::{PixelFormat, SEGMENT_LIMIT, SegmentIndex, StreamState};
 
 use super::{COMMAND_INTERVAL, Grab};
 use crate::events::Event;
@@ -131,16 +131,28 @@ impl Grab {
     }
 
     /// Takes a source that is open again. Where its frames are larger than before, new segments are made beside the old ones,
-    /// which go as their frames are retired: a held frame keeps its own and delays nothing.
+    /// which go as their frames are retired: a held frame keeps its own and delays nothing. The same where its pool is fixed.
     fn take_back(&mut self, source: Box<dyn Source>) {
         let needs = source.requirements();
         self.payload_bytes = needs.payload_bytes;
         self.surplus = 0;
+        let left_behind = if needs.fixed_pool { self.leave_behind() } else { Vec::new() };
         let outdated = self.parked.iter().flatten().filter(|(_, segment)| !self.fits(segment)).count();
         self.outdated = (outdated, self.core.page.head().next());
-        self.events.send(Event::Resized { stream: self.core.id, epoch: self.epoch, needs });
+        self.events.send(Event::Resized { stream: self.core.id, epoch: self.epoch, needs, left_behind });
         self.queue_idle();
         self.returning = Some(source);
+    }
+
+    /// A source whose pool is fixed takes no segment while it runs. So it begins without those whose frames are in the ring,
+    /// which are as few as can be, and gets others in their place; they go as their frames are retired.
+    fn leave_behind(&mut self) -> Vec<SegmentIndex> {
+        self.writer.retire(SEGMENT_LIMIT, &mut self.freed);
+        self.take_freed();
+        let parked = self.parked.iter().flatten().map(|(context, _)| context.segment());
+        let left_behind: Vec<_> = parked.collect();
+        left_behind.iter().for_each(|index| self.left_behind.insert(*index));
+        left_behind
     }
 
     /// Handles commands, at most so long and until there is a source.

@@ -107,5 +107,6 @@ impl Stream {
 /// What a producer that is not there is likely to need.
 #[must_use]
 pub fn vacant_needs() -> Requirements {
-    Requirements { min_queued: LIKELY_QUEUE, fixed_pool: false, can_pause: false, payload_bytes: 0 }
+    let min_queued = LIKELY_QUEUE;
+    Requirements { min_queued, wanted_queued: min_queued, fixed_pool: false, can_pause: false, payload_bytes: 0 }
 }

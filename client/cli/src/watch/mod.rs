@@ -60,9 +60,11 @@ fn subscribe_to(broker: &Broker, options: &WatchOptions, stream: &str, max_held:
         Some(chosen) => chosen.into(),
         None => granted_delivery(broker, stream)?,
     };
-    let subscription = broker
-        .subscribe(stream)
-        .policy(options.policy.into())
+    let mut subscription = broker.subscribe(stream);
+    if let Some(policy) = options.policy {
+        subscription = subscription.policy(policy.into());
+    }
+    let subscription = subscription
         .delivery(delivery)
         .start(options.start.into())
         .wait_mode(options.wait_mode)

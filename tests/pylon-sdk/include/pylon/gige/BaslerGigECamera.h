@@ -1,0 +1,3 @@
+// Stand-in, see ../../../README.md: pylon-cxx includes this header and uses nothing of it.
+#pragma once
+#include <pylon/PylonIncludes.h>
