@@ -1,4 +1,4 @@
-//! The command line, and the file that can stand for it ([`file`]): options of the broker, and of each stream.
+//! The command line, and the file that can stand for it (`file`): options of the broker, and of each stream.
 
 mod file;
 

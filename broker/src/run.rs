@@ -1,4 +1,4 @@
-//! A broker's life: listen, start the streams ([`start`]), serve, and account for every buffer at the end.
+//! A broker's life: listen, start the streams (`start`), serve, and account for every buffer at the end.
 
 mod start;
 
