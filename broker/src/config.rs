@@ -1,21 +1,30 @@
-//! The command line.
+//! The command line, and the file that can stand for it (`file`): options of the broker, and of each stream.
 
+mod file;
+
+use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use framebroker_protocol::message::{Policy, Roles};
 use framebroker_protocol::{BrokerId, MAX_SEGMENTS, PixelFormat, StreamName};
 
 use crate::control::Lease;
 use crate::factory::{Books, BufferFactory, HugePage, HugeTlb, MAX_ALIGN, MIN_ALIGN, Memfd, Placement, Posix};
-use crate::source::Fill;
+use crate::source::{Fill, OnError};
+use crate::stream::scheduling::Scheduling;
 
 /// Headings of `--help`.
 const CAMERAS: &str = "Cameras";
 const CLIENTS: &str = "Clients";
+
+/// The exit status of clap for a wrong command line.
+const WRONG_OPTIONS: i32 = 2;
 
 /// Ten years, as good as for ever.
 const LONGEST_LEASE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
@@ -27,7 +36,23 @@ const LONGEST_LEASE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 /// /tmp/framebroker-$UID/broker.sock.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "broker", version, max_term_width = 120)]
-pub struct Config {
+struct CommandLine {
+    /// Read the streams and all else from this TOML file: its keys are the options below without the dashes, each camera's
+    /// in a table [[stream]]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// List the cameras that the source can open, and end
+    #[arg(long, help_heading = CAMERAS)]
+    list: bool,
+    #[command(flatten)]
+    stream: StreamOptions,
+    #[command(flatten)]
+    broker: BrokerOptions,
+}
+
+/// What is said of each stream.
+#[derive(Debug, Clone, Args)]
+pub struct StreamOptions {
     /// Segments to begin with [default: 8; for pylon, whose ring cannot grow, 16]
     #[arg(long, value_name = "N", value_parser = segment_count)]
     pub segments: Option<usize>,
@@ -43,13 +68,10 @@ pub struct Config {
     /// Name of the stream
     #[arg(long, default_value = "cam0")]
     pub name: StreamName,
-    /// What fills the segments: pattern, aravis[=DEVICE], pylon[=SERIAL|NAME|MODEL], or producer (another process, which
-    /// attaches by the client library)
+    /// What fills the segments: pattern, aravis[=DEVICE], pylon[=SERIAL|NAME|MODEL], replay=PATH (a directory of PNG and TIFF
+    /// files, or the index of a recording), or producer (another process, which attaches by the client library)
     #[arg(long, default_value = "pattern", value_name = "SOURCE")]
     pub source: SourceChoice,
-    /// List the cameras that the source can open, and end
-    #[arg(long, help_heading = CAMERAS)]
-    pub list: bool,
     /// Wait for a camera that is not there yet
     #[arg(long, help_heading = CAMERAS)]
     pub wait: bool,
@@ -68,9 +90,16 @@ pub struct Config {
     /// PFNC pixel format [default: Mono8 for the pattern, else the camera's]
     #[arg(long, value_name = "FORMAT")]
     pub pixel_format: Option<PixelFormat>,
-    /// Frames per second; the pattern takes 0 for as many as possible [default: 30 for the pattern, else the camera's]
+    /// Frames per second; the pattern and a replay take 0 for as many as possible [default: 30 for the pattern and images,
+    /// else the camera's or the recording's]
     #[arg(long, value_parser = frame_rate, allow_negative_numbers = true)]
     pub fps: Option<f64>,
+    /// Begin a replay again after its last frame, instead of ending the stream
+    #[arg(long)]
+    pub replay_loop: bool,
+    /// What becomes of a replay with a frame that cannot be read
+    #[arg(long, value_enum, default_value_t)]
+    pub replay_errors: OnError,
     /// What the pattern writes
     #[arg(long, value_enum, default_value_t)]
     pub fill: Fill,
@@ -101,19 +130,35 @@ pub struct Config {
     /// Allocate segments on this NUMA node only [default: where the thread that first writes them runs]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub numa_node: Option<u32>,
-    /// Most memory for segments, in MB of 2^20 bytes [default: a quarter of the machine's]
+    /// Most memory for the stream's segments, in MB of 2^20 bytes [default: a quarter of the machine's, divided among the
+    /// streams]
     #[arg(long, value_name = "MB")]
     pub memory_limit: Option<u64>,
-    /// Warn once in the log when segments take more memory than this, in MB of 2^20 bytes [default: do not]
+    /// Warn once in the log when the stream's segments take more memory than this, in MB of 2^20 bytes [default: do not]
     #[arg(long, value_name = "MB")]
     pub memory_warn: Option<u64>,
-    /// Socket to listen on [default: as above]
-    #[arg(long, value_name = "PATH", help_heading = CLIENTS)]
-    pub socket: Option<PathBuf>,
     /// How long the pattern may wait for lossless readers within one ring of frames, in ms; cameras never wait. 0 refuses
     /// lossless
     #[arg(long, value_name = "MS", default_value_t = 1000, help_heading = CLIENTS)]
     pub lossless_timeout: u64,
+    /// End the stream after so many frames; the broker ends with its last stream
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub frames: Option<u64>,
+    /// Run the grab thread, and threads that a camera's driver starts from it, on this CPU only [default: on any]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub grab_cpu: Option<u32>,
+    /// Run the grab thread at this real-time priority (SCHED_FIFO), 1 to 99: before all programs without one
+    /// [default: without one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=99), allow_negative_numbers = true)]
+    pub grab_priority: Option<u8>,
+}
+
+/// What is said of the broker as a whole.
+#[derive(Debug, Clone, Args)]
+pub struct BrokerOptions {
+    /// Socket to listen on [default: as above]
+    #[arg(long, value_name = "PATH", help_heading = CLIENTS)]
+    pub socket: Option<PathBuf>,
     /// How long a frame may be held, in ms: a longer hold is reported in the log and in the statistics; 0 for as long as is
     /// liked
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LONGEST_LEASE_MS))]
@@ -140,47 +185,131 @@ pub struct Config {
     /// Let users of this group connect as consumers; may be given more than once
     #[arg(long, value_name = "GID", help_heading = CLIENTS)]
     pub allow_gid: Vec<u32>,
-    /// End after so many frames
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub frames: Option<u64>,
+}
+
+/// What the broker is told to do.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// List the cameras that the first stream's source can open, and end.
+    pub list: bool,
+    /// What holds for all streams.
+    pub broker: BrokerOptions,
+    /// The streams, at least one, each with a name of its own.
+    pub streams: Vec<StreamOptions>,
 }
 
 impl Config {
-    /// What is wrong with the options together, if anything.
+    /// Reads the command line, and the file that it names; prints help or what is wrong and ends the process where the
+    /// command line asks for that or is wrong.
+    #[must_use]
+    pub fn parse() -> Self {
+        Self::parse_from(std::env::args_os())
+    }
+
+    /// As [`Self::parse`], from these words, of which the first is the program's name.
+    #[must_use]
+    pub fn parse_from(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Self {
+        Self::try_parse_from(words).unwrap_or_else(|error| error.exit())
+    }
+
+    /// As [`Self::parse_from`], but returns what is wrong.
     ///
     /// # Errors
-    /// Names the options and says what would do.
-    pub fn check(&self) -> Result<(), String> {
+    /// Names the option, in a file also the line, and says what would do.
+    pub fn try_parse_from(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, ConfigError> {
+        let matches = CommandLine::command().try_get_matches_from(words)?;
+        let line = CommandLine::from_arg_matches(&matches)?;
+        let config = match &line.config {
+            Some(path) => file::read(path, &matches)?,
+            None => Self { list: line.list, broker: line.broker, streams: vec![line.stream] },
+        };
+        match config.check() {
+            Ok(()) => Ok(config),
+            Err(advice) => Err(match line.config {
+                Some(path) => ConfigError::File { path, line: None, reason: advice },
+                None => CommandLine::command().error(ErrorKind::ArgumentConflict, advice).into(),
+            }),
+        }
+    }
+
+    /// What is wrong with the options together, if anything.
+    fn check(&self) -> Result<(), String> {
+        self.broker.check()?;
+        for (at, stream) in self.streams.iter().enumerate() {
+            let name = &stream.name;
+            if self.streams.iter().take(at).any(|earlier| earlier.name == *name) {
+                return Err(format!("two streams have the name {name}; give each [[stream]] a name of its own"));
+            }
+            let named = |advice| if self.streams.len() > 1 { format!("stream {name}: {advice}") } else { advice };
+            stream.check().map_err(named)?;
+        }
+        Ok(())
+    }
+}
+
+impl BrokerOptions {
+    fn check(&self) -> Result<(), String> {
+        if self.evict && self.lease == 0 {
+            return Err("--evict needs to know how long a frame may be held; give --lease MS".to_owned());
+        }
+        Ok(())
+    }
+
+    /// How long frames may be held.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        Lease { time: (self.lease > 0).then(|| Duration::from_millis(self.lease)), evict: self.evict }
+    }
+}
+
+impl StreamOptions {
+    fn check(&self) -> Result<(), String> {
         let (segments, max_segments) = (self.segments(), self.max_segments);
         if segments > max_segments {
             return Err(format!("--segments {segments} is above --max-segments {max_segments}; raise the second"));
         }
-        if self.evict && self.lease == 0 {
-            return Err("--evict needs to know how long a frame may be held; give --lease MS".to_owned());
-        }
-        self.check_camera_options()
+        self.check_source_options()
     }
 
-    fn check_camera_options(&self) -> Result<(), String> {
-        use SourceKind::{Aravis, Pylon};
+    fn check_source_options(&self) -> Result<(), String> {
+        use SourceKind::{Aravis, Pylon, Replay};
         let kind = self.source.kind();
-        let camera_options: [(bool, &str, &[SourceKind]); 5] = [
+        let special: [(bool, &str, &[SourceKind]); 7] = [
             (self.packet_size.is_some(), "--packet-size", &[Aravis]),
             (self.socket_buffer.is_some(), "--socket-buffer", &[Aravis]),
             (self.load.is_some(), "--load", &[Pylon]),
             (!self.set.is_empty(), "--set", &[Aravis, Pylon]),
             (self.wait, "--wait", &[Aravis, Pylon]),
+            (self.replay_loop, "--replay-loop", &[Replay]),
+            (self.replay_errors != OnError::default(), "--replay-errors", &[Replay]),
         ];
-        let misplaced = camera_options.iter().find(|(given, _, sources)| *given && !sources.contains(&kind));
+        let misplaced = special.iter().find(|(given, _, sources)| *given && !sources.contains(&kind));
         if let Some((_, option, sources)) = misplaced {
+            let whom = if sources.contains(&Replay) { "replays" } else { "cameras" };
             let names: Vec<_> = sources.iter().map(|source| format!("--source {}", source.name())).collect();
             return Err(format!(
-                "{option} is for cameras, and the source {} has no use for it ({} has)",
+                "{option} is for {whom}, and the source {} has no use for it ({} has)",
                 kind.name(),
                 names.join(" or ")
             ));
         }
-        if kind == SourceKind::Producer { self.check_producer() } else { Ok(()) }
+        match kind {
+            SourceKind::Producer => self.check_producer(),
+            Replay => self.check_replay(),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_replay(&self) -> Result<(), String> {
+        let geometry = [
+            (self.width.is_some(), "--width"),
+            (self.height.is_some(), "--height"),
+            (self.pixel_format.is_some(), "--pixel-format"),
+        ];
+        match geometry.iter().find(|(given, _)| *given) {
+            Some((_, option)) => Err(format!("{option} is not for a replay, whose frames are as they were recorded")),
+            None => Ok(()),
+        }
     }
 
     /// Segments to begin with.
@@ -209,12 +338,6 @@ impl Config {
         Ok(())
     }
 
-    /// How long frames may be held.
-    #[must_use]
-    pub fn lease(&self) -> Lease {
-        Lease { time: (self.lease > 0).then(|| Duration::from_millis(self.lease)), evict: self.evict }
-    }
-
     /// Where segments shall lie.
     #[must_use]
     pub fn placement(&self) -> Placement {
@@ -226,7 +349,9 @@ impl Config {
     pub fn factory(&self, broker: BrokerId, placement: Placement) -> Arc<dyn BufferFactory> {
         let books = match self.source {
             SourceChoice::Producer => Books::lending(placement),
-            SourceChoice::Pattern | SourceChoice::Aravis(_) | SourceChoice::Pylon(_) => Books::new(placement),
+            SourceChoice::Pattern | SourceChoice::Aravis(_) | SourceChoice::Replay(_) | SourceChoice::Pylon(_) => {
+                Books::new(placement)
+            }
         };
         match self.backing {
             BackingChoice::Memfd => Arc::new(Memfd::new(books)),
@@ -235,19 +360,72 @@ impl Config {
         }
     }
 
-    /// Bytes that all segments together may take.
+    /// How the grab thread runs.
+    #[must_use]
+    pub fn scheduling(&self) -> Scheduling {
+        Scheduling { cpu: self.grab_cpu, priority: self.grab_priority }
+    }
+
+    /// Bytes that all segments together may take, as one of so many streams.
     ///
     /// # Errors
     /// The machine does not tell its memory.
-    pub fn memory_limit_bytes(&self) -> Result<u64, String> {
+    pub fn memory_limit_bytes(&self, streams: usize) -> Result<u64, String> {
         match self.memory_limit {
             Some(megabytes) => Ok(megabytes.saturating_mul(1 << 20)),
             None => machine_memory()
-                .map(|bytes| bytes / 4)
+                .map(|bytes| bytes / 4 / (streams as u64).max(1))
                 .ok_or_else(|| "cannot read the machine's memory from /proc/meminfo; give --memory-limit".to_owned()),
         }
     }
 }
+
+/// What is wrong with the command line or its file.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The command line is wrong, or asks for help.
+    CommandLine(Box<clap::Error>),
+    /// The file is wrong or cannot be read.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Where, counted from 1; `None` where it is about more than one line.
+        line: Option<usize>,
+        /// What is wrong, and what would do.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    /// Prints it and ends the process, as clap does.
+    pub fn exit(&self) -> ! {
+        match self {
+            Self::CommandLine(error) => error.exit(),
+            Self::File { .. } => {
+                eprintln!("broker: {self}");
+                std::process::exit(WRONG_OPTIONS)
+            }
+        }
+    }
+}
+
+impl From<clap::Error> for ConfigError {
+    fn from(error: clap::Error) -> Self {
+        Self::CommandLine(Box::new(error))
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CommandLine(error) => error.fmt(f),
+            Self::File { path, line: Some(line), reason } => write!(f, "{}:{line}: {reason}", path.display()),
+            Self::File { path, line: None, reason } => write!(f, "{}: {reason}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
 
 fn machine_memory() -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
@@ -262,6 +440,8 @@ pub enum SourceChoice {
     Pattern,
     /// A GigE Vision or USB3 Vision camera, by device ID or the first one.
     Aravis(Option<String>),
+    /// Recorded frames.
+    Replay(PathBuf),
     /// A process of its own.
     Producer,
     /// A Basler camera, by serial number, user-defined name or model, or the first one.
@@ -274,6 +454,7 @@ enum SourceKind {
     Pattern,
     Aravis,
     Pylon,
+    Replay,
     Producer,
 }
 
@@ -283,6 +464,7 @@ impl SourceKind {
             Self::Pattern => "pattern",
             Self::Aravis => "aravis",
             Self::Pylon => "pylon",
+            Self::Replay => "replay",
             Self::Producer => "producer",
         }
     }
@@ -300,6 +482,7 @@ impl SourceChoice {
             Self::Pattern => SourceKind::Pattern,
             Self::Aravis(_) => SourceKind::Aravis,
             Self::Pylon(_) => SourceKind::Pylon,
+            Self::Replay(_) => SourceKind::Replay,
             Self::Producer => SourceKind::Producer,
         }
     }
@@ -319,8 +502,11 @@ impl FromStr for SourceChoice {
                 Err(format!("name a device after {kind}=, or leave the = out for the first one"))
             }
             ("aravis", device) => Ok(Self::Aravis(device.map(str::to_owned))),
+            ("replay", None | Some("")) => Err("say what to replay: replay=PATH".to_owned()),
+            ("replay", Some(path)) => Ok(Self::Replay(PathBuf::from(path))),
             ("pylon", device) => Ok(Self::Pylon(device.map(str::to_owned))),
-            _ => Err("this broker has the sources pattern, aravis[=DEVICE], pylon[=DEVICE] and producer".to_owned()),
+            _ => Err("this broker has the sources pattern, aravis[=DEVICE], pylon[=DEVICE], replay=PATH and producer"
+                .to_owned()),
         }
     }
 }
@@ -465,22 +651,24 @@ fn frame_rate(text: &str) -> Result<f64, String> {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Config, String> {
-        let config = Config::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
-        config.check().map(|()| config)
+    fn parse(line: &str) -> Result<(StreamOptions, BrokerOptions), String> {
+        let mut config = Config::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
+        assert_eq!(config.streams.len(), 1);
+        Ok((config.streams.remove(0), config.broker))
     }
 
     #[test]
     fn the_plain_command_is_complete() {
-        let config = parse("broker --segments 8").unwrap();
+        let (config, broker) = parse("broker --segments 8").unwrap();
+        assert_eq!((broker.max_clients, broker.lease().time), (256, None));
         assert_eq!((config.segments(), config.max_segments, config.history), (8, 64, 4));
         assert_eq!(config.source, SourceChoice::Pattern);
     }
 
     #[test]
     fn a_ring_that_cannot_grow_begins_larger() {
-        assert_eq!(parse("broker --source pylon").unwrap().segments(), 16);
-        let config = parse("broker --source pylon=21734321 --segments 8 --load camera.pfs --set Gain=1").unwrap();
+        assert_eq!(parse("broker --source pylon").unwrap().0.segments(), 16);
+        let (config, _) = parse("broker --source pylon=21734321 --segments 8 --load camera.pfs --set Gain=1").unwrap();
         assert_eq!((config.segments(), config.source), (8, SourceChoice::Pylon(Some("21734321".to_owned()))));
     }
 
@@ -496,6 +684,12 @@ mod tests {
             ("broker --source webcam", "pattern, aravis[=DEVICE], pylon"),
             ("broker --grab-strategy Newest", "OneByOne, LatestImageOnly, LatestImages, UpcomingImage"),
             ("broker --source pylon=", "name a device"),
+            ("broker --source replay", "replay=PATH"),
+            ("broker --source replay=x --width 8", "as they were recorded"),
+            ("broker --source replay=x --wait", "for cameras"),
+            ("broker --replay-loop", "--source replay"),
+            ("broker --replay-errors skip", "--source replay"),
+            ("broker --grab-priority 100", "1..=99"),
             ("broker --source aravis --load x.pfs", "--source pylon"),
             ("broker --source aravis=", "name a device"),
             ("broker --pixel-format Mono9", "Mono8"),
@@ -523,9 +717,9 @@ mod tests {
 
     #[test]
     fn memory_is_placed_as_told() {
-        let config = parse("broker").unwrap();
+        let (config, _) = parse("broker").unwrap();
         assert_eq!((config.backing, config.placement()), (BackingChoice::Memfd, Placement::default()));
-        let config = parse("broker --backing hugetlb=1G --align 64K --mlock --numa-node 1").unwrap();
+        let (config, _) = parse("broker --backing hugetlb=1G --align 64K --mlock --numa-node 1").unwrap();
         assert_eq!(config.backing, BackingChoice::HugeTlb(HugePage::Giga1));
         assert_eq!(config.placement(), Placement { align: 65536, lock: true, numa_node: Some(1) });
         for (text, bytes) in [("64", 64), ("2048k", 2 << 20), ("2M", 2 << 20)] {

@@ -143,6 +143,8 @@ pub enum Event {
     Finished {
         /// Which stream.
         stream: StreamId,
+        /// Why.
+        reason: String,
     },
 }
 

@@ -3,8 +3,6 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-use clap::error::ErrorKind;
 use framebroker::config::Config;
 use framebroker::run::{self, RunError};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -14,9 +12,6 @@ const LOG_LINES: usize = 4096;
 
 fn main() -> ExitCode {
     let config = Config::parse();
-    if let Err(advice) = config.check() {
-        <Config as clap::CommandFactory>::command().error(ErrorKind::ArgumentConflict, advice).exit();
-    }
     // Signals are blocked before there is a second thread, which the log has.
     let prepared = if config.list { Ok(()) } else { run::prepare_process() };
     let log = log_to_stderr();

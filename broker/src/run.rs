@@ -1,39 +1,33 @@
-//! A broker's life: open the source, listen, fill the ring, serve, and account for every buffer at the end.
+//! A broker's life: listen, start the streams (`start`), serve, and account for every buffer at the end.
+
+mod start;
 
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::time::Duration;
 
 use framebroker_protocol::shm::ShmError;
-use framebroker_protocol::{BrokerId, StreamId};
+use framebroker_protocol::{BrokerId, StreamName};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::time::TimeSpec;
 use tracing::{debug, info, warn};
 
-use crate::config::{Config, SourceChoice};
+use crate::config::{BrokerOptions, Config, SourceChoice, StreamOptions};
 use crate::control::access::Access;
 use crate::control::listener::{ListenError, Listener};
 use crate::control::{ClientLimits, Control, Rules, Summary, end_signals};
-use crate::events::{EventSender, event_channel};
+use crate::events::event_channel;
 use crate::factory::{BufferFactory, FactoryError, Placement, Sharing, remove_leftovers};
-use crate::source::open::{Opener, kind, list as cameras, opener};
-use crate::source::{Description, Source, SourceError};
-use crate::stream::StreamCore;
-use crate::stream::device::journal::Settings;
-use crate::stream::device::{self, DeviceThread};
-use crate::stream::grab::{Command, Grab, GrabOptions};
-use crate::stream::live::{Limits, Stream, vacant_needs};
-use crate::stream::pool::Pool;
+use crate::source::SourceError;
+use crate::source::open::{list as cameras, opener};
+use crate::stream::live::Stream;
+use crate::stream::scheduling::SchedulingError;
 use crate::worker::Worker;
-
-/// How often a camera that is waited for is looked for.
-const LOOK_FOR_CAMERA: Duration = Duration::from_secs(1);
+use start::Plan;
 
 /// Why a broker cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +47,17 @@ pub enum RunError {
     /// The options ask for more memory than they allow.
     #[error("{0}")]
     Limit(String),
+    /// A grab thread cannot run as wanted.
+    #[error(transparent)]
+    Scheduling(#[from] SchedulingError),
+    /// One of several streams cannot be started.
+    #[error("stream {name}: {why}")]
+    Stream {
+        /// Its name.
+        name: StreamName,
+        /// Why.
+        why: Box<RunError>,
+    },
     /// The kernel refused something else.
     #[error("cannot {what}: {source}")]
     System {
@@ -102,63 +107,76 @@ impl fmt::Display for Report {
     }
 }
 
-/// Lists the cameras of the source.
+/// Lists the cameras of the first stream's source.
 ///
 /// # Errors
 /// The source has none to list, or the driver failed.
 pub fn list(config: &Config) -> Result<Report, RunError> {
-    Ok(Report::Cameras(cameras(config)?))
+    let cameras = config.streams.first().map_or(Ok(Vec::new()), cameras)?;
+    Ok(Report::Cameras(cameras))
 }
 
-/// Serves one stream until a signal comes or it has ended. After [`prepare_process`].
+/// Serves the streams until a signal comes or all have ended. After [`prepare_process`].
 ///
 /// # Errors
 /// Says what to do.
 pub fn run(config: &Config) -> Result<Report, RunError> {
-    run_with(config, |config, id, placement| config.factory(id, placement))
+    run_with(config, |stream, id, placement| stream.factory(id, placement))
 }
 
-/// As [`run`], with segments of a factory of the caller's, whatever `--backing` says. It is made for the broker of this
-/// number, and shall put segments where it is told to. After [`prepare_process`].
+/// As [`run`], with segments of factories of the caller's, whatever `--backing` says. Each stream has its own, which is made
+/// for the broker of this number, and shall put segments where it is told to. After [`prepare_process`].
 ///
 /// # Errors
 /// Says what to do.
 pub fn run_with(
     config: &Config,
-    factory: impl FnOnce(&Config, BrokerId, Placement) -> Arc<dyn BufferFactory>,
+    factory: impl Fn(&StreamOptions, BrokerId, Placement) -> Arc<dyn BufferFactory>,
 ) -> Result<Report, RunError> {
-    let access = Access::of(config);
-    let (id, placement) = (broker_id(), config.placement());
-    placement.check()?;
-    placement.raise_limits();
-    let factory = factory(config, id, placement);
-    check_sharing(&*factory, &access)?;
-    check_lending(config, &*factory)?;
-    // First: a second broker must not take the camera before it learns that it is the second.
-    let listener = Listener::open(config.socket.as_deref(), access.is_shared())?;
+    let access = Access::of(&config.broker);
+    let id = broker_id();
+    let plans: Vec<Plan> = config
+        .streams
+        .iter()
+        .map(|options| {
+            let placement = options.placement();
+            placement.check()?;
+            placement.raise_limits();
+            let factory = factory(options, id, placement);
+            check_sharing(&*factory, &access)?;
+            check_lending(options, &*factory)?;
+            Ok(Plan { options, factory, opener: opener(options) })
+        })
+        .collect::<Result<_, RunError>>()?;
+    // First: a second broker must not take a camera before it learns that it is the second.
+    let listener = Listener::open(config.broker.socket.as_deref(), access.is_shared())?;
     let path = listener.path().to_owned();
     for name in remove_leftovers() {
         info!(name, "removed what a dead broker left in /dev/shm");
     }
-    let source = match opener(config) {
-        Some(opener) => {
-            let source = open(&opener, config.wait)?;
-            Some((opener, source))
-        }
-        None => None,
-    };
     let (events, received) = event_channel().map_err(system("make an event channel"))?;
     let worker = Worker::start(events.clone()).map_err(|source| RunError::System { what: "start a thread", source })?;
-    let stream = start_stream(config, factory, source, events)?;
-    let ready = format!("ready socket={} {}", path.display(), stream.facts());
-    let limits = ClientLimits { in_all: config.max_clients, per_user: config.max_clients_per_user };
-    let (stats_interval, producer_rate) = (config.stats_interval, config.producer_rate);
-    let rules = Rules { access, limits, lease: config.lease(), stats_interval, producer_rate };
-    let control =
-        Control::new(id, listener, received, worker, rules, vec![stream]).map_err(system("watch the socket"))?;
+    let streams = start::start_all(plans, &events)?;
+    let ready = ready(&path, &streams);
+    let BrokerOptions { max_clients, max_clients_per_user, stats_interval, producer_rate, .. } = config.broker;
+    let limits = ClientLimits { in_all: max_clients, per_user: max_clients_per_user };
+    let rules = Rules { access, limits, lease: config.broker.lease(), stats_interval, producer_rate };
+    let control = Control::new(id, listener, received, worker, rules, streams).map_err(system("watch the socket"))?;
     announce(&ready);
     let streams = control.run().map_err(system("wait for clients"))?;
     Ok(Report::Buffers(streams.into_iter().map(Summary::of).collect()))
+}
+
+/// One line for a broker with one stream; else a line that tells how many follow, and one for each.
+fn ready(path: &Path, streams: &[Stream]) -> String {
+    let path = path.display();
+    match streams {
+        [only] => format!("ready socket={path} {}", only.facts()),
+        several => {
+            let lines = several.iter().map(|stream| format!("\n{}", stream.facts()));
+            format!("ready socket={path} streams={}{}", several.len(), lines.collect::<String>())
+        }
+    }
 }
 
 fn system(what: &'static str) -> impl Fn(Errno) -> RunError {
@@ -177,117 +195,6 @@ pub fn prepare_process() -> Result<(), RunError> {
     // Each client costs a few descriptors; the soft limit is made for programs that use select().
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).map_err(system("read the limit on open files"))?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(system("raise the limit on open files"))
-}
-
-/// Opens the source; with `wait`, again and again until the camera is there.
-fn open(opener: &Opener, wait: bool) -> Result<Box<dyn Source>, RunError> {
-    let mut said = None;
-    loop {
-        let absent = match opener() {
-            Err(SourceError::Absent(reason)) if wait => reason,
-            Err(SourceError::Absent(reason)) => {
-                return Err(SourceError::Absent(format!("{reason}; --wait waits for the camera")).into());
-            }
-            opened => return Ok(opened?),
-        };
-        if said.as_ref() != Some(&absent) {
-            warn!(reason = absent, "waiting for the camera");
-            said = Some(absent);
-        }
-        if signal_within(LOOK_FOR_CAMERA) {
-            return Err(RunError::Interrupted);
-        }
-    }
-}
-
-/// Sleeps; true if a signal told the broker to end.
-#[expect(unsafe_code, reason = "sigtimedwait has no safe interface in nix")]
-fn signal_within(time: Duration) -> bool {
-    let (set, time) = (end_signals(), TimeSpec::from_duration(time));
-    // SAFETY: both pointers are to values that outlive the call; the information on the signal is not wanted.
-    unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), time.as_ref()) > 0 }
-}
-
-/// Allocates the ring and starts the stream's grab thread.
-fn start_stream(
-    config: &Config,
-    factory: Arc<dyn BufferFactory>,
-    source: Option<(Opener, Box<dyn Source>)>,
-    events: EventSender,
-) -> Result<Stream, RunError> {
-    let needs = source.as_ref().map_or_else(vacant_needs, |(_, source)| source.requirements());
-    // A producer's segments are made when it comes.
-    let segments = if source.is_some() { config.segments() } else { 0 };
-    let memory_bytes = config.memory_limit_bytes().map_err(RunError::Limit)?;
-    check_segments(config.segments(), needs.min_queued + 1)?;
-    check_memory(config, needs.payload_bytes as u64, memory_bytes)?;
-    factory.foresee(segments, needs.payload_bytes)?;
-    let core = Arc::new(StreamCore::create(config.name.clone(), StreamId(0))?);
-    let (commands, todo) = channel();
-    let limits = Limits {
-        min_segments: config.segments(),
-        shrink_after: Duration::from_secs(config.shrink_after),
-        max_segments: config.max_segments,
-        memory_bytes,
-        memory_warn_bytes: config.memory_warn.map(|megabytes| megabytes.saturating_mul(1 << 20)),
-        history: config.history,
-        lossless: config.lossless_timeout > 0,
-        default_policy: config.grab_strategy.policy(),
-    };
-    let mut pool = Pool::default();
-    allocate(&*factory, &mut pool, &commands, segments, needs.payload_bytes)?;
-    let options = GrabOptions {
-        frames: config.frames,
-        publish_incomplete: config.publish_incomplete,
-        lossless_timeout: Duration::from_millis(config.lossless_timeout),
-    };
-    let takes_producers = source.is_none();
-    let description = source.as_ref().map_or_else(Description::default, |(_, source)| source.describe());
-    let (settings, jobs) = (Settings::default(), device::jobs());
-    let parts = device::Parts {
-        core: Arc::clone(&core),
-        events: events.clone(),
-        commands: commands.clone(),
-        settings: settings.clone(),
-        memory_bytes,
-    };
-    let features = source.as_ref().and_then(|(_, source)| source.features());
-    // Its receiver lives in the device thread's state, which is not started yet.
-    let _will_be_read = jobs.0.send(device::Job::Source(device::Handle(features)));
-    let source = source.map(|(opener, source)| (settings.kept_by(opener), source));
-    let grab = Grab::new(Arc::clone(&core), options, todo, events, source, jobs.0.clone());
-    let mut stream = Stream::new(core, factory, pool, commands, needs, description, kind(config), limits);
-    if takes_producers {
-        stream = stream.for_producers();
-    }
-    stream.watch_memory();
-    let no_thread = |source| RunError::System { what: "start a thread", source };
-    stream.device = Some(DeviceThread::start(jobs, parts).map_err(no_thread)?);
-    stream.thread = Some(
-        std::thread::Builder::new()
-            .name(format!("grab-{}", config.name))
-            .spawn(move || grab.run())
-            .map_err(no_thread)?,
-    );
-    Ok(stream)
-}
-
-/// Allocates the first segments.
-fn allocate(
-    factory: &dyn BufferFactory,
-    pool: &mut Pool,
-    commands: &Sender<Command>,
-    segments: usize,
-    bytes: usize,
-) -> Result<(), RunError> {
-    for _ in 0..segments {
-        let Some((index, backing)) = pool.order(bytes) else { break };
-        let (segment, writable) = factory.allocate_at(index, backing, bytes)?;
-        pool.install(&segment);
-        // Its receiver lives in the grab thread's state, which is not started yet.
-        let _will_be_read = commands.send(Command::Install(writable));
-    }
-    Ok(())
 }
 
 /// Named objects are for the broker's own user, and keep less than is promised elsewhere.
@@ -311,34 +218,15 @@ fn check_sharing(factory: &dyn BufferFactory, access: &Access) -> Result<(), Run
 }
 
 /// A producer's segments are sealed once it has mapped them.
-fn check_lending(config: &Config, factory: &dyn BufferFactory) -> Result<(), RunError> {
-    let takes_producers = config.source == SourceChoice::Producer;
+fn check_lending(options: &StreamOptions, factory: &dyn BufferFactory) -> Result<(), RunError> {
+    let takes_producers = options.source == SourceChoice::Producer;
     if !takes_producers || factory.sharing() == Sharing::Sealed && factory.books().is_lending() {
         return Ok(());
     }
     let backing = factory.name();
     Err(RunError::Limit(format!(
-        "the source producer needs segments that are lent and then sealed, which the backing {backing} does not offer; use          --backing memfd or hugetlb"
-    )))
-}
-
-fn check_segments(segments: usize, reserve: usize) -> Result<(), RunError> {
-    if segments >= reserve {
-        return Ok(());
-    }
-    Err(RunError::Limit(format!(
-        "--segments {segments} is too few: the source and the newest frame need {reserve}, and every frame that is held one more"
-    )))
-}
-
-fn check_memory(config: &Config, payload_bytes: u64, limit_bytes: u64) -> Result<(), RunError> {
-    let asked = payload_bytes.saturating_mul(config.segments() as u64);
-    if asked <= limit_bytes {
-        return Ok(());
-    }
-    let (segments, asked_mb, limit_mb) = (config.segments(), asked.div_ceil(1 << 20), limit_bytes >> 20);
-    Err(RunError::Limit(format!(
-        "{segments} segments of {payload_bytes} bytes take {asked_mb} MB, the limit is {limit_mb} MB; use fewer --segments or raise --memory-limit"
+        "the source producer needs segments that are lent and then sealed, which the backing {backing} does not offer; use \
+         --backing memfd or hugetlb"
     )))
 }
 

@@ -69,7 +69,7 @@ fn no_living_object_is_taken_for_a_leftover() {
 fn a_strategy_from_outside_keeps_the_contract() {
     let directory = std::env::temp_dir().join(format!("framebroker-factories-{}", std::process::id()));
     std::fs::create_dir(&directory).unwrap();
-    conforms(&|placement| strategy::Files::new(Books::new(placement), directory.clone()));
+    conforms(&|placement| strategy::Files::new(Books::new(placement), directory.clone(), "cam0".parse().unwrap()));
     // Fails where a file is left.
     std::fs::remove_dir(&directory).unwrap();
 }

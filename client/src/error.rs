@@ -42,6 +42,14 @@ pub enum Error {
         /// The frame.
         context: ContextId,
     },
+    /// Frames of this stream cannot be compared with those of others in the way that was asked for.
+    #[error("frames of stream {stream} have no {missing}: match by another property, as by the time of arrival")]
+    NotComparable {
+        /// The stream.
+        stream: String,
+        /// What its frames would need.
+        missing: &'static str,
+    },
     /// A forked child used what its parent opened.
     #[error("this subscription belongs to the process that was forked; connect and subscribe again in the child")]
     Forked,

@@ -18,6 +18,7 @@
 //! * [`Frame`]: what was seen and when; the bytes lie where the camera's driver put them. While a frame lives nobody
 //!   refills its segment; dropping it, in any thread, gives it back. A frame outlives subscription, broker object and even
 //!   the broker.
+//! * [`SyncedSubscription`]: joins several subscriptions and hands out frames that belong together.
 //! * [`Producer`]: fills the segments of a stream in place of a camera of the broker's: [`Broker::produce`].
 //! * [`Error`]: says who is to blame and what to do.
 //!
@@ -44,6 +45,7 @@ mod payload;
 mod producer;
 mod segments;
 mod subscription;
+mod synced;
 
 pub use broker::{Broker, BrokerBuilder};
 pub use error::{Attempt, Error, Result, Unreachable, Violation, WaitingFor};
@@ -63,3 +65,4 @@ pub use framebroker_protocol::{
 pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder};
 pub use segments::MappedSegment;
 pub use subscription::{Frames, Subscription, SubscriptionBuilder};
+pub use synced::{FrameSet, Incomplete, SyncBy, SyncStats, SyncedSubscription};

@@ -76,6 +76,14 @@ impl Broker {
         &self.ready
     }
 
+    /// The next line it prints, as those that follow the ready line of a broker with several streams.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn line(&mut self) -> String {
+        self.process.line(PATIENCE).expect("another line")
+    }
+
     /// Its process ID.
     #[must_use]
     pub fn pid(&self) -> u32 {
@@ -95,6 +103,16 @@ impl Broker {
     #[must_use]
     pub fn connect(&self) -> client::Broker {
         client::Broker::builder().socket(&self.socket).name("test").connect().expect("a connection to the broker")
+    }
+
+    /// Figures of a stream.
+    ///
+    /// # Panics
+    /// When there is no such stream.
+    #[must_use]
+    pub fn stats_of(&self, name: &str) -> StreamStats {
+        let streams = self.connect().stats().expect("statistics");
+        streams.into_iter().find(|stream| stream.name.as_str() == name).expect("a stream of this name")
     }
 
     /// Figures of its only stream.

@@ -10,8 +10,7 @@ mod strategy;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
-use framebroker::config::Config;
+use framebroker::config::{Config, StreamOptions};
 use framebroker::factory::{Books, BufferFactory};
 use framebroker::run::{prepare_process, run_with};
 
@@ -26,8 +25,10 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let config = Config::parse_from(std::iter::once(program).chain(words));
-    let files =
-        |_: &Config, _, placement| Arc::new(Files::new(Books::new(placement), directory)) as Arc<dyn BufferFactory>;
+    let files = |options: &StreamOptions, _, placement| {
+        let files = Files::new(Books::new(placement), directory.clone(), options.name.clone());
+        Arc::new(files) as Arc<dyn BufferFactory>
+    };
     let ended = prepare_process().and_then(|()| run_with(&config, files));
     match ended {
         Ok(report) => {

@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use framebroker::factory::{Books, BufferFactory, FactoryError, Memory, Request, Sharing};
+use framebroker_protocol::StreamName;
 use framebroker_protocol::shm::SharedObject;
 
 /// Segments in files: as large as the disk, and what was seen last can be looked at with any tool.
@@ -12,12 +13,13 @@ use framebroker_protocol::shm::SharedObject;
 pub struct Files {
     books: Books,
     directory: PathBuf,
+    stream: StreamName,
 }
 
 impl Files {
-    /// A factory with these books that makes its files in this directory, an absolute path.
-    pub fn new(books: Books, directory: PathBuf) -> Self {
-        Self { books, directory }
+    /// A factory with these books that makes a stream's files in this directory, an absolute path.
+    pub fn new(books: Books, directory: PathBuf, stream: StreamName) -> Self {
+        Self { books, directory, stream }
     }
 }
 
@@ -46,7 +48,8 @@ impl BufferFactory for Files {
     }
 
     fn create(&self, request: &Request) -> Result<Memory, FactoryError> {
-        let path = self.directory.join(format!("segment-{}-{}", request.index.buffer_context(), request.backing.0));
+        let (context, backing) = (request.index.buffer_context(), request.backing.0);
+        let path = self.directory.join(format!("{}-segment-{context}-{backing}", self.stream));
         let failed = |error: std::io::Error| FactoryError::Named { path: path.clone(), reason: error.to_string() };
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;

@@ -2,7 +2,7 @@
 
 use framebroker_protocol::message::Roles;
 
-use crate::config::{AllowedUser, Config};
+use crate::config::{AllowedUser, BrokerOptions};
 
 /// Who is at the other end of a session, by the kernel's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,9 +25,9 @@ pub struct Access {
 }
 
 impl Access {
-    /// The rules of a command line.
+    /// The rules of a broker.
     #[must_use]
-    pub fn of(config: &Config) -> Self {
+    pub fn of(config: &BrokerOptions) -> Self {
         Self {
             own_uid: nix::unistd::geteuid().as_raw(),
             overflow_uid: overflow_uid(),

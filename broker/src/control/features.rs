@@ -72,7 +72,7 @@ impl Control {
             return;
         }
         let Some(stream) = self.streams.get_mut(at) else { return };
-        let Some(device) = stream.device.as_mut().filter(|_| !stream.finished) else {
+        let Some(device) = stream.device.as_mut().filter(|_| stream.finished.is_none()) else {
             return session.refuse(request, ErrorCode::StreamClosed, format_args!("stream {name} has ended"));
         };
         if self.questions.of(session.id) >= AT_ONCE || device.unanswered >= IN_ALL {

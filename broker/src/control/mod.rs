@@ -300,7 +300,7 @@ impl Control {
 
     fn is_done(&self) -> bool {
         let Some(ending) = &self.ending else { return false };
-        let all_finished = self.streams.iter().all(|stream| stream.finished);
+        let all_finished = self.streams.iter().all(|stream| stream.finished.is_some());
         all_finished && (Instant::now() >= ending.deadline || self.streams.iter().all(Stream::is_drained))
     }
 
@@ -311,8 +311,12 @@ impl Control {
         }
         let reason = self.ending.as_ref().map_or("the broker ends", |ending| ending.reason.as_str()).to_owned();
         for session in self.sessions.values_mut() {
-            let subscriptions: Vec<SubscriptionId> = session.subscriptions.keys().copied().collect();
-            for subscription in subscriptions {
+            let untold = session.subscriptions.iter().filter(|(_, subscription)| {
+                let finished = self.streams.get(subscription.stream).and_then(|stream| stream.finished.as_ref());
+                finished.is_none_or(|finished| !finished.told)
+            });
+            let untold: Vec<SubscriptionId> = untold.map(|(id, _)| *id).collect();
+            for subscription in untold {
                 session.tell(0, Tell::Closed { subscription, reason: Text::cut(&reason) });
             }
         }
@@ -326,7 +330,8 @@ impl Control {
         let statistics = self.statistics.as_ref().map(report::Rhythm::next);
         let all = sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).chain(looks);
         let shrinks = self.streams.iter().filter_map(Stream::shrink_at);
-        all.chain(self.next_look()).chain(statistics).chain(shrinks).chain(self.questions.deadline()).min()
+        let ends = self.streams.iter().filter_map(|stream| stream.close_at(Instant::now()));
+        all.chain(self.next_look()).chain(statistics).chain(shrinks).chain(self.questions.deadline()).chain(ends).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -349,6 +354,7 @@ impl Control {
         }
         self.listen_again(now);
         self.answer_late_questions(now);
+        self.close_finished(now);
         self.streams.iter_mut().for_each(|stream| stream.shrink(now));
         self.keep_lease(now);
         self.log_statistics(now);

@@ -100,7 +100,7 @@ impl Control {
         if let Err((code, text)) = may_produce(stream, at, session, &needs) {
             return session.refuse(request, code, text);
         }
-        if self.ending.is_some() || stream.finished {
+        if self.ending.is_some() || stream.finished.is_some() {
             return session.refuse(request, ErrorCode::StreamClosed, format_args!("stream {} has ended", asked.stream));
         }
         let page = match Mapped::<ProducerPage>::create() {

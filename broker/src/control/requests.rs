@@ -4,7 +4,7 @@ use framebroker_protocol::codec::{decode, hello_version};
 use framebroker_protocol::limits::{PAGE_ENTRIES, PROTOCOL_VERSION, SEGMENTS_PER_MESSAGE, SUBSCRIPTIONS_PER_SESSION};
 use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Request, Roles, Start, Tell};
 use framebroker_protocol::socket::ChannelError;
-use framebroker_protocol::{ClientId, ConsumerId, Sequence, StreamName, StreamState, SubscriptionId};
+use framebroker_protocol::{ClientId, ConsumerId, Sequence, StreamName, StreamState, SubscriptionId, Text};
 use tracing::{info, warn};
 
 use super::Control;
@@ -193,7 +193,7 @@ impl Control {
         if session.subscriptions.len() >= SUBSCRIPTIONS_PER_SESSION {
             return session.refuse(request, ErrorCode::Invalid, "a session has 16 subscriptions at most; open another");
         }
-        if stream.finished || stream.core.page.state() == StreamState::Closed {
+        if stream.finished.is_some() || stream.core.page.state() == StreamState::Closed {
             return session.refuse(request, ErrorCode::StreamClosed, format_args!("stream {name} has ended"));
         }
         if terms.policy == Policy::Lossless && !stream.limits.lossless {
@@ -262,6 +262,10 @@ impl Control {
             && let Err(errno) = self.poll.add(&*delivering.bell, Token::Bell(key.client, key.subscription))
         {
             warn!(%errno, "a socket delivery cannot be watched");
+        }
+        if let Some(reason) = &stream.offline {
+            // What was told before it began.
+            subscription.early_news.push(Tell::Offline { subscription: key.subscription, reason: Text::cut(reason) });
         }
         stream.enter(&place.member);
         let member = std::sync::Arc::clone(&place.member);

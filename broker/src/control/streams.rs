@@ -1,6 +1,7 @@
 //! What the other threads tell: segments, sources that come and go, and subscriptions that can begin.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use framebroker_protocol::message::{ErrorCode, Tell};
 use framebroker_protocol::{ClientId, SegmentIndex, StreamId, SubscriptionId, Text};
@@ -8,11 +9,12 @@ use tracing::{info, warn};
 
 use super::quiet::CLIENTS;
 use super::subscription::{Phase, Place, Subscription};
-use super::{Control, DRAIN};
+use super::{Control, DRAIN, DRAIN_LOOK};
 use crate::events::{Event, SubscriptionKey};
 use crate::factory::{FactoryError, Segment, WritableSegment};
 use crate::source::{Description, Requirements};
 use crate::stream::grab::Command;
+use crate::stream::live::Finished;
 
 /// A segment and the right to fill it, or why there is none.
 type Allocated = Result<(Arc<Segment>, WritableSegment), FactoryError>;
@@ -69,7 +71,7 @@ impl Control {
             Event::SettingsChanged { stream, version, feature, value, by } => {
                 self.tell_changed(stream, version, &feature, &value, &by);
             }
-            Event::Finished { stream } => self.take_finished(stream),
+            Event::Finished { stream, reason } => self.take_finished(stream, &reason),
         }
     }
 
@@ -123,13 +125,14 @@ impl Control {
         stream.restore(worker);
     }
 
-    fn take_finished(&mut self, id: StreamId) {
+    fn take_finished(&mut self, id: StreamId, reason: &str) {
         if let Some(stream) = self.stream_at(id) {
-            stream.finished = true;
+            let drain_until = Instant::now() + DRAIN;
+            stream.finished = Some(Finished { reason: reason.to_owned(), drain_until, told: false });
         }
         self.fail_producer(id, ErrorCode::StreamClosed, "the stream has ended: nothing more is to be filled");
-        if self.streams.iter().all(|stream| stream.finished) && self.ending.is_none() {
-            self.begin_end(DRAIN, "the broker has grabbed the frames it was asked for");
+        if self.streams.iter().all(|stream| stream.finished.is_some()) && self.ending.is_none() {
+            self.begin_end(DRAIN, reason);
         }
     }
 
@@ -221,6 +224,24 @@ impl Control {
         self.tell_where(id, |subscription, _| Some(Tell::Offline { subscription, reason: Text::cut(reason) }));
     }
 
+    /// Tells readers of a stream that has ended while others go on, once they have taken its last frames.
+    pub(super) fn close_finished(&mut self, now: Instant) {
+        for at in 0..self.streams.len() {
+            let Some(stream) = self.streams.get_mut(at) else { return };
+            let drained = stream.is_drained();
+            let Some(finished) = &mut stream.finished else { continue };
+            if finished.told || !drained && now < finished.drain_until {
+                continue;
+            }
+            finished.told = true;
+            let (id, reason) = (stream.core.id, Text::cut(&finished.reason));
+            info!(stream = %stream.core.name, %reason, "the stream has ended");
+            // The grab thread says so in the page, and ends; it is waited for when the broker ends.
+            let _panicked = stream.commands.send(Command::Close);
+            self.tell_each(id, |subscription, _| Some(Tell::Closed { subscription, reason: reason.clone() }));
+        }
+    }
+
     fn tell_removed(&mut self, stream: StreamId, index: SegmentIndex) {
         self.tell_withdrawn(stream, index);
         self.tell_each(stream, |id, subscription| subscription.tell_removed(id, index));
@@ -266,6 +287,19 @@ impl crate::stream::live::Stream {
             .members
             .iter()
             .all(|member| member.cursor() >= head && member.page().holds(member.granted()).next().is_none())
+    }
+
+    /// Stops the grab thread and waits for it, where nobody reads yet.
+    pub(crate) fn end(&mut self) {
+        // Where it has ended already, there is nothing to be told.
+        let _ended = self.commands.send(Command::Stop);
+        self.close();
+    }
+
+    /// When to look whether the last frames of a stream that has ended have been taken.
+    pub(super) fn close_at(&self, now: Instant) -> Option<Instant> {
+        let finished = self.finished.as_ref().filter(|finished| !finished.told)?;
+        Some(finished.drain_until.min(now + DRAIN_LOOK))
     }
 
     /// Says in the page that the stream has ended, and waits for the grab thread.

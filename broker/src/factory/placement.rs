@@ -102,7 +102,7 @@ mod tests {
     fn node_lists_are_read_as_the_kernel_writes_them() {
         assert_eq!(ranges("0\n"), [0]);
         assert_eq!(ranges("0-1,4,6-7\n"), [0, 1, 4, 6, 7]);
-        assert_eq!(ranges("\n"), []);
+        assert!(ranges("\n").is_empty());
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod pattern;
 pub mod producer;
 #[cfg(feature = "pylon")]
 pub mod pylon;
+mod replay;
 
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ pub use crate::factory::WritableSegment;
 pub use features::{FeatureError, Features};
 pub use framebroker_protocol::FrameInfo;
 pub use pattern::{Fill, PatternOptions, PatternSource};
+pub use replay::{OnError, ReplayOptions, ReplaySource};
 
 /// What a source needs from the ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +79,8 @@ pub enum Event {
     Timeout,
     /// The camera is gone; the text says how that was noticed. The broker stops this source and opens it again.
     Gone(String),
+    /// There are no more frames, and never will be; the text says why. The stream ends.
+    Ended(String),
 }
 
 /// Transport figures of a source since it was opened.

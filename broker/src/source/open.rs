@@ -1,19 +1,19 @@
-//! Opens the source that the command line asks for.
+//! Opens the source that a stream's options ask for.
 
 use std::sync::Arc;
 
 use framebroker_protocol::PixelFormat;
 use framebroker_protocol::message::Content;
 
-use super::{Fill, PatternOptions, PatternSource, Source, SourceError};
-use crate::config::{Config, SourceChoice};
+use super::{Fill, PatternOptions, PatternSource, ReplayOptions, ReplaySource, Source, SourceError};
+use crate::config::{SourceChoice, StreamOptions};
 
 /// Opens a stream's source, again and again if need be.
 pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
 
-/// How to open the source that the command line asks for; `None` where it comes by itself.
+/// How to open the source that a stream's options ask for; `None` where it comes by itself.
 #[must_use]
-pub fn opener(config: &Config) -> Option<Opener> {
+pub fn opener(config: &StreamOptions) -> Option<Opener> {
     match &config.source {
         SourceChoice::Pattern => {
             let options = PatternOptions {
@@ -25,6 +25,15 @@ pub fn opener(config: &Config) -> Option<Opener> {
             };
             Some(Arc::new(move || Ok(Box::new(PatternSource::open(options)?))))
         }
+        SourceChoice::Replay(path) => {
+            let options = ReplayOptions {
+                path: path.clone(),
+                fps: config.fps,
+                repeat: config.replay_loop,
+                on_error: config.replay_errors,
+            };
+            Some(Arc::new(move || Ok(Box::new(ReplaySource::open(&options)?))))
+        }
         SourceChoice::Aravis(device) => Some(aravis::opener(config, device.clone())),
         SourceChoice::Producer => None,
         SourceChoice::Pylon(device) => Some(pylon::opener(config, device.clone())),
@@ -33,7 +42,7 @@ pub fn opener(config: &Config) -> Option<Opener> {
 
 /// The kind of source, and what consumers can check of its frames.
 #[must_use]
-pub fn kind(config: &Config) -> (&'static str, Content) {
+pub fn kind(config: &StreamOptions) -> (&'static str, Content) {
     let content = match (&config.source, config.fill) {
         (SourceChoice::Pattern, Fill::Moving) => Content::Pattern,
         _ => Content::Opaque,
@@ -45,9 +54,9 @@ pub fn kind(config: &Config) -> (&'static str, Content) {
 ///
 /// # Errors
 /// The source has no cameras, or the driver failed.
-pub fn list(config: &Config) -> Result<Vec<String>, SourceError> {
+pub fn list(config: &StreamOptions) -> Result<Vec<String>, SourceError> {
     match &config.source {
-        SourceChoice::Pattern | SourceChoice::Producer => Err(SourceError::Invalid(format!(
+        SourceChoice::Pattern | SourceChoice::Replay(_) | SourceChoice::Producer => Err(SourceError::Invalid(format!(
             "the source {} has no cameras to list; `broker --source aravis --list` lists those of Aravis, \
              `broker --source pylon --list` those of pylon",
             config.source.name()
@@ -59,10 +68,10 @@ pub fn list(config: &Config) -> Result<Vec<String>, SourceError> {
 
 #[cfg(feature = "aravis")]
 mod aravis {
-    use super::{Arc, Config, Opener, SourceError};
+    use super::{Arc, Opener, SourceError, StreamOptions};
     use crate::source::aravis::{self, AravisSource, Options};
 
-    pub fn opener(config: &Config, device: Option<String>) -> Opener {
+    pub fn opener(config: &StreamOptions, device: Option<String>) -> Opener {
         let features = config.set.iter().map(|setting| (setting.feature.clone(), setting.value.clone()));
         let options = Options {
             device,
@@ -84,7 +93,7 @@ mod aravis {
 
 #[cfg(not(feature = "aravis"))]
 mod aravis {
-    use super::{Arc, Config, Opener, SourceError};
+    use super::{Arc, Opener, SourceError, StreamOptions};
 
     fn not_built() -> SourceError {
         SourceError::Invalid(
@@ -94,7 +103,7 @@ mod aravis {
         )
     }
 
-    pub fn opener(_: &Config, _: Option<String>) -> Opener {
+    pub fn opener(_: &StreamOptions, _: Option<String>) -> Opener {
         Arc::new(|| Err(not_built()))
     }
 
@@ -105,10 +114,10 @@ mod aravis {
 
 #[cfg(feature = "pylon")]
 mod pylon {
-    use super::{Arc, Config, Opener, SourceError};
+    use super::{Arc, Opener, SourceError, StreamOptions};
     use crate::source::pylon::{Options, Pylon, PylonSource};
 
-    pub fn opener(config: &Config, device: Option<String>) -> Opener {
+    pub fn opener(config: &StreamOptions, device: Option<String>) -> Opener {
         let features = config.set.iter().map(|setting| (setting.feature.clone(), setting.value.clone()));
         let options = Options {
             device,
@@ -130,7 +139,7 @@ mod pylon {
 
 #[cfg(not(feature = "pylon"))]
 mod pylon {
-    use super::{Arc, Config, Opener, SourceError};
+    use super::{Arc, Opener, SourceError, StreamOptions};
 
     fn not_built() -> SourceError {
         SourceError::Invalid(
@@ -140,7 +149,7 @@ mod pylon {
         )
     }
 
-    pub fn opener(_: &Config, _: Option<String>) -> Opener {
+    pub fn opener(_: &StreamOptions, _: Option<String>) -> Opener {
         Arc::new(|| Err(not_built()))
     }
 

@@ -68,20 +68,24 @@ pub struct Grab {
     stamp: Stamp,
     patience: Patience,
     stopping: bool,
+    closing: bool,
+    /// Why it stops.
+    end: String,
 }
 
 impl Grab {
-    /// A grab thread's state; `source` is opened and not started. Without one it waits for a producer.
+    /// A grab thread's state; `source` is opened and not started. Without one it is looked for, or where there is no way to
+    /// open one, a producer is waited for.
     pub fn new(
         core: Arc<StreamCore>,
         options: GrabOptions,
         commands: Receiver<Command>,
         events: EventSender,
-        source: Option<(Opener, Box<dyn Source>)>,
+        open: Option<Opener>,
+        source: Option<Box<dyn Source>>,
         device: Sender<Job>,
     ) -> Self {
         let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
-        let (open, source) = source.unzip();
         let payload_bytes = source.as_ref().map_or(0, |source| source.requirements().payload_bytes);
         Self {
             core,
@@ -108,6 +112,8 @@ impl Grab {
             stamp: Stamp::default(),
             patience: Patience::default(),
             stopping: false,
+            closing: false,
+            end: "the broker was told to end".to_owned(),
         }
     }
 
@@ -128,12 +134,11 @@ impl Grab {
             }
         }
         self.stop_source();
-        self.events.send(Event::Finished { stream: self.core.id });
-        while let Ok(command) = self.commands.recv() {
-            match command {
-                Command::Close => break,
-                command => self.handle(command),
-            }
+        self.events.send(Event::Finished { stream: self.core.id, reason: self.end.clone() });
+        while !self.closing
+            && let Ok(command) = self.commands.recv()
+        {
+            self.handle(command);
         }
         self.announce(StreamState::Closed);
     }
@@ -151,6 +156,7 @@ impl Grab {
             // Where there was no segment for it, one may have been released.
             source::Event::Timeout => self.refill(),
             source::Event::Gone(reason) => self.go_offline(reason),
+            source::Event::Ended(reason) => self.finish(&reason),
         }
     }
 
@@ -197,8 +203,14 @@ impl Grab {
         counters.publish.add(took_ns);
         counters.published.add(1);
         if self.options.frames.is_some_and(|frames| context.sequence() >= Sequence(frames)) {
-            self.stopping = true;
+            self.finish("the broker has grabbed the frames it was asked for");
         }
+    }
+
+    /// Takes no more frames.
+    fn finish(&mut self, reason: &str) {
+        self.stopping = true;
+        reason.clone_into(&mut self.end);
     }
 
     /// Retires frames until the source has as many segments as it needs.
@@ -401,7 +413,11 @@ impl Grab {
                 let (kept, stale) = held.into_iter().partition(|context| self.writer.is_published(*context));
                 self.events.send(Event::Quarantined { stream: self.core.id, kept, stale, client });
             }
-            Command::Stop | Command::Close => self.stopping = true,
+            Command::Stop => self.stopping = true,
+            Command::Close => {
+                self.stopping = true;
+                self.closing = true;
+            }
         }
     }
 
@@ -415,7 +431,8 @@ impl Drop for Grab {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // Nobody publishes any more: the broker must not go on as if somebody did.
-            self.events.send(Event::Finished { stream: self.core.id });
+            let reason = "the grab thread panicked; please report this".to_owned();
+            self.events.send(Event::Finished { stream: self.core.id, reason });
         }
     }
 }

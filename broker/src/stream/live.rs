@@ -59,7 +59,7 @@ pub struct Stream {
     /// Subscriptions that wait for growth, in their order.
     pub waiting: VecDeque<SubscriptionKey>,
     /// The grab thread takes no more frames.
-    pub finished: bool,
+    pub finished: Option<Finished>,
     /// Why the source is away, if it is.
     pub offline: Option<String>,
     /// What is wrong with it.
@@ -84,12 +84,25 @@ pub struct Stream {
     resuming: bool,
     /// The grab thread was asked to give up frames for that.
     making_room: bool,
+    /// The source has not been there yet: what it needs is not known, and there are no segments.
+    unseen: bool,
     /// When it does so with those that are too many now.
     shrink_at: Option<Instant>,
     /// The warning of `--memory-warn` was given.
     warned: bool,
     /// Rosters that the grab thread may still use.
     old_rosters: Vec<Arc<Roster>>,
+}
+
+/// How a stream ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Why; told to its readers.
+    pub reason: String,
+    /// Until when they may take the last frames.
+    pub drain_until: Instant,
+    /// They have been told.
+    pub told: bool,
 }
 
 /// Whether the process of a subscription that ends may still read what it held.
@@ -168,7 +181,7 @@ impl Stream {
             limits,
             granted: 0,
             waiting: VecDeque::new(),
-            finished: false,
+            finished: None,
             offline: None,
             health: Health::default(),
             owed: Owed::default(),
@@ -181,17 +194,27 @@ impl Stream {
             leaving: 0,
             resuming: false,
             making_room: false,
+            unseen: false,
             shrink_at: None,
             warned: false,
             old_rosters: Vec::new(),
         }
     }
 
+    /// The source is not there yet. The stream begins without segments: they are made when the source tells what it needs.
+    #[must_use]
+    pub fn await_source(mut self, reason: String) -> Self {
+        warn!(stream = %self.core.name, reason, "offline from the start");
+        self.offline = Some(reason);
+        self.unseen = true;
+        self
+    }
+
     /// The numbers that decide about admission.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
-        if self.is_vacant() {
-            // The ring is made when a producer comes.
+        if self.is_ringless() {
+            // The ring is made when the source comes.
             let (segments, growable_to) = (self.limits.max_segments, self.limits.max_segments);
             let (reserve, history, granted) = (self.reserve(), self.limits.history, self.granted);
             return Capacity { segments, growable_to, reserve, history, granted };
@@ -215,20 +238,27 @@ impl Stream {
         }
     }
 
+    /// Whether there are no segments because nobody knows what the source needs: it has not been there yet, or is a producer
+    /// that has gone.
+    fn is_ringless(&self) -> bool {
+        self.unseen || self.is_vacant()
+    }
+
     fn can_grow(&self) -> bool {
         !self.needs.fixed_pool || self.resuming
     }
 
-    /// Whether a subscription that was admitted on condition of `needed` segments can begin.
+    /// Whether a subscription that was admitted on condition of `needed` segments can begin. Where the source has not been
+    /// there yet it can: there is nothing to hold before the segments are made, for all holds granted by then.
     #[must_use]
     pub fn has(&self, needed: usize) -> bool {
-        self.is_vacant() || self.pool.installed().saturating_sub(self.unconfirmed + self.leaving) >= needed
+        self.is_ringless() || self.pool.installed().saturating_sub(self.unconfirmed + self.leaving) >= needed
     }
 
     /// Whether it will be able to.
     #[must_use]
     pub fn will_have(&self, needed: usize) -> bool {
-        self.is_vacant() || self.expected() >= needed
+        self.is_ringless() || self.expected() >= needed
     }
 
     /// Segments in use and ordered that stay.
@@ -245,14 +275,14 @@ impl Stream {
     /// Orders segments in place of those that were given up, as far as the limits go. Without, the ring still has enough for
     /// the holds that are granted: what was given up was held.
     pub fn restore(&mut self, worker: &Worker) {
-        if !self.is_vacant() && self.expected() < self.size {
+        if !self.is_ringless() && self.expected() < self.size {
             self.order(worker, self.size.min(self.capacity().growable_to));
         }
         self.resume();
     }
 
     fn order(&mut self, worker: &Worker, target: usize) {
-        while !self.is_vacant() && self.expected() < target {
+        while !self.is_ringless() && self.expected() < target {
             let Some((index, backing)) = self.pool.order(self.needs.payload_bytes) else { return };
             let (stream, factory) = (self.core.id, Arc::clone(&self.factory));
             worker.order(Order { stream, factory, index, backing, bytes: self.needs.payload_bytes });
@@ -266,7 +296,7 @@ impl Stream {
         self.pool.require(needs.payload_bytes, self.epoch());
         left_behind.iter().for_each(|index| self.pool.leave_behind(*index));
         self.resuming = true;
-        if self.takes_producers() {
+        if std::mem::take(&mut self.unseen) || self.takes_producers() {
             let needed = self.reserve() + self.granted + self.limits.history;
             self.size = needed.max(self.limits.min_segments).min(self.limits.max_segments);
         }
@@ -462,6 +492,9 @@ impl Stream {
     /// The stream in one line, for the ready line.
     #[must_use]
     pub fn facts(&self) -> String {
+        if self.unseen {
+            return format!("stream={} source={} state=offline", self.core.name, self.source);
+        }
         let Description { width, height, pixel_format, fps, .. } = &self.description;
         format!(
             "stream={} source={} width={width} height={height} pixel_format={pixel_format} fps={fps:.2} segments={} \

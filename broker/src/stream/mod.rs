@@ -11,6 +11,7 @@ pub mod live;
 pub mod owed;
 pub mod patience;
 pub mod pool;
+pub mod scheduling;
 pub mod stamp;
 pub mod tenure;
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use framebroker_client::{Delivery, Policy, Predictive, Start, WaitMode};
+use framebroker_client::{Delivery, Policy, Predictive, Start, SyncBy, WaitMode};
 use framebroker_protocol::HOLD_LIMIT;
 
 /// Lists, watches and saves the streams of a framebroker, and sets their cameras.
@@ -95,7 +95,14 @@ pub struct StatsOptions {
 pub struct WatchOptions {
     /// The stream, as in cam0
     pub stream: String,
-    /// End after so many frames [default: go on until the stream ends]
+    /// More streams, to be watched with --sync
+    #[arg(value_name = "STREAM", requires = "sync")]
+    pub others: Vec<String>,
+    /// Match the frames of several streams and print how well that goes: TIME, as in 2ms, by when they arrived; camera:TIME by
+    /// the cameras' own times; block-id by the number that the camera gives them [default: watch one stream]
+    #[arg(long, value_name = "BY", value_parser = sync_by, requires = "others", conflicts_with = "verify")]
+    pub sync: Option<SyncBy>,
+    /// End after so many frames, with --sync complete sets [default: go on until the stream ends]
     #[arg(long, value_name = "N", value_parser = above_zero)]
     pub count: Option<u64>,
     /// Which frames [default: what the broker was started with (--grab-strategy), mostly sequential]
@@ -112,7 +119,7 @@ pub struct WatchOptions {
     #[arg(long, value_name = "MODE", default_value = "block", value_parser = wait_mode)]
     pub wait_mode: WaitMode,
     /// Frames the broker shall grant this reader at once, 1 to 64; with socket delivery so many may be on their way. A watch
-    /// looks at one after the other, so that 1 does; the library's default is 2
+    /// looks at one after the other, so that 1 does; with --sync it is at least 4; the library's default is 2
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=HOLD_LIMIT as i64))]
     pub max_held: u32,
     /// Check every byte of every frame; for streams of the test pattern [default: do not]
@@ -259,6 +266,24 @@ fn above_zero(text: &str) -> Result<u64, String> {
     text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a number above 0 will do".to_owned())
 }
 
+fn sync_by(text: &str) -> Result<SyncBy, String> {
+    match text.strip_prefix("camera:") {
+        _ if text == "block-id" => Ok(SyncBy::BlockId),
+        Some(time) => tolerance(time).map(SyncBy::CameraTime),
+        None => tolerance(text).map(SyncBy::Arrival),
+    }
+}
+
+fn tolerance(text: &str) -> Result<Duration, String> {
+    let units = [("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)];
+    let (number, unit) = units
+        .iter()
+        .find_map(|(name, seconds)| Some((text.strip_suffix(name)?, seconds)))
+        .ok_or("a time with its unit will do, as in 500us or 2ms; or camera:2ms, or block-id")?;
+    let time = number.trim().parse::<f64>().ok().and_then(|n| Duration::try_from_secs_f64(n * unit).ok());
+    time.ok_or_else(|| format!("{number:?} is no number of {text:?}"))
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration.filter(|duration| !duration.is_zero()).ok_or_else(|| "a number of seconds above 0 will do".to_owned())
@@ -335,6 +360,11 @@ mod tests {
             ("framectl save cam0 frame.png --count -1", "unexpected argument"),
             ("framectl save cam0 frame.png --count=-1", "a number above 0"),
             ("framectl watch cam0 --timeout 0", "above 0"),
+            ("framectl watch cam0 cam1", "--sync"),
+            ("framectl watch cam0 --sync 2ms", "STREAM"),
+            ("framectl watch cam0 cam1 --sync 2", "as in 500us"),
+            ("framectl watch cam0 cam1 --sync xms", "no number"),
+            ("framectl watch cam0 cam1 --sync 2ms --verify", "cannot be used with"),
             ("framectl watch cam0 --timeout inf", "above 0"),
             ("framectl save cam0", "<FILE.png>"),
             ("framectl get", "<STREAM>"),
@@ -343,6 +373,22 @@ mod tests {
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(advice), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn streams_are_matched_as_told() {
+        for (text, by) in [
+            ("2ms", SyncBy::Arrival(Duration::from_millis(2))),
+            ("500us", SyncBy::Arrival(Duration::from_micros(500))),
+            ("0.5s", SyncBy::Arrival(Duration::from_millis(500))),
+            ("camera:1ms", SyncBy::CameraTime(Duration::from_millis(1))),
+            ("block-id", SyncBy::BlockId),
+        ] {
+            let Command::Watch(watch) = parse(&format!("framectl watch a b c --sync {text}")).unwrap().command else {
+                panic!("another command")
+            };
+            assert_eq!((watch.sync, watch.others.len()), (Some(by), 2), "{text}");
         }
     }
 

@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
-use clap::Parser;
-use framebroker::config::Config;
+use framebroker::config::{Config, StreamOptions};
 use framebroker::factory::{
     Books, BufferFactory, FactoryError, Memfd, Memory, Request, Segment, Sharing, WritableSegment,
 };
@@ -54,7 +53,7 @@ impl BufferFactory for Leaky {
 }
 
 fn main() -> ExitCode {
-    let leaky = |_: &Config, _, placement| {
+    let leaky = |_: &StreamOptions, _, placement| {
         Arc::new(Leaky { sound: Memfd::new(Books::new(placement)), kept: Mutex::default() }) as Arc<dyn BufferFactory>
     };
     let ended = prepare_process().and_then(|()| run_with(&Config::parse(), leaky));

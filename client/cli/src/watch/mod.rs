@@ -5,6 +5,7 @@ mod latency;
 mod progress;
 mod silence;
 mod summary;
+mod synced;
 mod tally;
 mod verify;
 
@@ -28,6 +29,9 @@ const BAD_FRAMES_NAMED: u64 = 10;
 
 /// Receives until the count is reached, the stream ends or a signal comes; then prints what there was.
 pub fn run(broker: Broker, options: &WatchOptions, json: bool) -> Result<(), Failure> {
+    if let Some(by) = options.sync {
+        return synced::run(&broker, options, by, json);
+    }
     let stop = Stop::on_signals()?;
     let subscription = subscribe(broker, options)?;
     let mut watch = Watch {
@@ -46,11 +50,20 @@ pub fn run(broker: Broker, options: &WatchOptions, json: bool) -> Result<(), Fai
 
 /// The subscription has a connection of its own; that for questions ends here.
 fn subscribe(broker: Broker, options: &WatchOptions) -> Result<Subscription, Failure> {
+    let subscription = subscribe_to(&broker, options, &options.stream, options.max_held)?;
+    if options.verify {
+        check_verifiable(&subscription)?;
+    }
+    Ok(subscription)
+}
+
+/// Subscribes to one of the streams that are watched.
+fn subscribe_to(broker: &Broker, options: &WatchOptions, stream: &str, max_held: u32) -> Result<Subscription, Failure> {
     let delivery = match options.delivery {
         Some(chosen) => chosen.into(),
-        None => granted_delivery(&broker, &options.stream)?,
+        None => granted_delivery(broker, stream)?,
     };
-    let mut subscription = broker.subscribe(&options.stream);
+    let mut subscription = broker.subscribe(stream);
     if let Some(policy) = options.policy {
         subscription = subscription.policy(policy.into());
     }
@@ -58,12 +71,9 @@ fn subscribe(broker: Broker, options: &WatchOptions) -> Result<Subscription, Fai
         .delivery(delivery)
         .start(options.start.into())
         .wait_mode(options.wait_mode)
-        .max_held(options.max_held)
+        .max_held(max_held)
         .reconnect(options.reconnect)
         .open()?;
-    if options.verify {
-        check_verifiable(&subscription)?;
-    }
     Ok(subscription)
 }
 
