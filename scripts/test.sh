@@ -42,11 +42,12 @@ done
 cargo build --package framebroker-c --locked
 cargo build --bins --package framebroker --features aravis,pylon --locked --target-dir target/cameras
 
-step "tests with real processes"
-cargo test --package framebroker-tests --locked --no-fail-fast
-
+# Before the tests with real processes, one of which runs a program over the package.
 step "the Python package"
 scripts/python.sh --quiet
+
+step "tests with real processes"
+cargo test --package framebroker-tests --locked --no-fail-fast
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

@@ -4,12 +4,13 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use framebroker_protocol::{ClientId, ContextId, SegmentIndex, Sequence, StreamId, SubscriptionId};
+use framebroker_protocol::message::{FeatureValue, Tell};
+use framebroker_protocol::{ClientId, ContextId, FeatureName, SegmentIndex, Sequence, StreamId, SubscriptionId, Text};
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use crate::factory::{Epoch, FactoryError, Segment, WritableSegment};
-use crate::source::{Description, Requirements};
+use crate::source::{Description, FeatureError, Requirements};
 
 /// Names a subscription among all sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,6 +94,13 @@ pub enum Event {
         /// Which segment.
         index: SegmentIndex,
     },
+    /// The ring has given up frames so that there may be memory for others, or had none to give up.
+    MadeRoom {
+        /// Of which stream.
+        stream: StreamId,
+        /// Whether it had some.
+        has_made_room: bool,
+    },
     /// The source is gone.
     Offline {
         /// Which stream.
@@ -108,6 +116,28 @@ pub enum Event {
         stream: StreamId,
         /// Why it cannot be opened.
         reason: String,
+    },
+    /// The device thread has answered a question, or passed over it.
+    Answered {
+        /// Of which stream.
+        stream: StreamId,
+        /// Which question.
+        question: u64,
+        /// The answer.
+        result: Result<Tell, FeatureError>,
+    },
+    /// A feature of the source was set, or a command executed.
+    SettingsChanged {
+        /// Of which stream.
+        stream: StreamId,
+        /// The settings version that began.
+        version: u32,
+        /// Which feature.
+        feature: FeatureName,
+        /// Its value now.
+        value: FeatureValue,
+        /// Who has done it.
+        by: Text,
     },
     /// The grab thread takes no more frames.
     Finished {

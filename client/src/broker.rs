@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::message::{Ask, StatsEntries, StatsOf, StreamInfo, Tell};
+use framebroker_protocol::message::{Ask, Roles, StatsEntries, StatsOf, StreamInfo, Tell};
 use framebroker_protocol::stats::{ClientStats, SegmentStats, StreamStats};
 use framebroker_protocol::{BrokerId, ClientId, ClientName, StreamId};
 
@@ -58,6 +58,14 @@ impl BrokerBuilder {
     #[must_use]
     pub fn server_uid(mut self, uid: u32) -> Self {
         self.0.server_uids.push(uid);
+        self
+    }
+
+    /// Whether this connection may change camera settings; the broker must allow it. Default: it only reads. Subscriptions
+    /// never need it.
+    #[must_use]
+    pub fn control(mut self, wanted: bool) -> Self {
+        self.0.roles = if wanted { Roles::CONSUMER.with(Roles::CONTROL) } else { Roles::CONSUMER };
         self
     }
 
@@ -182,7 +190,7 @@ impl Broker {
 
     /// Prepares a subscription to a stream, by its name (`cam0`), on a connection of its own.
     pub fn subscribe(&self, stream: &str) -> SubscriptionBuilder {
-        SubscriptionBuilder::new(self.connector.clone(), stream)
+        SubscriptionBuilder::new(Connector { roles: Roles::CONSUMER, ..self.connector.clone() }, stream)
     }
 
     /// Prepares to fill the segments of a stream, by its name (`cam0`), on a connection of its own. The broker of that stream
@@ -202,7 +210,15 @@ impl Broker {
         })
     }
 
-    fn with_session<T>(&self, run: impl FnOnce(&mut Session, Deadline) -> Result<T>) -> Result<T> {
+    /// Puts pages together that may each take as long as an answer may.
+    pub(crate) fn paged_slowly<T>(
+        &self,
+        mut page: impl FnMut(&mut Session, u32, Deadline) -> Result<(Vec<T>, bool)>,
+    ) -> Result<Vec<T>> {
+        paged(|from| self.with_session(|session, deadline| page(session, from, deadline)))
+    }
+
+    pub(crate) fn with_session<T>(&self, run: impl FnOnce(&mut Session, Deadline) -> Result<T>) -> Result<T> {
         // Before the lock: in a forked child another thread of the parent may seem to hold it for ever.
         self.generation.check()?;
         // A panic while it was held left at worst an answer unread, which is passed over.

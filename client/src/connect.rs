@@ -26,6 +26,8 @@ pub struct Connector {
     pub socket: Option<PathBuf>,
     /// What the client calls itself.
     pub name: ClientName,
+    /// What it wants to be.
+    pub roles: Roles,
     /// Users whose brokers are trusted beside one's own and root's.
     pub server_uids: Vec<u32>,
     /// For the greeting and for answers.
@@ -57,6 +59,7 @@ impl Default for Connector {
         Self {
             socket: None,
             name: ClientName::cut(&name.to_string_lossy()),
+            roles: Roles::CONSUMER,
             server_uids: Vec::new(),
             timeout: ANSWER_TIMEOUT,
         }
@@ -66,7 +69,7 @@ impl Default for Connector {
 impl Connector {
     /// Connects to the first path that a trusted broker answers on.
     pub fn connect(&self, deadline: Deadline) -> Result<Session> {
-        self.connect_as(Roles::CONSUMER, deadline)
+        self.connect_as(self.roles, deadline)
     }
 
     /// As [`Self::connect`], in these roles.

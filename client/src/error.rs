@@ -74,8 +74,9 @@ pub enum Error {
         /// How many.
         count: usize,
     },
-    /// The broker takes nothing more from this producer, or its frames have changed since the segment was taken.
-    #[error("the broker takes nothing more of what was lent before; Producer::take tells why")]
+    /// The broker takes nothing more from this producer, or its frames have changed since the segment was taken, or it was
+    /// dropped.
+    #[error("nothing more is taken of what was lent before: the producer was closed, or its next take says why")]
     Stopped,
 
     // Nobody: it may come later.

@@ -186,7 +186,8 @@ impl Frame {
         self.header.usage_count
     }
 
-    /// Raised by every change of a camera setting: two frames with the same number were taken with the same settings.
+    /// Raised by every change of a camera setting: a frame with the version of a change, or a later one, was exposed after that
+    /// change. Up to three frames that arrive right after it keep the version before, as their exposure may have begun earlier.
     #[must_use]
     pub fn settings_version(&self) -> u32 {
         self.header.settings_version

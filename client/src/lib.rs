@@ -11,7 +11,8 @@
 //! # }
 //! ```
 //!
-//! * [`Broker`]: finds the broker, lists streams and statistics, and [subscribes](Broker::subscribe).
+//! * [`Broker`]: finds the broker, lists streams and statistics, reads and sets [camera features](Broker::set_feature), and
+//!   [subscribes](Broker::subscribe).
 //! * [`Subscription`]: hands out frames: [waiting](Subscription::next), [without waiting](Subscription::try_next), beside
 //!   other descriptors in a poll of your own, or [one by its context ID](Subscription::acquire).
 //! * [`Frame`]: what was seen and when; the bytes lie where the camera's driver put them. While a frame lives nobody
@@ -35,6 +36,7 @@ mod connect;
 mod connection;
 mod deadline;
 mod error;
+mod features;
 pub mod fork;
 mod frame;
 pub mod limits;
@@ -47,14 +49,18 @@ mod synced;
 
 pub use broker::{Broker, BrokerBuilder};
 pub use error::{Attempt, Error, Result, Unreachable, Violation, WaitingFor};
+pub use features::{Setting, SettingsChange};
 pub use frame::Frame;
 pub use framebroker_protocol::FrameInfo;
 pub use framebroker_protocol::chunks::{Chunk, Chunks, Value as ChunkValue};
-pub use framebroker_protocol::message::{Content, Delivery, ErrorCode, Policy, Start, StreamInfo};
+pub use framebroker_protocol::message::{
+    Access, Content, Delivery, ErrorCode, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange, Policy, Start,
+    StreamInfo, Visibility,
+};
 pub use framebroker_protocol::ring::{Predictive, WaitMode};
 pub use framebroker_protocol::{
-    Backing, BrokerId, ClientId, ContextId, Counters, FrameHeader, PixelFormat, SegmentIndex, Sequence, StreamId,
-    StreamName, StreamState, stats,
+    Backing, BrokerId, ClientId, ContextId, Counters, FeatureName, FrameHeader, PixelFormat, SegmentIndex, Sequence,
+    StreamId, StreamName, StreamState, Text, stats,
 };
 pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder};
 pub use segments::MappedSegment;

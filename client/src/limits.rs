@@ -23,3 +23,5 @@ pub const REJOIN_TIMEOUT: Duration = Duration::from_secs(1);
 pub const MESSAGES_PER_LOOK: usize = 128;
 /// Pages of a list: more entries than any broker has.
 pub const LIST_PAGES: usize = 1024;
+/// News of changed settings that a subscription keeps until they are asked for; the oldest go first.
+pub const CHANGES_KEPT: usize = 64;

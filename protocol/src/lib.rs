@@ -1,6 +1,7 @@
 //! What two framebroker processes must agree on.
 //!
 //! * [`message`] and [`codec`]: what is said on the socket, and its bytes; [`socket`] carries them with descriptors.
+//! * [`feature`]: a camera's settings as they travel.
 //! * [`layout`] and [`shm`]: what lies in shared memory, and how that memory is made so that only its writer can write.
 //! * [`ring`]: the lock-free rules by which frames pass from one writer to many readers.
 //! * [`chunks`]: what a camera sends with an image, as a list of names and values.
@@ -12,6 +13,7 @@
 pub mod address;
 pub mod chunks;
 pub mod codec;
+pub mod feature;
 mod frame_info;
 pub mod header;
 mod ids;
@@ -36,7 +38,7 @@ pub use ids::{
 pub use layout::{ConsumerPage, Counters, LayoutError, ProducerPage, ProducerState, StreamPage, StreamState};
 pub use limits::{DEFAULT_MAX_HELD, HOLD_LIMIT, MAX_SEGMENTS, PROTOCOL_VERSION, SEGMENT_LIMIT};
 pub use pixel_format::{BayerOrder, Container, Layout, Packing, PixelFormat, Samples, UnknownPixelFormat, Yuv422Order};
-pub use text::{ClientName, StreamName, Text, TextError};
+pub use text::{ClientName, FeatureName, StreamName, Text, TextError};
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("framebroker's shared memory is little-endian");

@@ -32,6 +32,12 @@ pub const DEFAULT_MAX_HELD: u32 = 2;
 pub const CLIENT_NAME_BYTES: usize = 63;
 /// Bytes in a stream's name.
 pub const STREAM_NAME_BYTES: usize = 63;
+/// Bytes in the name of a feature or of an enumeration's entry.
+pub const FEATURE_NAME_BYTES: usize = 127;
+/// Entries of an enumeration that are told; a camera's further ones are left out.
+pub const FEATURE_ENTRIES: usize = 256;
+/// Bytes in the description of a feature; longer ones are cut.
+pub const DESCRIPTION_BYTES: usize = 1024;
 /// Bytes in an error's, reason's or description's text; longer ones are cut.
 pub const TEXT_BYTES: usize = 2048;
 /// Bytes in a text that describes an entry of a list; longer ones are cut, so that a page of them fits in a message.

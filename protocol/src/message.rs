@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::feature::{Access, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange, Visibility};
 use crate::limits::SEGMENT_BYTES;
 pub use crate::ring::Start;
 use crate::stats::{ClientStats, SegmentStats, StreamStats};
 use crate::{
-    Backing, BrokerId, ClientId, ClientName, ContextId, FrameHeader, HOLD_LIMIT, MAX_SEGMENTS, PixelFormat,
-    SegmentIndex, Sequence, StreamId, StreamName, SubscriptionId, Text,
+    Backing, BrokerId, ClientId, ClientName, ContextId, FeatureName, FrameHeader, HOLD_LIMIT, MAX_SEGMENTS,
+    PixelFormat, SegmentIndex, Sequence, StreamId, StreamName, SubscriptionId, Text,
 };
 
 /// A message of a client, with a number of the client's choice that the answer repeats.
@@ -81,6 +82,44 @@ pub enum Ask {
     Ping,
     /// Becomes the producer of a stream, or, from the one that is, says that its frames change. Answer: `Producing`.
     Produce(Produce),
+    /// Answer: `Features`.
+    Features {
+        /// The stream's name.
+        stream: StreamName,
+        /// How many features to pass over: answers come in pages.
+        from: u32,
+    },
+    /// Answer: `Feature`.
+    GetFeature {
+        /// The stream's name.
+        stream: StreamName,
+        /// Which feature.
+        feature: FeatureName,
+    },
+    /// Sets a feature; needs the role control. Answer: `Feature`, as it is then.
+    SetFeature {
+        /// The stream's name.
+        stream: StreamName,
+        /// Which feature.
+        feature: FeatureName,
+        /// What it shall be.
+        value: FeatureValue,
+    },
+    /// Executes a command; needs the role control. Answer: `Feature`.
+    Execute {
+        /// The stream's name.
+        stream: StreamName,
+        /// Which command.
+        feature: FeatureName,
+    },
+    /// Takes or gives back sole control of a stream: while a session has it, no other sets or executes. Needs the role
+    /// control. Answer: `Control`.
+    Control {
+        /// The stream's name.
+        stream: StreamName,
+        /// Whether it is wanted.
+        sole: bool,
+    },
 }
 
 /// What a producer will deliver, and what it needs.
@@ -245,6 +284,38 @@ pub enum Tell {
         index: SegmentIndex,
         /// Which object at that index.
         backing: Backing,
+    },
+    /// A page of features.
+    Features {
+        /// At most [`crate::limits::PAGE_ENTRIES`].
+        features: Vec<Feature>,
+        /// More are there: ask again from the next.
+        more: bool,
+    },
+    /// A feature, as it is now.
+    Feature {
+        /// The stream's settings version when it was read.
+        version: u32,
+        /// The feature.
+        feature: Feature,
+    },
+    /// Who has sole control has changed as asked.
+    Control {
+        /// Whether this session has it now.
+        sole: bool,
+    },
+    /// A client has set a feature of the stream, or executed a command.
+    SettingsChanged {
+        /// Whose stream.
+        subscription: SubscriptionId,
+        /// The settings version from this change on.
+        version: u32,
+        /// Which feature.
+        feature: FeatureName,
+        /// Its value now.
+        value: FeatureValue,
+        /// Who has done it.
+        by: Text,
     },
 }
 
@@ -506,10 +577,18 @@ pub enum ErrorCode {
     StreamClosed,
     /// The broker's machine failed it: memory, descriptors.
     Unavailable,
-    /// The stream has a producer already.
+    /// The stream has a producer already, or as many requests wait for its camera as may.
     Busy,
     /// The producer broke the rules of its page. Closes the session.
     Breach,
+    /// The stream's source has no feature of that name.
+    UnknownFeature,
+    /// The feature cannot be read, set or executed, or not now: it is read-only, locked or not available.
+    NotAccessible,
+    /// Another session has sole control of the stream.
+    Controlled,
+    /// The camera is away, refused it, or did not answer in time.
+    CameraFailed,
 }
 
 impl Ask {
@@ -523,6 +602,10 @@ impl Ask {
             Self::Produce(produce) => produce.fault(),
             Self::Hello { roles, .. } if roles.bits() == 0 || !Roles::ALL.contains(*roles) => {
                 Some("roles must be a sum of 1 (consumer), 2 (producer) and 4 (control)")
+            }
+            Self::SetFeature { value: FeatureValue::None, .. } => Some("a feature cannot be set to no value"),
+            Self::SetFeature { value: FeatureValue::Float(value), .. } if !value.is_finite() => {
+                Some("a feature cannot be set to an infinite value or to what is no number")
             }
             _ => None,
         }

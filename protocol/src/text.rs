@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{CLIENT_NAME_BYTES, LABEL_BYTES, STREAM_NAME_BYTES, TEXT_BYTES};
+use crate::limits::{
+    CLIENT_NAME_BYTES, DESCRIPTION_BYTES, FEATURE_NAME_BYTES, LABEL_BYTES, STREAM_NAME_BYTES, TEXT_BYTES,
+};
 
 /// A name or text that cannot be used; says why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +18,9 @@ pub enum TextError {
     /// Not a client name.
     #[error("{0:?} is no client name: 1 to {CLIENT_NAME_BYTES} bytes without control characters are")]
     ClientName(String),
+    /// Not a feature's name.
+    #[error("{0:?} is no name of a feature: 1 to {FEATURE_NAME_BYTES} bytes without control characters are")]
+    FeatureName(String),
     /// Too long.
     #[error("a text of {0} bytes is longer than the {TEXT_BYTES} allowed")]
     TooLong(usize),
@@ -92,6 +97,15 @@ checked_text!(
 );
 
 checked_text!(
+    /// Names a feature of a camera: `ExposureTime`.
+    FeatureName,
+    |text| {
+        let fits = (1..=FEATURE_NAME_BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
+        if fits { Ok(text) } else { Err(TextError::FeatureName(excerpt(&text))) }
+    }
+);
+
+checked_text!(
     /// A text for people.
     Text,
     |text| if text.len() <= TEXT_BYTES { Ok(text) } else { Err(TextError::TooLong(text.len())) }
@@ -108,6 +122,12 @@ impl Text {
     #[must_use]
     pub fn label(text: impl fmt::Display) -> Self {
         Self::cut_to(LABEL_BYTES, text)
+    }
+
+    /// The text, cut to [`DESCRIPTION_BYTES`]: for what a camera says of a feature.
+    #[must_use]
+    pub fn description(text: impl fmt::Display) -> Self {
+        Self::cut_to(DESCRIPTION_BYTES, text)
     }
 
     fn cut_to(bytes: usize, text: impl fmt::Display) -> Self {

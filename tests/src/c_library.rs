@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::binaries;
+use crate::broker::run;
+use crate::{Scratch, binaries};
 
 /// Where an installation goes by its own account; for tests it lies below another root.
 const PREFIX: &str = "/opt/framebroker";
@@ -133,6 +134,58 @@ impl CLibrary {
         command.arg("--error-exitcode=99").arg(program);
         command
     }
+}
+
+/// Builds a program of the tests (`tests/c`).
+///
+/// # Panics
+/// When that fails.
+#[must_use]
+pub fn test_program(name: &str, scratch: &Scratch) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c").join(name);
+    build(&source, &["-pedantic"], scratch)
+}
+
+/// Builds an example of the C library.
+///
+/// # Panics
+/// When that fails.
+#[must_use]
+pub fn example(name: &str, more: &[&str], scratch: &Scratch) -> PathBuf {
+    build(&package().join("examples").join(name), more, scratch)
+}
+
+/// Builds a program against the shared library, with these options.
+///
+/// # Panics
+/// When that fails.
+#[must_use]
+pub fn build(source: &Path, more: &[&str], scratch: &Scratch) -> PathBuf {
+    let program = scratch.file(source.file_stem().and_then(|stem| stem.to_str()).expect("the name of a source"));
+    CLibrary::of_the_tests().compile(source, Linking::Shared, more, &program);
+    program
+}
+
+/// Prepares a program that was built.
+#[must_use]
+pub fn program(program: &Path) -> Command {
+    CLibrary::of_the_tests().program(program)
+}
+
+/// Prepares it to run under valgrind: see [`CLibrary::valgrind`].
+#[must_use]
+pub fn valgrind(program: &Path) -> Command {
+    CLibrary::of_the_tests().valgrind(program)
+}
+
+/// Runs a program; returns what it printed.
+///
+/// # Panics
+/// When it does not succeed.
+pub fn succeed(command: &mut Command) -> String {
+    let (status, output, errors) = run(command);
+    assert!(status.success(), "{command:?}: {status}\n{output}\n{errors}");
+    output
 }
 
 /// The folder of the C library.

@@ -55,6 +55,8 @@ impl Control {
         }
         self.next_look = now + self.lease.interval();
         self.look_at_all_holds(now);
+        // Those that did not keep up with the news may have caught up.
+        self.sessions.values_mut().for_each(Session::tell_changes);
         // What was owed may have been paid by the end of a process.
         self.streams.iter_mut().for_each(|stream| stream.restore(&self.worker));
         let Some(lease) = self.lease.time else { return };

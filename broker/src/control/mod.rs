@@ -2,7 +2,9 @@
 //! nothing a client does makes it wait.
 
 pub mod access;
+mod changes;
 mod delivery;
+mod features;
 mod holds;
 pub mod listener;
 mod poll;
@@ -100,6 +102,7 @@ pub struct Control {
     descriptor_retry: Option<Instant>,
     /// Until when no connection is accepted, for want of descriptors.
     deaf_until: Option<Instant>,
+    questions: features::Questions,
     buffer: Buffer,
     ending: Option<Ending>,
 }
@@ -153,6 +156,7 @@ impl Control {
             descriptor_budget: usize::try_from(open_files / 2).unwrap_or(usize::MAX),
             descriptor_retry: None,
             deaf_until: None,
+            questions: features::Questions::default(),
             buffer: Buffer::default(),
             ending: None,
         })
@@ -327,7 +331,8 @@ impl Control {
         let all = sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).chain(looks);
         let shrinks = self.streams.iter().filter_map(Stream::shrink_at);
         let ends = self.streams.iter().filter_map(|stream| stream.close_at(Instant::now()));
-        all.chain(self.next_look()).chain(statistics).chain(shrinks).chain(ends).min()
+        let answers = self.questions.deadline();
+        all.chain(self.next_look()).chain(statistics).chain(shrinks).chain(ends).chain(answers).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -350,6 +355,7 @@ impl Control {
         }
         self.listen_again(now);
         self.close_finished(now);
+        self.answer_late_questions(now);
         self.streams.iter_mut().for_each(|stream| stream.shrink(now));
         self.keep_lease(now);
         self.log_statistics(now);
@@ -370,6 +376,8 @@ impl Control {
     fn end_session(&mut self, client: ClientId, may_still_read: bool) {
         let Some(mut session) = self.sessions.remove(&client) else { return };
         self.end_subscriptions(&mut session, may_still_read);
+        self.questions.forget(client);
+        self.streams.iter_mut().for_each(|stream| stream.end_control(client));
         self.end_production(&mut session);
         self.poll.remove_session(&session);
         if quiet::CLIENTS.may_speak() {
@@ -386,6 +394,7 @@ impl Control {
         session.flush();
         self.hand_over(&mut session);
         self.deliver_all(&mut session);
+        session.tell_changes();
         if matches!(session.phase, Phase::Failed { .. }) {
             self.end_subscriptions(&mut session, true);
         }

@@ -15,6 +15,7 @@ use super::session::{HandedOver, Phase as SessionPhase, Session};
 use super::subscription::{Phase, Place, Subscription, Terms};
 use crate::events::SubscriptionKey;
 use crate::stream::admission::Verdict;
+use crate::stream::device::What;
 use crate::stream::grab::Command;
 use crate::stream::live::Reader;
 
@@ -115,6 +116,16 @@ impl Control {
                 self.subscribe(session, request, &stream, Terms { policy, delivery, max_held, start });
             }
             Ask::Produce(asked) => self.produce(session, request, asked),
+            Ask::Features { stream, from } => {
+                let from = usize::try_from(from).unwrap_or(usize::MAX);
+                self.ask_device(session, request, &stream, What::List { from });
+            }
+            Ask::GetFeature { stream, feature } => self.ask_device(session, request, &stream, What::Get(feature)),
+            Ask::SetFeature { stream, feature, value } => {
+                self.ask_device(session, request, &stream, What::Set(feature, value));
+            }
+            Ask::Execute { stream, feature } => self.ask_device(session, request, &stream, What::Execute(feature)),
+            Ask::Control { stream, sole } => self.control(session, request, &stream, sole),
             Ask::Mapped => self.mapped(session),
             Ask::Release { subscription, context } => self.release(session, request, subscription, context),
             Ask::Acquire { subscription, context } => self.acquire(session, request, subscription, context),
@@ -223,6 +234,12 @@ impl Control {
                 stream.waiting.push_back(key);
             }
         }
+    }
+
+    pub(super) fn refuse_unknown_stream(&self, session: &mut Session, request: u32, name: &StreamName) {
+        let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
+        let known = known.join(", ");
+        session.refuse(request, ErrorCode::UnknownStream, format_args!("no stream {name}; there is {known}"));
     }
 
     /// Puts a subscription into the ring.

@@ -12,9 +12,10 @@ use nix::errno::Errno;
 use tracing::{debug, error, warn};
 
 use super::access::Peer;
+use super::changes::UNREAD;
 use super::production::Production;
 use super::quiet::CLIENTS;
-use super::subscription::Subscription;
+use super::subscription::{self, Subscription};
 use crate::stream::live::Reader;
 use crate::stream::owed::Process;
 
@@ -63,6 +64,8 @@ pub struct Session {
     /// Descriptors were sent that are to be answered with `Mapped`.
     unmapped: bool,
     in_flight: Option<InFlight>,
+    /// News of changed settings that the client may not have received.
+    unread_changes: usize,
     /// Descriptors found no room in the socket.
     wants_room: bool,
     channel: Channel,
@@ -118,6 +121,7 @@ impl Session {
             failure: None,
             unmapped: false,
             in_flight: None,
+            unread_changes: 0,
             wants_room: false,
             channel,
             output: VecDeque::new(),
@@ -250,6 +254,25 @@ impl Session {
         }
         self.output.push_back(bytes);
         self.flush();
+    }
+
+    /// Tells what was changed in the settings of the streams it reads, as far as the client keeps up with that.
+    pub fn tell_changes(&mut self) {
+        if self.is_blocked() || self.phase != Phase::Open {
+            return;
+        }
+        if self.unread_changes > 0 && self.channel.is_all_received() {
+            self.unread_changes = 0;
+        }
+        let active = self.subscriptions.values_mut().filter(|s| s.phase == subscription::Phase::Active);
+        let changes: Vec<Tell> = active
+            .flat_map(|subscription| std::iter::from_fn(|| subscription.changes.take()))
+            .take(UNREAD.saturating_sub(self.unread_changes))
+            .collect();
+        for news in changes {
+            self.unread_changes += 1;
+            self.tell(0, news);
+        }
     }
 
     /// Answers a request with an error; the session goes on. Request 0 wants no answer.

@@ -36,6 +36,10 @@ impl Control {
                 stream.restore(&self.worker);
                 self.tell_removed(id, index);
             }
+            Event::MadeRoom { stream, has_made_room } => {
+                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+                stream.made_room(&self.worker, has_made_room);
+            }
             Event::Adopted { key, first } => self.announce(key, first),
             Event::Demoted { stream, page } => self.tell_demoted(stream, page),
             Event::Quarantined { stream, kept, stale, client } => {
@@ -62,6 +66,10 @@ impl Control {
             Event::StillOffline { stream, reason } => {
                 let Some(stream) = self.stream_at(stream) else { return };
                 stream.stay_offline(reason);
+            }
+            Event::Answered { stream, question, result } => self.take_answer(stream, question, result),
+            Event::SettingsChanged { stream, version, feature, value, by } => {
+                self.tell_changed(stream, version, &feature, &value, &by);
             }
             Event::Finished { stream, reason } => self.take_finished(stream, &reason),
         }
@@ -302,6 +310,9 @@ impl crate::stream::live::Stream {
             && thread.join().is_err()
         {
             warn!(stream = %self.core.name, "the grab thread panicked; please report this");
+        }
+        if let Some(device) = self.device.take() {
+            device.end();
         }
         // Readers that wait have been woken; they see the state before their sockets close.
         std::thread::yield_now();

@@ -15,6 +15,7 @@ use framebroker_protocol::{
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use super::changes::Changes;
 use crate::factory::Segment;
 use crate::stream::StreamCore;
 use crate::stream::tenure::Tenures;
@@ -47,6 +48,8 @@ pub struct Subscription {
     pub tenures: Tenures,
     /// What happened before the client knew that it has begun.
     pub early_news: Vec<Tell>,
+    /// What was changed in the stream's settings and not told.
+    pub changes: Changes,
     /// Segments whose descriptors the client has been sent.
     told: BTreeMap<SegmentIndex, Backing>,
 }
@@ -230,6 +233,7 @@ impl Subscription {
             place: None,
             tenures: Tenures::default(),
             early_news: Vec::new(),
+            changes: Changes::default(),
             told: BTreeMap::new(),
         }
     }

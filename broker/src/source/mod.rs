@@ -6,8 +6,9 @@
 
 #[cfg(feature = "aravis")]
 pub mod aravis;
-#[cfg(any(feature = "aravis", feature = "pylon"))]
+#[cfg(feature = "pylon")]
 mod feature_text;
+pub mod features;
 #[cfg(any(feature = "aravis", feature = "pylon"))]
 mod losses;
 pub mod open;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use framebroker_protocol::PixelFormat;
 
 pub use crate::factory::WritableSegment;
+pub use features::{FeatureError, Features};
 pub use framebroker_protocol::FrameInfo;
 pub use pattern::{Fill, PatternOptions, PatternSource};
 pub use replay::{OnError, ReplayOptions, ReplaySource};
@@ -120,6 +122,22 @@ pub trait Source: Send {
     fn stop(&mut self) -> Vec<WritableSegment>;
     /// Transport figures since it was opened.
     fn counters(&self) -> TransportCounters;
+    /// Its features, as a handle of their own for another thread; `None` where it has none. Asked again after each start.
+    fn features(&self) -> Option<Box<dyn Features>> {
+        None
+    }
+    /// Takes over what was set by [`Self::features`] while it was stopped: [`Self::describe`] and [`Self::requirements`] tell
+    /// it from here on. Called only while it is stopped, perhaps by another thread.
+    ///
+    /// # Errors
+    /// The camera does not answer, or is set to something that cannot be grabbed.
+    fn refresh(&mut self) -> Result<(), SourceError> {
+        Ok(())
+    }
+    /// Frames that may have been exposed before a feature was set, and whose [`Self::wait`] begins after it.
+    fn frames_under_way(&self) -> usize {
+        features::FRAMES_UNDER_WAY
+    }
 }
 
 /// Why a source cannot be opened or started.

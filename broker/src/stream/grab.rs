@@ -2,93 +2,31 @@
 //! hold, and per frame it allocates nothing.
 
 mod away;
+mod command;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::message::Start;
 use framebroker_protocol::ring::{Member, Retired, Writer};
 use framebroker_protocol::{
-    ClientId, ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, SegmentSet, Sequence, StreamState, monotonic_ns,
-    realtime_ns,
+    ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, SegmentSet, Sequence, StreamState, monotonic_ns, realtime_ns,
 };
 
 use super::StreamCore;
+use super::device::Job;
 use super::patience::Patience;
-use crate::events::{Event, EventSender, SubscriptionKey};
+use super::stamp::Stamp;
+use crate::events::{Event, EventSender};
 use crate::factory::Epoch;
 use crate::source::open::Opener;
 use crate::source::{self, FrameInfo, Source, WritableSegment};
 
+pub use command::{Attached, Command, GrabOptions, Lent};
+
 /// The grab thread looks for commands at least this often.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(100);
-
-/// What the control thread asks of the grab thread.
-#[derive(Debug)]
-pub enum Command {
-    /// Uses a new segment.
-    Install(WritableSegment),
-    /// Waits for a lossless subscription from now on; answered by [`Event::Adopted`].
-    Adopt {
-        /// The subscription.
-        key: SubscriptionKey,
-        /// As the ring knows it.
-        member: Arc<Member>,
-        /// Where it begins.
-        start: Start,
-    },
-    /// Says which of these frames are in the ring and so will be given up: answered by [`Event::Quarantined`].
-    Confirm {
-        /// The frames.
-        held: Vec<ContextId>,
-        /// Whose subscription it was.
-        client: ClientId,
-    },
-    /// Starts the source that is back: there are segments for it. Answers [`Event::Resized`].
-    Resume,
-    /// Takes the frames of a producer from now on; answered by [`Event::Resized`].
-    Attach(Attached),
-    /// That producer has gone: what it filled before is published, what it can write is given up.
-    Detach {
-        /// Which producer.
-        epoch: Epoch,
-        /// Why.
-        reason: String,
-    },
-    /// Gives up so many segments more, one with each frame; each answered by [`Event::Released`].
-    Shrink(usize),
-    /// Ends: no more frames are taken.
-    Stop,
-    /// Says in the page that the stream has ended, when no more frames are taken.
-    Close,
-}
-
-/// A producer's source.
-pub struct Attached {
-    /// The source, not started.
-    pub source: Box<dyn Source>,
-    /// Which producer: only segments made for it may be lent to it.
-    pub epoch: Epoch,
-}
-
-impl std::fmt::Debug for Attached {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Attached").field("epoch", &self.epoch).finish_non_exhaustive()
-    }
-}
-
-/// How the grab thread behaves.
-#[derive(Debug, Clone, Copy)]
-pub struct GrabOptions {
-    /// Ends after so many frames.
-    pub frames: Option<u64>,
-    /// Publishes frames of which a part is missing.
-    pub publish_incomplete: bool,
-    /// How long the ring may wait for a lossless reader while it takes one ring of frames.
-    pub lossless_timeout: Duration,
-}
 
 /// Everything the grab thread owns.
 pub struct Grab {
@@ -119,6 +57,15 @@ pub struct Grab {
     left_behind: SegmentSet,
     /// A source that is open again and waits for [`Command::Resume`].
     returning: Option<Box<dyn Source>>,
+    /// The device thread has the source, and gives it back by [`Command::Return`].
+    is_lent: bool,
+    /// Whom to tell when the source that was lent has started.
+    started: Option<Sender<()>>,
+    /// To the device thread.
+    device: Sender<Job>,
+    /// The newest settings version when the present frame was not waited for yet.
+    settings_version: u32,
+    stamp: Stamp,
     patience: Patience,
     stopping: bool,
     closing: bool,
@@ -136,6 +83,7 @@ impl Grab {
         events: EventSender,
         open: Option<Opener>,
         source: Option<Box<dyn Source>>,
+        device: Sender<Job>,
     ) -> Self {
         let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
         let payload_bytes = source.as_ref().map_or(0, |source| source.requirements().payload_bytes);
@@ -157,6 +105,11 @@ impl Grab {
             outdated: (0, Sequence(0)),
             left_behind: SegmentSet::EMPTY,
             returning: None,
+            is_lent: false,
+            started: None,
+            device,
+            settings_version: 0,
+            stamp: Stamp::default(),
             patience: Patience::default(),
             stopping: false,
             closing: false,
@@ -166,9 +119,10 @@ impl Grab {
 
     /// Grabs until told to stop; returns when the stream is closed and every segment is dropped.
     pub fn run(mut self) {
-        let source = self.source.take();
+        // Its first segments come by command, and so may who wants to set it.
+        self.returning = self.source.take();
         self.handle_commands();
-        if let Some(source) = source {
+        if let Some(source) = self.returning.take() {
             self.start(source);
         }
         while !self.stopping {
@@ -191,6 +145,8 @@ impl Grab {
 
     fn grab_one(&mut self) {
         let Some(source) = &mut self.source else { return };
+        // Before the frame: what is set while it is waited for may come too late for it.
+        self.settings_version = self.core.settings_version();
         match source.wait(COMMAND_INTERVAL) {
             source::Event::Filled(segment, info) => self.take_filled(segment, &info),
             source::Event::Starved => {
@@ -232,8 +188,10 @@ impl Grab {
     fn publish(&mut self, mut segment: WritableSegment, info: &FrameInfo) {
         let index = segment.index();
         segment.count_use();
+        let settings_version = self.stamp();
         let now_ns = monotonic_ns();
-        let (context, calls) = self.writer.publish(index, header(info, now_ns), now_ns);
+        let header = FrameHeader { settings_version, ..header(info, now_ns) };
+        let (context, calls) = self.writer.publish(index, header, now_ns);
         let took_ns = monotonic_ns() - now_ns;
         // Before the books, so that nobody sleeps longer than need be.
         self.writer.wake(calls);
@@ -430,6 +388,9 @@ impl Grab {
                     self.start(source);
                 }
             }
+            Command::Lend(to) => self.lend(&to),
+            Command::Return { source, started } => self.take_lent(source, started),
+            Command::MakeRoom(reason) => self.make_room(reason),
             Command::Attach(Attached { source, epoch }) => self.attach(source, epoch),
             Command::Detach { epoch, reason } => self.detach(epoch, reason),
             // Sent before the control thread heard of the source's return, and void since.

@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::StreamCore;
 use super::admission::Capacity;
+use super::device::DeviceThread;
 use super::grab::Command;
 use super::health::Health;
 use super::owed::{Owed, Process};
@@ -39,6 +40,10 @@ pub struct Stream {
     pub commands: Sender<Command>,
     /// The grab thread.
     pub thread: Option<JoinHandle<()>>,
+    /// Sets the source's features.
+    pub device: Option<DeviceThread>,
+    /// The session that has sole control of them.
+    pub controller: Option<ClientId>,
     /// What the source needs.
     pub needs: Requirements,
     /// What the source is.
@@ -79,6 +84,8 @@ pub struct Stream {
     resuming: bool,
     /// The source has not been there yet: what it needs is not known, and there are no segments.
     unseen: bool,
+    /// The grab thread was asked to give up frames for that.
+    making_room: bool,
     /// When it does so with those that are too many now.
     shrink_at: Option<Instant>,
     /// The warning of `--memory-warn` was given.
@@ -165,6 +172,8 @@ impl Stream {
             pool,
             commands,
             thread: None,
+            device: None,
+            controller: None,
             needs,
             description,
             source: kind.0,
@@ -185,6 +194,7 @@ impl Stream {
             leaving: 0,
             resuming: false,
             unseen: false,
+            making_room: false,
             shrink_at: None,
             warned: false,
             old_rosters: Vec::new(),
@@ -314,10 +324,30 @@ impl Stream {
             return;
         }
         let (bytes, limit_mb) = (self.needs.payload_bytes, self.limits.memory_bytes >> 20);
-        self.stay_offline(format!(
+        let reason = format!(
             "the source is back, and needs {needed} segments of {bytes} bytes: with --memory-limit {limit_mb} there are {there}. \
              Raise the limit, or end programs that hold frames"
-        ));
+        );
+        if self.offline.is_some() {
+            self.stay_offline(reason.clone());
+        }
+        if !std::mem::replace(&mut self.making_room, true) {
+            // Where the grab thread has ended, nobody needs it.
+            let _ended = self.commands.send(Command::MakeRoom(reason));
+        }
+    }
+
+    /// The grab thread has made room for other segments, or has found none.
+    pub fn made_room(&mut self, worker: &Worker, has_made_room: bool) {
+        self.making_room = false;
+        if has_made_room {
+            self.restore(worker);
+        }
+    }
+
+    /// A session that may have had sole control has ended.
+    pub fn end_control(&mut self, client: ClientId) {
+        self.controller = self.controller.filter(|controller| *controller != client);
     }
 
     /// The source is still away, perhaps for another reason.

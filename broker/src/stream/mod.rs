@@ -1,8 +1,10 @@
-//! A stream: one source, its segments and its page. The grab thread ([`grab`]) moves frames through the ring, the control
+//! A stream: one source, its segments and its page. The grab thread ([`grab`]) moves frames through the ring, the device thread
+//! ([`device`]) sets the source's features, the control
 //! thread admits subscriptions ([`admission`]) and gives segments to both ([`pool`]).
 
 pub mod admission;
 pub mod counters;
+pub mod device;
 pub mod grab;
 pub mod health;
 pub mod live;
@@ -10,6 +12,7 @@ pub mod owed;
 pub mod patience;
 pub mod pool;
 pub mod scheduling;
+pub mod stamp;
 pub mod tenure;
 
 use std::sync::Arc;
@@ -41,6 +44,8 @@ pub struct StreamCore {
     pub counters: StreamCounters,
     /// The segment the source writes, or will write next: [`Self::filling`].
     filling: AtomicU32,
+    /// Raised by every change of a feature: [`Self::settings_version`].
+    settings_version: AtomicU32,
     /// Width and height of the newest frame, 0 before the first since the source came.
     size: AtomicU64,
     pixel_format: AtomicU32,
@@ -63,6 +68,7 @@ impl StreamCore {
             roster: Arc::default(),
             counters: StreamCounters::default(),
             filling: AtomicU32::new(NO_SEGMENT),
+            settings_version: AtomicU32::new(0),
             size: AtomicU64::new(0),
             pixel_format: AtomicU32::new(0),
         })
@@ -72,6 +78,19 @@ impl StreamCore {
     #[must_use]
     pub fn filling(&self) -> Option<SegmentIndex> {
         usize::try_from(self.filling.load(Ordering::Relaxed)).ok().and_then(SegmentIndex::new)
+    }
+
+    /// The number of changes that were made to the source's features.
+    #[must_use]
+    pub fn settings_version(&self) -> u32 {
+        // Pairs with the device thread's: what was changed by then is changed for whoever sees the version.
+        self.settings_version.load(Ordering::Acquire)
+    }
+
+    /// A feature was changed; for the device thread alone. Returns the version that begins.
+    fn raise_settings_version(&self) -> u32 {
+        // Pairs with the load above, publishes that the change is done.
+        self.settings_version.fetch_add(1, Ordering::Release).wrapping_add(1)
     }
 
     /// Width, height and pixel format of the newest frame, if one has come since the source did. Only to be shown: they may be

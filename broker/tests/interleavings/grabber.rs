@@ -156,6 +156,16 @@ impl Grabber {
         got
     }
 
+    /// As `Grab::make_room`.
+    fn make_room(&mut self) {
+        let outgrown = self.parked.values().filter(|(_, segment)| segment.len() < self.payload_bytes).count();
+        if self.is_returning && outgrown > 0 {
+            self.writer.retire(outgrown, &mut self.freed);
+        }
+        let has_made_room = self.take_freed();
+        self.told.push_back(Event::MadeRoom { stream: self.core.id, has_made_room });
+    }
+
     /// As `Grab::handle_commands`.
     pub fn obey(&mut self) {
         while let Ok(command) = self.commands.try_recv() {
@@ -177,6 +187,7 @@ impl Grabber {
                 // Sent before the control thread heard of the source's return, and void since.
                 Command::Shrink(_) if self.is_returning => {}
                 Command::Shrink(segments) => self.surplus += segments,
+                Command::MakeRoom(_) => self.make_room(),
                 other => panic!("nobody sends {other:?}"),
             }
         }

@@ -21,16 +21,16 @@
  * Errors. A call that does not return FB_OK puts a text that says what to do where fb_last_error() finds it. A call that
  *     fails has changed nothing, unless its description says so, and its results are not set, but for handles, which are
  *     NULL then.
- * Handles. fb_broker, fb_subscription and fb_frame belong to the caller, who closes or releases each once. They are looked
- *     up, not followed: one that is NULL, was closed or released, or is of another kind, is FB_ERROR_HANDLE.
+ * Handles. fb_broker, fb_subscription, fb_frame, fb_producer and fb_blank belong to the caller, who ends each once. They are
+ *     looked up, not followed: one that is NULL, was ended, or is of another kind, is FB_ERROR_HANDLE.
  * Pointers. What can be told is checked (NULL, sizes, UTF-8); else a pointer must lead to memory of its type, which nobody
  *     else uses during the call. Texts end with a NUL; those that come in are copied.
  * Structures begin with struct_size, which must be right before the call: begin with `fb_frame_info info =
  *     FB_INIT(fb_frame_info);`. Later versions add fields at the end and take the earlier sizes too.
- * Threads. Brokers and frames may be used by several threads at once, a subscription by one at a time. fb_last_error() is
- *     each thread's own. No function may be called in a signal handler.
- * Fork. In a forked child every handle of the parent is FB_ERROR_FORKED, and pointers to the bytes of frames must not be
- *     used: the parent may give the frame back at any moment. Connect and subscribe again in the child. Processes made by a
+ * Threads. Brokers, frames and blanks may be used by several threads at once, a subscription or a producer by one at a
+ *     time. fb_last_error() is each thread's own. No function may be called in a signal handler.
+ * Fork. In a forked child every handle of the parent is FB_ERROR_FORKED, and pointers to the bytes of frames and
+ *     blanks must not be used: the parent may give them back at any moment. Connect again in the child. Processes made by a
  *     raw clone system call are not recognised.
  */
 
@@ -57,7 +57,7 @@
 
 
 /**
- * For fb_next: wait as long as it takes.
+ * For fb_next and fb_take: wait as long as it takes.
  */
 #define FB_FOREVER -1
 
@@ -81,11 +81,12 @@ typedef enum {
      */
     FB_OK = 0,
     /**
-     * No frame came in time. The subscription goes on; call again.
+     * No frame came in time, for a producer no segment to fill. Nothing has ended; call again.
      */
     FB_TIMEOUT = 1,
     /**
-     * fb_try_next: no frame is there now. The descriptor becomes readable with the next news.
+     * fb_try_next: no frame is there now; the descriptor becomes readable with the next news. fb_try_take: no segment is
+     * there now.
      */
     FB_EMPTY = 2,
     /**
@@ -97,7 +98,7 @@ typedef enum {
      */
     FB_ERROR_HANDLE = -2,
     /**
-     * The caller: another thread is in a call on this subscription.
+     * The caller: another thread is in a call on this subscription or producer.
      */
     FB_ERROR_BUSY = -3,
     /**
@@ -112,6 +113,14 @@ typedef enum {
      * The caller: a forked child used what its parent opened. Connect and subscribe again in the child.
      */
     FB_ERROR_FORKED = -6,
+    /**
+     * The caller: no segment of this buffer context is kept by this producer.
+     */
+    FB_ERROR_NOT_KEPT = -7,
+    /**
+     * The caller: the frames cannot change while segments are being filled. Publish or drop them first.
+     */
+    FB_ERROR_FILLING = -8,
     /**
      * No broker was found. The text names every path tried and what came of it.
      */
@@ -157,6 +166,14 @@ typedef enum {
      */
     FB_ERROR_REFUSED = -45,
     /**
+     * The broker refused: the stream has a producer already; the text says which.
+     */
+    FB_ERROR_HAS_PRODUCER = -46,
+    /**
+     * The broker takes nothing more of what this producer was lent. fb_producer_check says why, unless it was closed.
+     */
+    FB_ERROR_STOPPED = -47,
+    /**
      * This machine: shared memory cannot be used.
      */
     FB_ERROR_MEMORY = -60,
@@ -175,21 +192,25 @@ typedef enum {
  */
 typedef enum {
     /**
+     * The stream's own, which is sequential but for the broker's --grab-strategy. fb_subscription_describe tells which.
+     */
+    FB_POLICY_OF_STREAM = 0,
+    /**
      * All in order; those that were retired too early are counted lost.
      */
-    FB_POLICY_SEQUENTIAL = 0,
+    FB_POLICY_SEQUENTIAL = 1,
     /**
      * The newest; those passed over are counted skipped.
      */
-    FB_POLICY_LATEST = 1,
+    FB_POLICY_LATEST = 2,
     /**
      * All in order, and a source that can pause waits, within the broker's --lossless-timeout.
      */
-    FB_POLICY_LOSSLESS = 2,
+    FB_POLICY_LOSSLESS = 3,
     /**
      * The first that is published after the call; those before are counted skipped.
      */
-    FB_POLICY_UPCOMING = 3,
+    FB_POLICY_UPCOMING = 4,
 } fb_policy;
 
 /**
@@ -318,6 +339,11 @@ typedef enum {
 } fb_pixel_format;
 
 /**
+ * A segment to be filled, which nobody else writes or reads. A handle: not an address, do not follow it.
+ */
+typedef struct fb_blank fb_blank;
+
+/**
  * A connection to a broker, for questions and for subscribing. A handle: not an address, do not follow it.
  */
 typedef struct fb_broker fb_broker;
@@ -326,6 +352,11 @@ typedef struct fb_broker fb_broker;
  * A frame that is held: its bytes stay as they are until it is released. A handle: not an address, do not follow it.
  */
 typedef struct fb_frame fb_frame;
+
+/**
+ * Fills the segments of one stream, on a connection of its own. A handle: not an address, do not follow it.
+ */
+typedef struct fb_producer fb_producer;
 
 /**
  * Frames of one stream, on a connection of its own. A handle: not an address, do not follow it.
@@ -466,6 +497,10 @@ typedef struct {
      * Whether every byte of its frames follows the test pattern that PROTOCOL.md specifies.
      */
     bool is_pattern;
+    /**
+     * Source "producer": who fills its segments, for people; empty while nobody does.
+     */
+    char producer[FB_TEXT_BYTES];
 } fb_stream_info;
 
 /**
@@ -666,7 +701,7 @@ typedef struct {
      */
     size_t struct_size;
     /**
-     * An fb_policy: which frames come. Default: FB_POLICY_SEQUENTIAL.
+     * An fb_policy: which frames come. Default: FB_POLICY_OF_STREAM.
      */
     uint32_t policy;
     /**
@@ -796,6 +831,173 @@ typedef struct {
     uint32_t backing;
 } fb_segment;
 
+/**
+ * What a producer says of its frames. Begin with FB_INIT(fb_produce_options); width, height and pixel_format are needed, 0
+ * and NULL stand for the defaults of the rest.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_produce_options); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Bytes of image and chunk data of the largest frame. Default: those of the image, where the pixel format is known.
+     */
+    uint64_t payload_bytes;
+    /**
+     * Nominal time between frames in ns, to be shown. Default: unknown.
+     */
+    uint64_t interval_ns;
+    /**
+     * Vendor and model of what the frames come from. Default: "producer".
+     */
+    const char *model;
+    /**
+     * Its serial number. Default: none.
+     */
+    const char *serial;
+    /**
+     * Width in pixels. Each frame carries its own geometry: this one is shown, and says how large segments must be.
+     */
+    uint32_t width;
+    /**
+     * Height in pixels.
+     */
+    uint32_t height;
+    /**
+     * PFNC code: an fb_pixel_format, or one that is not listed there.
+     */
+    uint32_t pixel_format;
+    /**
+     * Segments that are needed at all times so as to lose nothing; the broker grants no hold that would take one of them.
+     * Default: 2, one to be filled while the next is awaited.
+     */
+    uint32_t min_queued;
+    /**
+     * Not 0: no segment can come once it has begun, as where a driver has all its buffers from the start. The ring then
+     * cannot grow for new readers: start the broker with as many --segments as they will need.
+     */
+    uint32_t fixed_pool;
+    /**
+     * Not 0: frames can be delayed, as recorded ones can and those of a camera cannot; the ring may then wait for lossless
+     * readers.
+     */
+    uint32_t can_pause;
+} fb_produce_options;
+
+/**
+ * What is in a segment that was filled. Begin with FB_INIT(fb_frame_fill); width, height and pixel_format are needed, 0
+ * stands for the default of the rest. Units: pixels, bytes, nanoseconds.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_frame_fill); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Bytes of image, from the first byte of the segment on. Default: those of its rows, where the pixel format is known.
+     */
+    size_t image_bytes;
+    /**
+     * Bytes of chunk data directly behind the image. Default: none.
+     */
+    size_t chunk_bytes;
+    /**
+     * The camera's own clock. Default: it has none.
+     */
+    uint64_t camera_timestamp_ns;
+    /**
+     * The camera's block ID. Default: it has none.
+     */
+    uint64_t block_id;
+    /**
+     * Width in pixels.
+     */
+    uint32_t width;
+    /**
+     * Height in pixels.
+     */
+    uint32_t height;
+    /**
+     * PFNC code: an fb_pixel_format, or one that is not listed there.
+     */
+    uint32_t pixel_format;
+    /**
+     * Bytes from row to row. Default: rows have no padding.
+     */
+    uint32_t stride;
+    /**
+     * Where the image lies on the sensor.
+     */
+    uint32_t offset_x;
+    /**
+     * Where the image lies on the sensor.
+     */
+    uint32_t offset_y;
+    /**
+     * Frames known to be lost between camera and segment since the frame before.
+     */
+    uint32_t lost_at_camera;
+    /**
+     * Not 0: a part of the frame is missing. The broker counts it, and publishes it only with --publish-incomplete.
+     */
+    uint32_t is_incomplete;
+} fb_frame_fill;
+
+/**
+ * A segment that is lent to a producer, as it is mapped in this process: to give a driver all of them at once.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_lent_segment); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Where the mapping begins. It stays the same while it is listed, also when the segment is taken again; may be written
+     * while the segment is taken, or kept and not published.
+     */
+    uint8_t *address;
+    /**
+     * Bytes mapped.
+     */
+    size_t length;
+    /**
+     * Its buffer context: 1000 + index of the segment.
+     */
+    uint32_t buffer_context;
+    /**
+     * Which object backs it: another one under the same buffer context has another number, and another address.
+     */
+    uint32_t backing;
+} fb_lent_segment;
+
+/**
+ * Where a segment to be filled is.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_blank_info); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Its first byte, with what the last frame in it left: the image begins here, chunk data follow it directly. May be
+     * written until the blank is published or dropped.
+     */
+    uint8_t *data;
+    /**
+     * Bytes that may be written: the payload_bytes of the producer.
+     */
+    size_t data_bytes;
+    /**
+     * Its buffer context: 1000 + segment.
+     */
+    uint32_t buffer_context;
+    /**
+     * Its index.
+     */
+    uint32_t segment;
+} fb_blank_info;
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -906,29 +1108,6 @@ fb_status fb_frame_chunk(fb_frame *frame,
 fb_status fb_frame_release(fb_frame *frame);
 
 /**
- * The PFNC name of a pixel format, as "Mono8"; NULL if the code is not in fb_pixel_format. Static: do not free it.
- * Thread-safe.
- */
-const char *fb_pixel_format_name(uint32_t code);
-
-/**
- * The code of a PFNC name, in upper or lower case; 0 if it is none of fb_pixel_format, or NULL. Thread-safe.
- */
-uint32_t fb_pixel_format_from_name(const char *name);
-
-/**
- * Bits that a pixel takes in memory, padding included: 8 for Mono8, 16 for Mono12, 12 for Mono12p. Of any code, since the
- * code says it; 0 where it does not. Thread-safe.
- */
-uint32_t fb_pixel_format_bits(uint32_t code);
-
-/**
- * Bytes of an image without padding between its rows, the last byte rounded up. 0 if the code does not say how large a
- * pixel is, or the image would not fit into the address space. Thread-safe.
- */
-size_t fb_pixel_format_image_bytes(uint32_t code, uint32_t width, uint32_t height);
-
-/**
  * Subscribes to a stream by its name ("cam0"), on a connection of its own. May take as long as the broker needs to allocate
  * segments, at most 30 s.
  *
@@ -1028,6 +1207,174 @@ fb_status fb_subscription_segments(fb_subscription *subscription,
                                    fb_segment *segments,
                                    size_t capacity,
                                    size_t *count);
+
+/**
+ * Becomes the producer of a stream, by its name ("cam0"), on a connection of its own: fills its segments in place of a
+ * camera of the broker's, which was started with --source producer. A stream has one producer at a time. Returns when every
+ * segment is mapped and frames can be published, which may take as long as the broker needs to allocate segments, at most
+ * 30 s.
+ *
+ * The new handle is put to *producer, NULL if the call fails, and belongs to the caller, who closes it with
+ * fb_producer_close. A thread of the library hears the broker and maps the segments that come as the ring grows. What is
+ * done per frame costs no system call, but for one that wakes the broker where it sleeps.
+ *
+ * A producer is for one thread at a time; it need not always be the same. A call while another thread is in one returns
+ * FB_ERROR_BUSY and does nothing.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT (also where the stream has another source), FB_ERROR_FORKED, FB_ERROR_NO_BROKER,
+ * FB_ERROR_FORBIDDEN (the broker's --allow-uid UID:producer lets another user produce), FB_ERROR_HAS_PRODUCER,
+ * FB_ERROR_UNKNOWN_STREAM, FB_ERROR_NOT_ADMITTED, FB_ERROR_CLOSED, FB_ERROR_REFUSED, FB_ERROR_NO_ANSWER, FB_ERROR_MEMORY,
+ * FB_ERROR_SYSTEM.
+ */
+fb_status fb_produce(fb_broker *broker,
+                     const char *stream,
+                     const fb_produce_options *options,
+                     fb_producer **producer);
+
+/**
+ * Ends a producer: what was published is still shown, and the stream's readers wait for the next producer. Blanks that live
+ * cannot be published any more (FB_ERROR_STOPPED); their memory stays valid until they are dropped. That of segments that
+ * were kept does not: see to it that no driver writes them any more.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
+ */
+fb_status fb_producer_close(fb_producer *producer);
+
+/**
+ * Waits for a segment to fill, at most timeout_ms: 0 does not wait, FB_FOREVER waits as long as it takes.
+ *
+ * The blank is put to *blank, NULL if the call does not return FB_OK, and belongs to the caller, who ends it with
+ * fb_blank_publish, fb_blank_keep or fb_blank_drop. Several may be had at once, and ended in any order and in any thread.
+ *
+ * FB_TIMEOUT: readers may hold all segments; call again. For good: FB_ERROR_CLOSED, FB_ERROR_REFUSED (the broker has
+ * disconnected this producer; the text says why), FB_ERROR_BROKER_GONE, FB_ERROR_PROTOCOL, FB_ERROR_MEMORY,
+ * FB_ERROR_CONNECTION. Also FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_take(fb_producer *producer,
+                  int64_t timeout_ms,
+                  fb_blank **blank);
+
+/**
+ * A segment to fill if there is one now, as fb_take gives it; else FB_EMPTY. Never waits.
+ *
+ * Errors as those of fb_take.
+ */
+fb_status fb_try_take(fb_producer *producer, fb_blank **blank);
+
+/**
+ * Publishes the segment of a buffer context, which was taken and kept (fb_blank_keep) and has been filled by its address. It
+ * comes back by fb_take, under the same buffer context.
+ *
+ * A driver with a fixed pool of buffers goes like this. Say fixed_pool. Take every segment with fb_try_take, until
+ * FB_EMPTY; keep each, and give its address and buffer context to the driver. When the driver says that a buffer is filled,
+ * publish its context. Now and then fb_try_take; keep what comes, and let the driver have it again. A driver that tells of
+ * filled buffers in a thread of its own while another one waits in fb_take had better have the blanks beside their contexts:
+ * fb_blank_publish is for any thread.
+ *
+ * FB_ERROR_NOT_KEPT; FB_ERROR_ARGUMENT: fill cannot be true of the segment, which stays kept. FB_ERROR_STOPPED: see
+ * fb_producer_check. Also FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
+ */
+fb_status fb_producer_publish(fb_producer *producer,
+                              uint32_t buffer_context,
+                              const fb_frame_fill *fill);
+
+/**
+ * Whether the broker still takes what is filled: FB_OK, or else why not, as fb_take would say for good. Never waits.
+ *
+ * Also FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
+ */
+fb_status fb_producer_check(fb_producer *producer);
+
+/**
+ * Says that the frames change: to another geometry, or a size that needs other segments. Frames of another geometry that
+ * fit in the segments need no word. Nothing may be taken or kept meanwhile. The stream stays live, and its readers notice
+ * nothing but the new frames; addresses of segments may be others afterwards.
+ *
+ * What is 0 or NULL in options stays as it is, all three of width, height and pixel_format or none of them; so does
+ * payload_bytes where it was said, and else it follows the geometry. Takes as long as fb_produce.
+ *
+ * FB_ERROR_FILLING; else as fb_produce. If the broker refuses, the producer goes on as before.
+ */
+fb_status fb_producer_change(fb_producer *producer,
+                             const fb_produce_options *options);
+
+/**
+ * The sequence that the first frame got, or the first after the last change. Those that follow are numbered without a gap,
+ * but for incomplete ones that the broker does not publish.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_producer_first_sequence(fb_producer *producer,
+                                     uint64_t *sequence);
+
+/**
+ * Lists every segment that is lent to the producer now or will be again, by index.
+ *
+ * Fills at most capacity elements of segments, of which the first must have its struct_size set: it counts for all. *count
+ * gets how many there are, which may be more. With a capacity of 0, segments may be NULL.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_producer_segments(fb_producer *producer,
+                               fb_lent_segment *segments,
+                               size_t capacity,
+                               size_t *count);
+
+/**
+ * Tells where a segment to be filled is, and which.
+ *
+ * Thread-safe, as all functions on blanks are. A blank outlives its producer, but cannot be published then.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_blank_describe(fb_blank *blank, fb_blank_info *info);
+
+/**
+ * Makes a filled segment a frame: from now on no pointer to it may be written, until it is taken again. Ends the blank.
+ *
+ * FB_ERROR_ARGUMENT: fill cannot be true of the segment; the text says why, and the blank stays. FB_ERROR_STOPPED: the
+ * broker takes nothing more, or the producer was closed; the blank has ended. FB_ERROR_HANDLE, FB_ERROR_FORKED.
+ */
+fb_status fb_blank_publish(fb_blank *blank, const fb_frame_fill *fill);
+
+/**
+ * Leaves a segment to whoever fills it by its address, such as a driver. fb_producer_publish makes it a frame, named by its
+ * buffer context. Ends the blank: its memory may be written until the segment is published, and stays mapped until then,
+ * unless the producer is closed.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_FORKED.
+ */
+fb_status fb_blank_keep(fb_blank *blank);
+
+/**
+ * Gives a segment up unfilled: the next fb_take brings it again. Ends the blank.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_FORKED.
+ */
+fb_status fb_blank_drop(fb_blank *blank);
+
+/**
+ * The PFNC name of a pixel format, as "Mono8"; NULL if the code is not in fb_pixel_format. Static: do not free it.
+ * Thread-safe.
+ */
+const char *fb_pixel_format_name(uint32_t code);
+
+/**
+ * The code of a PFNC name, in upper or lower case; 0 if it is none of fb_pixel_format, or NULL. Thread-safe.
+ */
+uint32_t fb_pixel_format_from_name(const char *name);
+
+/**
+ * Bits that a pixel takes in memory, padding included: 8 for Mono8, 16 for Mono12, 12 for Mono12p. Of any code, since the
+ * code says it; 0 where it does not. Thread-safe.
+ */
+uint32_t fb_pixel_format_bits(uint32_t code);
+
+/**
+ * Bytes of an image without padding between its rows, the last byte rounded up. 0 if the code does not say how large a
+ * pixel is, or the image would not fit into the address space. Thread-safe.
+ */
+size_t fb_pixel_format_image_bytes(uint32_t code, uint32_t width, uint32_t height);
 
 #ifdef __cplusplus
 }  // extern "C"

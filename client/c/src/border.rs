@@ -6,8 +6,10 @@
 use std::ffi::{CStr, c_char};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use crate::status::{Failure, fb_status, remember};
+use crate::types::FB_FOREVER;
 
 /// Runs the body of a function: makes a code of its outcome, also where it panics.
 pub fn guard(run: impl FnOnce() -> Result<(), Failure>) -> fb_status {
@@ -185,6 +187,15 @@ unsafe fn check_size<T: Sized_>(structure: *const T) -> Result<(), Failure> {
         T::NAME,
         size_of::<T>()
     )))
+}
+
+/// How long to wait; `None` is for ever.
+pub fn timeout(timeout_ms: i64) -> Result<Option<Duration>, Failure> {
+    match (timeout_ms, u64::try_from(timeout_ms)) {
+        (FB_FOREVER, _) => Ok(None),
+        (_, Ok(ms)) => Ok(Some(Duration::from_millis(ms))),
+        (_, Err(_)) => Err(Failure::argument(format!("timeout_ms is {timeout_ms}, not 0 or more or FB_FOREVER"))),
+    }
 }
 
 /// A text for a fixed place in a structure: cut between characters, and ended with a NUL.

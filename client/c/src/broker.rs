@@ -174,7 +174,7 @@ pub unsafe extern "C" fn fb_broker_stats(
 
 /// The broker of a handle; kept while it is used, though another thread closes it.
 pub fn find(broker: *mut fb_broker) -> Result<Arc<Broker>, Failure> {
-    tables()?.brokers.with(broker.addr(), Arc::clone)
+    tables()?.brokers.with(broker.addr(), |broker| Arc::clone(broker))
 }
 
 impl From<&StreamInfo> for fb_stream_info {
@@ -198,6 +198,7 @@ impl From<&StreamInfo> for fb_stream_info {
             holds_left: info.holds_left,
             is_shared: info.shared,
             is_pattern: info.content == Content::Pattern,
+            producer: fixed(info.producer.as_str()),
         }
     }
 }

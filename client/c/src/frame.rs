@@ -69,7 +69,7 @@ pub extern "C" fn fb_frame_release(frame: *mut fb_frame) -> fb_status {
 }
 
 fn with<R>(frame: *mut fb_frame, run: impl FnOnce(&Frame) -> R) -> Result<R, Failure> {
-    tables()?.frames.with(frame.addr(), run)
+    tables()?.frames.with(frame.addr(), |frame| run(frame))
 }
 
 /// Where bytes are; NULL where there are none. They stay there while the frame is held.

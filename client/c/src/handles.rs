@@ -1,9 +1,9 @@
-//! Handles: what a program gets for a broker, a subscription or a frame.
+//! Handles: what a program gets for a broker, a subscription, a frame, a producer or a blank.
 //!
 //! A handle looks like a pointer in C, so that the compiler tells the kinds apart, but it is a number:
 //!
 //! ```text
-//! generation of the place (34) | process (8) | place in the table (20) | kind (2)
+//! generation of the place (33) | process (8) | place in the table (20) | kind (3)
 //! ```
 //!
 //! Rules: a handle is looked up before anything is done with it. A place gets a new generation whenever it becomes vacant,
@@ -15,11 +15,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use framebroker_client::fork::Generation;
-use framebroker_client::{Broker, Frame, Subscription};
+use framebroker_client::{Blank, Broker, Frame, Producer, Subscription};
 
+use crate::shared::Shared;
 use crate::status::{Failure, fb_status};
 
-const KIND_BITS: u32 = 2;
+const KIND_BITS: u32 = 3;
 const PLACE_BITS: u32 = 20;
 const PROCESS_BITS: u32 = 8;
 const GENERATION_BITS: u32 = 64 - KIND_BITS - PLACE_BITS - PROCESS_BITS;
@@ -31,12 +32,11 @@ const PROCESSES: usize = 1 << PROCESS_BITS;
 #[derive(Debug)]
 pub struct Tables {
     pub brokers: Table<Arc<Broker>>,
-    pub subscriptions: Table<Arc<Shared>>,
+    pub subscriptions: Table<Arc<Shared<Subscription>>>,
     pub frames: Table<Frame>,
+    pub producers: Table<Arc<Shared<Producer>>>,
+    pub blanks: Table<Blank>,
 }
-
-/// A subscription, for one thread at a time; `None` once it is closed.
-pub type Shared = Mutex<Option<Subscription>>;
 
 /// Everything of one kind that a process has.
 #[derive(Debug)]
@@ -52,6 +52,8 @@ enum Kind {
     Broker = 1,
     Subscription = 2,
     Frame = 3,
+    Producer = 4,
+    Blank = 5,
 }
 
 #[derive(Debug)]
@@ -104,6 +106,8 @@ impl Tables {
             brokers: Table::new(Kind::Broker, process),
             subscriptions: Table::new(Kind::Subscription, process),
             frames: Table::new(Kind::Frame, process),
+            producers: Table::new(Kind::Producer, process),
+            blanks: Table::new(Kind::Blank, process),
         }
     }
 }
@@ -120,7 +124,7 @@ impl<T> Table<T> {
     }
 
     /// Does something with the value of a handle, briefly: all handles of this kind wait meanwhile.
-    pub fn with<R>(&self, handle: usize, run: impl FnOnce(&T) -> R) -> Result<R, Failure> {
+    pub fn with<R>(&self, handle: usize, run: impl FnOnce(&mut T) -> R) -> Result<R, Failure> {
         let parts = self.parts(handle)?;
         self.lock().find(parts).map(run).ok_or_else(|| self.not_valid(handle))
     }
@@ -146,13 +150,16 @@ impl<T> Table<T> {
     }
 
     fn not_valid(&self, handle: usize) -> Failure {
-        let text = match (self.kind, handle) {
-            (Kind::Broker, 0) => "the broker is NULL",
-            (Kind::Subscription, 0) => "the subscription is NULL",
-            (Kind::Frame, 0) => "the frame is NULL",
-            (Kind::Broker, _) => "this is no broker, or it was closed",
-            (Kind::Subscription, _) => "this is no subscription, or it was closed",
-            (Kind::Frame, _) => "this is no frame, or it was released",
+        let (name, over) = match self.kind {
+            Kind::Broker => ("broker", "closed"),
+            Kind::Subscription => ("subscription", "closed"),
+            Kind::Frame => ("frame", "released"),
+            Kind::Producer => ("producer", "closed"),
+            Kind::Blank => ("blank", "published, kept or dropped"),
+        };
+        let text = match handle {
+            0 => format!("the {name} is NULL"),
+            _ => format!("this is no {name}, or it was {over}"),
         };
         Failure::new(fb_status::FB_ERROR_HANDLE, text)
     }
@@ -187,8 +194,8 @@ impl<T> Places<T> {
         Ok(at)
     }
 
-    fn find(&self, parts: Parts) -> Option<&T> {
-        match self.places.get(parts.place)? {
+    fn find(&mut self, parts: Parts) -> Option<&mut T> {
+        match self.places.get_mut(parts.place)? {
             Place { generation, content: Content::Taken(value) } if *generation == parts.generation => Some(value),
             _ => None,
         }
@@ -249,7 +256,7 @@ mod tests {
     #[test]
     fn parts_survive_a_handle() {
         let last = (1 << PLACE_BITS) - 1;
-        for (generation, process, place, kind) in [(0, 0, 0, 1), (LAST_GENERATION, 255, last, 3), (77, 3, 12, 2)] {
+        for (generation, process, place, kind) in [(0, 0, 0, 1), (LAST_GENERATION, 255, last, 5), (77, 3, 12, 2)] {
             let parts = Parts { generation, process, place, kind };
             assert_eq!(Parts::from_handle(parts.to_handle()), parts);
         }

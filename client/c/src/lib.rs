@@ -6,9 +6,10 @@
 //! * [`handles`]: what a program holds is a number that is looked up, never a pointer that is followed. So a handle that
 //!   was closed, released, forged or inherited by a forked child is an error and no undefined behaviour.
 //! * [`border`]: the one place where panics stop, and where pointers of the caller are read and written.
+//! * [`shared`]: what is for one thread at a time.
 //! * [`status`]: error codes and the text behind the last one.
 //! * [`types`]: structures and constants.
-//! * [`broker`], [`subscription`], [`frame`], [`pixel`]: the functions.
+//! * [`broker`], [`subscription`], [`frame`], [`producer`], [`blank`], [`pixel`]: the functions.
 #![deny(unsafe_code)]
 #![allow(non_camel_case_types, reason = "names are those of the header")]
 
@@ -17,8 +18,14 @@ pub mod types;
 
 pub mod broker;
 pub mod frame;
-pub mod pixel;
 pub mod subscription;
+
+pub mod producer;
+
+pub mod blank;
+
+pub mod pixel;
 
 mod border;
 mod handles;
+mod shared;

@@ -13,16 +13,17 @@ use framebroker_client::{Error, ErrorCode, WaitingFor};
 pub enum fb_status {
     /// Done.
     FB_OK = 0,
-    /// No frame came in time. The subscription goes on; call again.
+    /// No frame came in time, for a producer no segment to fill. Nothing has ended; call again.
     FB_TIMEOUT = 1,
-    /// fb_try_next: no frame is there now. The descriptor becomes readable with the next news.
+    /// fb_try_next: no frame is there now; the descriptor becomes readable with the next news. fb_try_take: no segment is
+    /// there now.
     FB_EMPTY = 2,
 
     /// The caller: an argument is NULL, out of its range or no UTF-8, or a struct_size is none that this library knows.
     FB_ERROR_ARGUMENT = -1,
     /// The caller: a handle that is NULL, of another kind, closed or released.
     FB_ERROR_HANDLE = -2,
-    /// The caller: another thread is in a call on this subscription.
+    /// The caller: another thread is in a call on this subscription or producer.
     FB_ERROR_BUSY = -3,
     /// The caller: as many frames are held as the subscription may hold. Release one before asking for the next.
     FB_ERROR_FULL = -4,
@@ -30,6 +31,10 @@ pub enum fb_status {
     FB_ERROR_GONE = -5,
     /// The caller: a forked child used what its parent opened. Connect and subscribe again in the child.
     FB_ERROR_FORKED = -6,
+    /// The caller: no segment of this buffer context is kept by this producer.
+    FB_ERROR_NOT_KEPT = -7,
+    /// The caller: the frames cannot change while segments are being filled. Publish or drop them first.
+    FB_ERROR_FILLING = -8,
 
     /// No broker was found. The text names every path tried and what came of it.
     FB_ERROR_NO_BROKER = -20,
@@ -54,6 +59,10 @@ pub enum fb_status {
     FB_ERROR_FORBIDDEN = -44,
     /// The broker refused for another reason.
     FB_ERROR_REFUSED = -45,
+    /// The broker refused: the stream has a producer already; the text says which.
+    FB_ERROR_HAS_PRODUCER = -46,
+    /// The broker takes nothing more of what this producer was lent. fb_producer_check says why, unless it was closed.
+    FB_ERROR_STOPPED = -47,
 
     /// This machine: shared memory cannot be used.
     FB_ERROR_MEMORY = -60,
@@ -97,6 +106,10 @@ fn status_of(error: &Error) -> fb_status {
         Error::Full { .. } => FB_ERROR_FULL,
         Error::Gone { .. } => FB_ERROR_GONE,
         Error::Forked => FB_ERROR_FORKED,
+        Error::Frame { .. } => FB_ERROR_ARGUMENT,
+        Error::NotKept { .. } => FB_ERROR_NOT_KEPT,
+        Error::StillFilling { .. } => FB_ERROR_FILLING,
+        Error::Stopped => FB_ERROR_STOPPED,
         Error::Timeout { waiting_for: WaitingFor::Answer(_), .. } => FB_ERROR_NO_ANSWER,
         Error::Timeout { .. } => FB_TIMEOUT,
         Error::Closed { .. } => FB_ERROR_CLOSED,
@@ -120,6 +133,7 @@ fn refusal(code: ErrorCode) -> fb_status {
         ErrorCode::Invalid => fb_status::FB_ERROR_ARGUMENT,
         ErrorCode::WrongVersion => fb_status::FB_ERROR_PROTOCOL,
         ErrorCode::StreamClosed => fb_status::FB_ERROR_CLOSED,
+        ErrorCode::Busy => fb_status::FB_ERROR_HAS_PRODUCER,
         _ => fb_status::FB_ERROR_REFUSED,
     }
 }
@@ -132,7 +146,7 @@ thread_local! {
 pub fn remember(failure: Failure) -> fb_status {
     let text = match failure.text {
         // The outcome of every last look in a poll loop: nothing is allocated for it.
-        _ if failure.status == fb_status::FB_EMPTY => Cow::Borrowed(c"no frame is there now"),
+        _ if failure.status == fb_status::FB_EMPTY => Cow::Borrowed(c"nothing is there now"),
         text => Cow::Owned(CString::new(text.replace('\0', "?")).unwrap_or_default()),
     };
     // A thread that is ending has no last error any more.
@@ -184,6 +198,8 @@ names!(
     FB_ERROR_FULL,
     FB_ERROR_GONE,
     FB_ERROR_FORKED,
+    FB_ERROR_NOT_KEPT,
+    FB_ERROR_FILLING,
     FB_ERROR_NO_BROKER,
     FB_ERROR_BROKER_GONE,
     FB_ERROR_NO_ANSWER,
@@ -195,6 +211,8 @@ names!(
     FB_ERROR_NOT_ADMITTED,
     FB_ERROR_FORBIDDEN,
     FB_ERROR_REFUSED,
+    FB_ERROR_HAS_PRODUCER,
+    FB_ERROR_STOPPED,
     FB_ERROR_MEMORY,
     FB_ERROR_SYSTEM,
     FB_ERROR_INTERNAL,
@@ -219,6 +237,7 @@ mod tests {
         let waited = std::time::Duration::ZERO;
         let late = |waiting_for| status_of(&Error::Timeout { waited, waiting_for });
         assert_eq!(late(WaitingFor::Frame), fb_status::FB_TIMEOUT);
+        assert_eq!(late(WaitingFor::Segment), fb_status::FB_TIMEOUT);
         assert_eq!(late(WaitingFor::Source { reason: String::new() }), fb_status::FB_TIMEOUT);
         assert_eq!(late(WaitingFor::Broker { last: String::new() }), fb_status::FB_TIMEOUT);
         assert_eq!(late(WaitingFor::Answer("Ping")), fb_status::FB_ERROR_NO_ANSWER);

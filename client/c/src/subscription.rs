@@ -6,20 +6,20 @@
 use std::ffi::{c_char, c_int};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use framebroker_client::{
     ContextId, Delivery, Frame, Policy, Predictive, Start, StreamState, Subscription, SubscriptionBuilder, WaitMode,
 };
 
-use crate::border::{Options, Place, Places, Sized_, fixed, guard, handle_place, options, place, text};
+use crate::border::{Options, Place, Places, Sized_, fixed, guard, handle_place, options, place, text, timeout};
 use crate::broker;
-use crate::handles::{Shared, tables};
+use crate::handles::tables;
+use crate::shared::Shared;
 use crate::status::{Failure, fb_status};
 use crate::types::{
-    FB_FOREVER, fb_broker, fb_frame, fb_segment, fb_stream_info, fb_subscribe_options, fb_subscription,
-    fb_subscription_info,
+    fb_broker, fb_frame, fb_segment, fb_stream_info, fb_subscribe_options, fb_subscription, fb_subscription_info,
 };
 
 /// What FB_WAIT_SPIN_THEN_BLOCK spins for unless it is told.
@@ -69,7 +69,8 @@ pub unsafe extern "C" fn fb_subscribe(
         if let Some(options) = options {
             builder = with_options(builder, &options)?;
         }
-        let handle = tables()?.subscriptions.insert(Arc::new(Mutex::new(Some(builder.open()?))))?;
+        let shared = Shared::new("subscription", builder.open()?);
+        let handle = tables()?.subscriptions.insert(Arc::new(shared))?;
         place.write(std::ptr::without_provenance_mut(handle));
         Ok(())
     })
@@ -84,7 +85,7 @@ pub unsafe extern "C" fn fb_subscribe(
 pub extern "C" fn fb_subscription_close(subscription: *mut fb_subscription) -> fb_status {
     guard(|| {
         let shared = find(subscription)?;
-        let taken = lock(&shared)?.take();
+        let taken = shared.take()?;
         tables()?.subscriptions.remove(subscription.addr())?;
         drop(taken);
         Ok(())
@@ -105,16 +106,7 @@ pub extern "C" fn fb_next(
     timeout_ms: i64,
     frame: Option<&mut MaybeUninit<*mut fb_frame>>,
 ) -> fb_status {
-    hand_out(subscription, frame, |subscription| {
-        let timeout = match (timeout_ms, u64::try_from(timeout_ms)) {
-            (FB_FOREVER, _) => None,
-            (_, Ok(ms)) => Some(Duration::from_millis(ms)),
-            (_, Err(_)) => {
-                return Err(Failure::argument(format!("timeout_ms is {timeout_ms}, not 0 or more or FB_FOREVER")));
-            }
-        };
-        Ok(subscription.next(timeout)?)
-    })
+    hand_out(subscription, frame, |subscription| Ok(subscription.next(timeout(timeout_ms)?)?))
 }
 
 /// The next frame of the policy if there is one now, as fb_next gives it. Else FB_EMPTY, and the descriptor becomes readable
@@ -258,35 +250,20 @@ fn with<R>(
     subscription: *mut fb_subscription,
     run: impl FnOnce(&mut Subscription) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    let shared = find(subscription)?;
-    let mut guard = lock(&shared)?;
-    // Closed between the look-up and the lock.
-    let closed = || Failure::new(fb_status::FB_ERROR_HANDLE, "this subscription was closed");
-    run(guard.as_mut().ok_or_else(closed)?)
+    find(subscription)?.with(run)
 }
 
-fn find(subscription: *mut fb_subscription) -> Result<Arc<Shared>, Failure> {
-    tables()?.subscriptions.with(subscription.addr(), Arc::clone)
-}
-
-fn lock(shared: &Shared) -> Result<MutexGuard<'_, Option<Subscription>>, Failure> {
-    match shared.try_lock() {
-        Ok(guard) => Ok(guard),
-        // A panic in a call before this one was reported there.
-        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
-        Err(TryLockError::WouldBlock) => Err(Failure::new(
-            fb_status::FB_ERROR_BUSY,
-            "another thread is in a call on this subscription: it is for one thread at a time",
-        )),
-    }
+fn find(subscription: *mut fb_subscription) -> Result<Arc<Shared<Subscription>>, Failure> {
+    tables()?.subscriptions.with(subscription.addr(), |shared| Arc::clone(shared))
 }
 
 fn with_options(builder: SubscriptionBuilder, options: &fb_subscribe_options) -> Result<SubscriptionBuilder, Failure> {
     let policy = match options.policy {
-        0 => Policy::Sequential,
-        1 => Policy::Latest,
-        2 => Policy::Lossless,
-        3 => Policy::Upcoming,
+        0 => None,
+        1 => Some(Policy::Sequential),
+        2 => Some(Policy::Latest),
+        3 => Some(Policy::Lossless),
+        4 => Some(Policy::Upcoming),
         other => return Err(unknown("policy", other, "fb_policy")),
     };
     let delivery = match options.delivery {
@@ -310,7 +287,8 @@ fn with_options(builder: SubscriptionBuilder, options: &fb_subscribe_options) ->
         }
         other => return Err(unknown("wait_mode", other, "fb_wait_mode")),
     };
-    let builder = builder.policy(policy).delivery(delivery).start(start).wait_mode(wait_mode);
+    let builder = if let Some(policy) = policy { builder.policy(policy) } else { builder };
+    let builder = builder.delivery(delivery).start(start).wait_mode(wait_mode);
     let builder = builder.reconnect(options.reconnect != 0);
     Ok(if options.max_held == 0 { builder } else { builder.max_held(options.max_held) })
 }
@@ -337,10 +315,10 @@ impl From<&mut Subscription> for fb_subscription_info {
             broker_id: subscription.broker_id().0,
             state: state.to_bits(),
             policy: match subscription.policy() {
-                Policy::Sequential => 0,
-                Policy::Latest => 1,
-                Policy::Lossless => 2,
-                Policy::Upcoming => 3,
+                Policy::Sequential => 1,
+                Policy::Latest => 2,
+                Policy::Lossless => 3,
+                Policy::Upcoming => 4,
             },
             delivery: match subscription.delivery() {
                 Delivery::Shared => 0,

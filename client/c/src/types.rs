@@ -4,6 +4,10 @@
 
 use std::ffi::c_char;
 
+pub use producing::*;
+
+mod producing;
+
 /// A connection to a broker, for questions and for subscribing. A handle: not an address, do not follow it.
 #[derive(Debug)]
 pub struct fb_broker {
@@ -22,7 +26,7 @@ pub struct fb_frame {
     _opaque: (),
 }
 
-/// For fb_next: wait as long as it takes.
+/// For fb_next and fb_take: wait as long as it takes.
 pub const FB_FOREVER: i64 = -1;
 /// Bytes of a name in a structure, with its NUL.
 pub const FB_NAME_BYTES: usize = 64;
@@ -33,14 +37,16 @@ pub const FB_TEXT_BYTES: usize = 256;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub enum fb_policy {
+    /// The stream's own, which is sequential but for the broker's --grab-strategy. fb_subscription_describe tells which.
+    FB_POLICY_OF_STREAM = 0,
     /// All in order; those that were retired too early are counted lost.
-    FB_POLICY_SEQUENTIAL = 0,
+    FB_POLICY_SEQUENTIAL = 1,
     /// The newest; those passed over are counted skipped.
-    FB_POLICY_LATEST = 1,
+    FB_POLICY_LATEST = 2,
     /// All in order, and a source that can pause waits, within the broker's --lossless-timeout.
-    FB_POLICY_LOSSLESS = 2,
+    FB_POLICY_LOSSLESS = 3,
     /// The first that is published after the call; those before are counted skipped.
-    FB_POLICY_UPCOMING = 3,
+    FB_POLICY_UPCOMING = 4,
 }
 
 /// By which way frames come.
@@ -116,7 +122,7 @@ pub struct fb_connect_options {
 pub struct fb_subscribe_options {
     /// sizeof(fb_subscribe_options); FB_INIT sets it.
     pub struct_size: usize,
-    /// An fb_policy: which frames come. Default: FB_POLICY_SEQUENTIAL.
+    /// An fb_policy: which frames come. Default: FB_POLICY_OF_STREAM.
     pub policy: u32,
     /// An fb_delivery: by which way frames come. Default: FB_DELIVERY_SHARED.
     pub delivery: u32,
@@ -192,6 +198,8 @@ pub struct fb_stream_info {
     pub is_shared: bool,
     /// Whether every byte of its frames follows the test pattern that PROTOCOL.md specifies.
     pub is_pattern: bool,
+    /// Source "producer": who fills its segments, for people; empty while nobody does.
+    pub producer: [c_char; FB_TEXT_BYTES],
 }
 
 /// Figures of a stream, as the broker counts them. Bytes are payload asked for, mapped_bytes what it takes in pages.

@@ -150,6 +150,7 @@ fn attempts(tried: &[Attempt]) -> String {
 fn refusal(code: ErrorCode) -> u8 {
     match code {
         ErrorCode::Malformed | ErrorCode::NoHello | ErrorCode::TooSlow | ErrorCode::Unavailable => FAILED,
+        ErrorCode::Busy | ErrorCode::CameraFailed => FAILED,
         _ => REFUSED,
     }
 }

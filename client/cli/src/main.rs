@@ -1,13 +1,15 @@
-//! `framectl`: lists, watches and saves the streams of a framebroker.
+//! `framectl`: lists, watches and saves the streams of a framebroker, and sets their cameras.
 //!
 //! * [`options`]: the command line.
 //! * [`list`], [`stats`]: ask the broker and print its answers.
+//! * [`features`]: reads and sets camera features.
 //! * [`watch`]: receives frames, counts and verifies them.
 //! * [`save`]: receives frames and writes them as PNG files; [`image`] converts them.
 #![forbid(unsafe_code)]
 
 mod console;
 mod failure;
+mod features;
 mod image;
 mod list;
 mod options;
@@ -45,6 +47,9 @@ fn run(options: &Options) -> Result<(), Failure> {
         Command::List => list::run(&broker, json),
         Command::Stats(stats) => stats::run(&broker, stats, json),
         Command::Watch(watch) => watch::run(broker, watch, json),
+        Command::Get(get) => features::get(&broker, get, json),
+        Command::Set(set) => features::set(&broker, set, json),
+        Command::Exec(exec) => features::execute(&broker, exec, json),
         Command::Save(save) => save::run(broker, save, json),
     }
 }
@@ -56,6 +61,9 @@ fn connect(global: &Global, command: &Command) -> Result<Broker, Failure> {
     }
     for uid in &global.server_uid {
         builder = builder.server_uid(*uid);
+    }
+    if matches!(command, Command::Set(_) | Command::Exec(_)) {
+        builder = builder.control(true);
     }
     builder.connect().map_err(failure::no_connection)
 }

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use framebroker_client::{Delivery, Policy, Predictive, Start, SyncBy, WaitMode};
 use framebroker_protocol::HOLD_LIMIT;
 
-/// Lists, watches and saves the streams of a framebroker.
+/// Lists, watches and saves the streams of a framebroker, and sets their cameras.
 ///
 /// Exit codes: 0 fine; 1 bad frames, or something failed; 2 the command line is wrong, or the broker refused.
 #[derive(Debug, Parser)]
@@ -53,6 +53,12 @@ pub enum Command {
     Watch(WatchOptions),
     /// Write a stream's next frames as PNG files
     Save(SaveOptions),
+    /// Show a camera's features: names, values and what they take; or all of one
+    Get(GetOptions),
+    /// Set a feature of a camera; shows the value that the camera made of it
+    Set(SetOptions),
+    /// Execute a command of a camera
+    Exec(ExecOptions),
 }
 
 impl Command {
@@ -63,6 +69,9 @@ impl Command {
             Self::Stats(_) => "stats",
             Self::Watch(_) => "watch",
             Self::Save(_) => "save",
+            Self::Get(_) => "get",
+            Self::Set(_) => "set",
+            Self::Exec(_) => "exec",
         }
     }
 }
@@ -138,6 +147,36 @@ pub struct SaveOptions {
     /// Give up when no frame comes for so many seconds [default: wait]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
+}
+
+/// Options of `get`.
+#[derive(Debug, Args)]
+pub struct GetOptions {
+    /// The stream, as in cam0
+    pub stream: String,
+    /// The feature by its GenICam name, as in ExposureTime [default: all]
+    pub feature: Option<String>,
+}
+
+/// Options of `set`.
+#[derive(Debug, Args)]
+pub struct SetOptions {
+    /// The stream, as in cam0
+    pub stream: String,
+    /// The feature by its GenICam name, as in ExposureTime
+    pub feature: String,
+    /// A number (0x… for a hexadecimal one), true or false, the name of an entry, or a text
+    #[arg(allow_hyphen_values = true)]
+    pub value: String,
+}
+
+/// Options of `exec`.
+#[derive(Debug, Args)]
+pub struct ExecOptions {
+    /// The stream, as in cam0
+    pub stream: String,
+    /// The command by its GenICam name, as in TriggerSoftware
+    pub command: String,
 }
 
 /// [`Policy`] on the command line.
@@ -292,6 +331,12 @@ mod tests {
     }
 
     #[test]
+    fn values_may_be_negative() {
+        let Command::Set(set) = parse("framectl set cam0 BlackLevel -5").unwrap().command else { panic!("no set") };
+        assert_eq!((set.stream.as_str(), set.feature.as_str(), set.value.as_str()), ("cam0", "BlackLevel", "-5"));
+    }
+
+    #[test]
     fn wait_modes() {
         let mode = |text: &str| watch(&format!("framectl watch cam0 --wait-mode {text}")).wait_mode;
         assert_eq!(mode("spin"), WaitMode::Spin);
@@ -322,6 +367,9 @@ mod tests {
             ("framectl watch cam0 cam1 --sync 2ms --verify", "cannot be used with"),
             ("framectl watch cam0 --timeout inf", "above 0"),
             ("framectl save cam0", "<FILE.png>"),
+            ("framectl get", "<STREAM>"),
+            ("framectl set cam0 Gain", "<VALUE>"),
+            ("framectl exec cam0", "<COMMAND>"),
         ] {
             let error = parse(line).unwrap_err();
             assert!(error.contains(advice), "{line}: {error}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use framebroker_client::{Broker, Delivery, Error, Frame, Subscription, Violation};
+use framebroker_client::{Broker, Delivery, Error, Frame, SettingsChange, Subscription, Violation};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -83,6 +83,11 @@ impl Receiver {
     /// The subscription, for its counters and state.
     pub fn subscription(&self) -> &Subscription {
         &self.subscription
+    }
+
+    /// What was changed in the camera's settings, and not asked for before.
+    pub fn next_change(&mut self) -> Option<SettingsChange> {
+        self.subscription.next_change()
     }
 
     /// The next frame, or what else there is to say; waits no longer than [`SLICE`].

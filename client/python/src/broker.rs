@@ -105,7 +105,8 @@ impl Broker {
     ///
     /// ``policy``: which frames come: ``"sequential"`` (all, in order; those retired too early are counted lost),
     /// ``"latest"`` (the newest; those passed over are counted skipped), ``"upcoming"`` (the first published after each
-    /// call) or ``"lossless"`` (all, and the ring waits within a bound).
+    /// call) or ``"lossless"`` (all, and the ring waits within a bound). By default the stream's own: sequential, but for the
+    /// broker's ``--grab-strategy``.
     /// ``max_held``: frames that may be held at once, 1 to 64. 2 lets a loop hold the last frame while it waits for the
     /// next. Each costs the broker a segment.
     /// ``delivery``: ``"shared"``, or ``"socket"`` with a message for each frame.
@@ -116,14 +117,14 @@ impl Broker {
     ///
     /// Raises :class:`UnknownStreamError`, :class:`NotAdmittedError` (the message says how many segments would do),
     /// :class:`StreamClosedError`, :class:`RefusedError`, :class:`NoBrokerError`, :class:`WaitTimeoutError`.
-    #[pyo3(signature = (stream, *, policy="sequential", max_held=2, delivery="shared", start="next", wait_mode="block",
+    #[pyo3(signature = (stream, *, policy=None, max_held=2, delivery="shared", start="next", wait_mode="block",
                         spin=None, reconnect=false))]
     #[expect(clippy::too_many_arguments, reason = "they are keywords in Python, each with a default")]
     fn subscribe(
         &self,
         py: Python<'_>,
         stream: &str,
-        policy: &str,
+        policy: Option<&str>,
         max_held: u32,
         delivery: &str,
         start: &str,
@@ -134,12 +135,15 @@ impl Broker {
         let builder = self
             .client()?
             .subscribe(stream)
-            .policy(options::policy(policy)?)
             .max_held(max_held)
             .delivery(options::delivery(delivery)?)
             .start(options::start(start)?)
             .wait_mode(options::wait_mode(wait_mode, spin)?)
             .reconnect(reconnect);
+        let builder = match policy {
+            Some(policy) => builder.policy(options::policy(policy)?),
+            None => builder,
+        };
         py.detach(|| builder.open()).map(Subscription::new).map_err(|error| raised(&error))
     }
 

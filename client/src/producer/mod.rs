@@ -28,7 +28,7 @@ pub use blank::{Blank, KeptSegment};
 pub use builder::ProducerBuilder;
 
 /// Fills the segments of a stream. A stream has one producer at a time; dropping it makes the stream's readers wait for the
-/// next.
+/// next, and ends what can be published: a [`Blank`] that outlives it says [`Error::Stopped`].
 ///
 /// ```no_run
 /// # fn main() -> framebroker_client::Result<()> {
@@ -165,6 +165,13 @@ impl Producer {
     #[must_use]
     pub fn segments(&self) -> Vec<MappedSegment> {
         self.listener.check().map_or(Vec::new(), |()| self.listener.list())
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        // The broker may have taken the last frame when it learns of this: a later one would be lost without a word.
+        self.round.close();
     }
 }
 

@@ -38,12 +38,14 @@ struct Desk {
     kept: BTreeMap<u32, Taken>,
     /// Blanks that live.
     blanks: usize,
+    /// The producer was dropped: nobody would take what is filled.
+    is_closed: bool,
 }
 
 impl Round {
     pub fn new(page: Arc<Mapped<ProducerPage>>, payload_bytes: usize) -> Result<Self> {
         let filler = Filler::new(Arc::clone(&page));
-        let desk = Desk { filler, spare: Vec::new(), kept: BTreeMap::new(), blanks: 0 };
+        let desk = Desk { filler, spare: Vec::new(), kept: BTreeMap::new(), blanks: 0, is_closed: false };
         Ok(Self { page: Some(page), desk: Mutex::new(desk), generation: Generation::current()?, payload_bytes })
     }
 
@@ -55,6 +57,13 @@ impl Round {
     fn desk(&self) -> MutexGuard<'_, Desk> {
         // A panic while it was held cannot have left a segment in two places.
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing is published from now on.
+    pub fn close(&self) {
+        if self.is_ours() {
+            self.desk().is_closed = true;
+        }
     }
 
     /// A segment that was given back unfilled.
@@ -103,6 +112,9 @@ impl Round {
             return Err((taken, error));
         }
         let mut desk = self.desk();
+        if desk.is_closed {
+            return Err((taken, Error::Stopped));
+        }
         desk.blanks -= 1;
         desk.filler.fill(taken.lend, &info.header());
         Ok(())
@@ -112,6 +124,9 @@ impl Round {
     pub fn publish_kept(&self, context: u32, info: &FrameInfo) -> Result<()> {
         self.check(info)?;
         let mut desk = self.desk();
+        if desk.is_closed {
+            return Err(Error::Stopped);
+        }
         let taken = desk.kept.remove(&context).ok_or(Error::NotKept { context })?;
         desk.filler.fill(taken.lend, &info.header());
         Ok(())

@@ -28,6 +28,7 @@ use self::watch::Watch;
 use crate::connect::Connector;
 use crate::deadline::Deadline;
 use crate::error::WaitingFor;
+use crate::features::SettingsChange;
 use crate::frame::Frame;
 use crate::limits::{ADMISSION_TIMEOUT, REJOIN_TIMEOUT};
 use crate::segments::MappedSegment;
@@ -235,6 +236,14 @@ impl Subscription {
     #[must_use]
     pub fn offline_reason(&self) -> Option<&str> {
         self.attachment.status.offline.as_deref()
+    }
+
+    /// What somebody has changed in the camera's settings: the oldest news not asked for yet. They are heard by [`Self::next`]
+    /// and [`Self::try_next`], at least five times a second; the newest 64 are kept.
+    ///
+    /// Frames need no such news: each has its own geometry and [settings version](Frame::settings_version).
+    pub fn next_change(&mut self) -> Option<SettingsChange> {
+        self.attachment.status.changes.pop_front()
     }
 
     /// Whether the broker no longer waits for this lossless subscription: from then on it may lose frames.

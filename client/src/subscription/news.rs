@@ -106,6 +106,7 @@ fn subscription_of(body: &Tell) -> Option<SubscriptionId> {
         | Tell::Demoted { subscription, .. }
         | Tell::Evicted { subscription, .. }
         | Tell::Closed { subscription, .. }
+        | Tell::SettingsChanged { subscription, .. }
         | Tell::Unsubscribed { subscription } => Some(*subscription),
         _ => None,
     }

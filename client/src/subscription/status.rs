@@ -1,9 +1,13 @@
 //! What the broker has told about a subscription. Pure: messages in, state out.
 
+use std::collections::VecDeque;
+
 use framebroker_protocol::message::{ErrorCode, Tell};
 
 use crate::connect::refused;
 use crate::error::Violation;
+use crate::features::SettingsChange;
+use crate::limits::CHANGES_KEPT;
 use crate::{Error, Result};
 
 /// The state of a subscription by the broker's messages.
@@ -13,6 +17,8 @@ pub struct Status {
     pub offline: Option<String>,
     /// Why the broker no longer waits for a lossless subscription.
     pub demoted: Option<String>,
+    /// What was changed in the camera's settings and not asked for yet.
+    pub changes: VecDeque<SettingsChange>,
     /// Why no more frames come.
     ended: Option<Error>,
 }
@@ -24,6 +30,12 @@ impl Status {
             Tell::Offline { reason, .. } => self.offline = Some(reason.into()),
             Tell::Online { .. } => self.offline = None,
             Tell::Demoted { reason, .. } => self.demoted = Some(reason.into()),
+            Tell::SettingsChanged { version, feature, value, by, .. } => {
+                if self.changes.len() >= CHANGES_KEPT {
+                    self.changes.pop_front();
+                }
+                self.changes.push_back(SettingsChange { version, feature, value, by: by.into() });
+            }
             Tell::Evicted { reason, .. } => self.end(Error::Evicted { reason: reason.into() }),
             Tell::Closed { reason, .. } => self.end(Error::Closed { reason: reason.into() }),
             // A frame was given back just as the broker ended the subscription, which it says as well.
@@ -79,6 +91,17 @@ mod tests {
         let mut status = Status::default();
         status.hear(Tell::Error { code: ErrorCode::TooSlow, text: Text::cut("read") }).unwrap();
         assert_eq!(status.ended().and_then(Error::code), Some(ErrorCode::TooSlow));
+    }
+
+    #[test]
+    fn the_newest_changes_are_kept() {
+        let mut status = Status::default();
+        for version in 0..100 {
+            let (feature, by) = ("Gain".parse().unwrap(), Text::cut("somebody"));
+            status.hear(Tell::SettingsChanged { subscription: ID, version, feature, value: 1.into(), by }).unwrap();
+        }
+        let versions = status.changes.iter().map(|change| change.version);
+        assert!(versions.eq(36..100), "{:?}", status.changes);
     }
 
     #[test]

@@ -44,6 +44,8 @@ impl<'a> Decoder<'a> {
             "u16" => json!(self.integer(2)),
             "u32" => json!(self.integer(4)),
             "u64" => json!(self.integer(8)),
+            "i64" => json!(self.integer(8).cast_signed()),
+            "f64" => json!(f64::from_bits(self.integer(8))),
             "bool" => json!(self.take(1) == [1]),
             "string" => {
                 let len = usize::try_from(self.integer(8)).unwrap();

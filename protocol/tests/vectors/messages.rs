@@ -135,6 +135,10 @@ fn bad_requests() -> Vec<(&'static str, Vec<u8>)> {
         let numbers: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
         message(2, &[&(stream.len() as u64).to_le_bytes(), stream, &numbers].concat())
     };
+    let feature = |variant: u32, name: &[u8], rest: &[u8]| {
+        let len = (name.len() as u64).to_le_bytes();
+        message(variant, &[&4u64.to_le_bytes()[..], b"cam0", &len, name, rest].concat())
+    };
     let release = |context: u64| message(4, &[&1u32.to_le_bytes()[..], &context.to_le_bytes()].concat());
     let produce = |payload_bytes: u64, min_queued: u32, fixed_pool: u8| {
         // Then: it cannot pause, width, height, format and rate 0, no texts.
@@ -170,6 +174,20 @@ fn bad_requests() -> Vec<(&'static str, Vec<u8>)> {
         ("no such start", subscribe(b"cam0", [0, 0, 2, 2])),
         ("no frame to hold", subscribe(b"cam0", [0, 0, 0, 0])),
         ("too many frames to hold", subscribe(b"cam0", [0, 0, 65, 0])),
+        ("a feature without a name", feature(11, b"", &[])),
+        ("a feature's name with a control character", feature(11, b"Ga\tin", &[])),
+        ("a feature's name of 128 bytes", feature(11, &[b'f'; 128], &[])),
+        ("no such kind of value", feature(12, b"Gain", &[5, 0, 0, 0])),
+        ("a boolean of 2", feature(12, b"Gain", &[3, 0, 0, 0, 2])),
+        ("a feature set to no value", feature(12, b"Gain", &[0, 0, 0, 0])),
+        (
+            "a feature set to infinity",
+            feature(12, b"Gain", &[&[2, 0, 0, 0][..], &f64::INFINITY.to_le_bytes()].concat()),
+        ),
+        (
+            "a feature set to what is no number",
+            feature(12, b"Gain", &[&[2, 0, 0, 0][..], &f64::NAN.to_le_bytes()].concat()),
+        ),
         ("a release of sequence 0", release(0x0003)),
         ("a release in segment 1024", release(0x0001_0400)),
         ("segments of no bytes", produce(0, 1, 0)),
@@ -194,7 +212,7 @@ fn bad_replies() -> Vec<(&'static str, Vec<u8>)> {
         ("no such variant", message(u32::MAX, &[])),
         ("a bool of 2", [&no_streams[..16], &[2]].concat()),
         ("a list of 2^64-1 streams", [&no_streams[..8], &[0xff; 8], &no_streams[16..]].concat()),
-        ("no such error", error(17, b"x")),
+        ("no such error", error(21, b"x")),
         ("a text of 2049 bytes", error(0, &[b't'; 2049])),
     ]
 }

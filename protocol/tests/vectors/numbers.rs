@@ -3,7 +3,8 @@
 
 use framebroker_protocol::limits;
 use framebroker_protocol::message::{
-    Ask, AskedPolicy, Content, Delivery, ErrorCode, Policy, Start, StatsEntries, StatsOf, Tell,
+    Access, Ask, AskedPolicy, Content, Delivery, ErrorCode, FeatureKind, FeatureValue, Policy, Start, StatsEntries,
+    StatsOf, Tell, Visibility,
 };
 use framebroker_protocol::stats::SegmentState;
 
@@ -17,14 +18,19 @@ macro_rules! variants {
     };
 }
 
-variants!(ASK: Ask { Hello, ListStreams, Subscribe, Mapped, Release, Acquire, Unsubscribe, Stats, Ping, Produce });
+variants!(ASK: Ask {
+    Hello, ListStreams, Subscribe, Mapped, Release, Acquire, Unsubscribe, Stats, Ping, Produce, Features, GetFeature,
+    SetFeature, Execute, Control,
+});
 variants!(TELL: Tell {
     Welcome, Streams, Subscribed, Frame, Acquired, SegmentsAdded, Offline, Online, Demoted, Evicted, Closed, Unsubscribed,
-    Stats, Error, Pong, SegmentRemoved, Producing, SegmentsLent, Started, SegmentWithdrawn,
+    Stats, Error, Pong, SegmentRemoved, Producing, SegmentsLent, Started, SegmentWithdrawn, Features, Feature, Control,
+    SettingsChanged,
 });
 variants!(ERROR_CODE: ErrorCode {
     Malformed, WrongVersion, NoHello, Forbidden, TooManyClients, TooSlow, UnknownStream, NotAdmitted,
-    UnknownSubscription, NotHeld, Gone, Full, Invalid, StreamClosed, Unavailable, Busy, Breach,
+    UnknownSubscription, NotHeld, Gone, Full, Invalid, StreamClosed, Unavailable, Busy, Breach, UnknownFeature,
+    NotAccessible, Controlled, CameraFailed,
 });
 variants!(POLICY: Policy { Sequential, Latest, Lossless, Upcoming });
 variants!(ASKED_POLICY: AskedPolicy { Sequential, Latest, Lossless, Upcoming, OfStream });
@@ -33,10 +39,14 @@ variants!(START: Start { Next, Oldest });
 variants!(CONTENT: Content { Opaque, Pattern });
 variants!(STATS_OF: StatsOf { Streams, Segments, Clients });
 variants!(STATS_ENTRIES: StatsEntries { Streams, Segments, Clients });
+variants!(VISIBILITY: Visibility { Unknown, Beginner, Expert, Guru, Invisible });
+variants!(ACCESS: Access { ReadWrite, ReadOnly, WriteOnly, Locked, NotAvailable });
+variants!(FEATURE_KIND: FeatureKind { Integer, Float, Boolean, Enumeration, String, Command });
+variants!(FEATURE_VALUE: FeatureValue { None, Integer, Float, Boolean, Text });
 variants!(SEGMENT_STATE: SegmentState { Queued, Filling, Published, Held, Quarantined });
 
 /// Every enumeration by the heading of its table.
-pub const ENUMERATIONS: [(&str, &[&str]); 9] = [
+pub const ENUMERATIONS: [(&str, &[&str]); 13] = [
     ("ErrorCode", ERROR_CODE),
     ("Policy", POLICY),
     ("AskedPolicy", ASKED_POLICY),
@@ -46,6 +56,10 @@ pub const ENUMERATIONS: [(&str, &[&str]); 9] = [
     ("StatsOf", STATS_OF),
     ("StatsEntries", STATS_ENTRIES),
     ("SegmentState", SEGMENT_STATE),
+    ("Visibility", VISIBILITY),
+    ("Access", ACCESS),
+    ("FeatureKind", FEATURE_KIND),
+    ("FeatureValue", FEATURE_VALUE),
 ];
 
 /// Messages by the heading of their table.
@@ -84,6 +98,9 @@ fn the_pages_list_the_limits() {
         ("WINDOW_LEN", limits::WINDOW_LEN),
         ("CLIENT_NAME_BYTES", limits::CLIENT_NAME_BYTES),
         ("STREAM_NAME_BYTES", limits::STREAM_NAME_BYTES),
+        ("FEATURE_NAME_BYTES", limits::FEATURE_NAME_BYTES),
+        ("FEATURE_ENTRIES", limits::FEATURE_ENTRIES),
+        ("DESCRIPTION_BYTES", limits::DESCRIPTION_BYTES),
         ("TEXT_BYTES", limits::TEXT_BYTES),
     ];
     let table = Table::below("Limits");

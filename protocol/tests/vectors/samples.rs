@@ -1,8 +1,9 @@
 //! The values behind the golden messages: every variant, with values that would show a swapped or shortened field.
 
 use framebroker_protocol::message::{
-    Ask, AskedPolicy, Content, Delivery, ErrorCode, Policy, Produce, Reply, Request, Roles, SegmentInfo, Start, Stats,
-    StatsEntries, StatsOf, StreamInfo, Subscribed, Tell,
+    Access, Ask, AskedPolicy, Content, Delivery, ErrorCode, Feature, FeatureKind, FeatureValue, FloatRange,
+    IntegerRange, Policy, Produce, Reply, Request, Roles, SegmentInfo, Start, Stats, StatsEntries, StatsOf, StreamInfo,
+    Subscribed, Tell, Visibility,
 };
 use framebroker_protocol::stats::{
     ClientStats, Holder, SegmentState, SegmentStats, StreamStats, SubscriptionStats, Timing,
@@ -27,6 +28,11 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         max_held,
         start,
     };
+    let named = |feature: &str| ("cam0".parse().unwrap(), feature.parse().unwrap());
+    let set = |feature: &str, value| {
+        let (stream, feature) = named(feature);
+        Ask::SetFeature { stream, feature, value }
+    };
     let bodies = [
         ("Hello", hello("viewer", Roles::CONSUMER)),
         ("Hello/longest-name-all-roles", hello(&format!("{}é", "n".repeat(61)), Roles::ALL)),
@@ -47,6 +53,21 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("Ping", Ask::Ping),
         ("Produce", Ask::Produce(produce())),
         ("Subscribe/of-stream", subscribe("cam0", AskedPolicy::OfStream, Delivery::Shared, 2, Start::Next)),
+        ("Features", Ask::Features { stream: "cam0".parse().unwrap(), from: 0x0102_0304 }),
+        ("GetFeature", {
+            let (stream, feature) = named("ExposureTime");
+            Ask::GetFeature { stream, feature }
+        }),
+        ("SetFeature/integer", set("Width", FeatureValue::Integer(-0x0102_0304_0506_0708))),
+        ("SetFeature/float", set("ExposureTime", FeatureValue::Float(5000.25))),
+        ("SetFeature/boolean", set("ReverseX", FeatureValue::Boolean(true))),
+        ("SetFeature/text", set("PixelFormat", FeatureValue::from("Mono8"))),
+        ("Execute", {
+            let (stream, feature) = named("TriggerSoftware");
+            Ask::Execute { stream, feature }
+        }),
+        ("Control/take", Ask::Control { stream: "cam0".parse().unwrap(), sole: true }),
+        ("Control/give-back", Ask::Control { stream: "cam0".parse().unwrap(), sole: false }),
     ];
     let numbered = bodies.into_iter().zip(1..).map(|((name, body), id)| {
         let unanswered = matches!(body, Ask::Mapped | Ask::Release { .. });
@@ -101,6 +122,16 @@ pub fn replies() -> Vec<(String, Reply)> {
             },
         ),
     ];
+    let features = features();
+    replies.extend(features.iter().map(|feature| {
+        let name = format!("Feature/{}", feature.kind.name());
+        answer(&name, 13, Tell::Feature { version: 0x0102_0304, feature: feature.clone() })
+    }));
+    replies.push(answer("Features", 14, Tell::Features { features, more: true }));
+    replies.push(answer("Control", 15, Tell::Control { sole: true }));
+    let (feature, by) = ("Gain".parse().unwrap(), Text::cut("framectl set, pid 4711"));
+    let change = Tell::SettingsChanged { subscription: BOB, version: 7, feature, value: 0.5.into(), by };
+    replies.push(news("SettingsChanged", change));
     replies.extend(statistics().map(|(name, entries, more)| answer(name, 10, Tell::Stats(Stats { entries, more }))));
     replies.extend(ERROR_CODE.iter().map(|name| {
         let code: ErrorCode = serde_json::from_value((*name).into()).unwrap();
@@ -246,6 +277,36 @@ fn streams() -> Vec<StreamInfo> {
         ..camera.clone()
     };
     vec![camera, pattern, produced]
+}
+
+/// One of each kind, visibility and access.
+fn features() -> Vec<Feature> {
+    let unit = Text::cut("µs");
+    let entries = ["Mono8", "BayerRG12p"];
+    let integer = IntegerRange { min: -16, max: i64::MAX, increment: 4, unit: Text::cut("") };
+    let kinds = [
+        (FeatureKind::Integer(integer), FeatureValue::Integer(-12), Access::ReadWrite, Visibility::Beginner),
+        (
+            FeatureKind::Float(FloatRange { min: 10.5, max: 1_000_000.5, unit }),
+            5000.25.into(),
+            Access::Locked,
+            Visibility::Expert,
+        ),
+        (FeatureKind::Boolean, true.into(), Access::ReadOnly, Visibility::Guru),
+        (FeatureKind::enumeration(entries), "Mono8".into(), Access::ReadWrite, Visibility::Invisible),
+        (FeatureKind::String, FeatureValue::None, Access::NotAvailable, Visibility::Unknown),
+        (FeatureKind::Command, FeatureValue::None, Access::WriteOnly, Visibility::Beginner),
+    ];
+    let feature = |(kind, value, access, visibility): (FeatureKind, _, _, _)| Feature {
+        name: format!("Test{}", kind.name()).parse().unwrap(),
+        display_name: Text::cut("Belichtung"),
+        description: Text::cut("what it is for"),
+        visibility,
+        access,
+        value,
+        kind,
+    };
+    kinds.into_iter().map(feature).collect()
 }
 
 fn statistics() -> impl Iterator<Item = (&'static str, StatsEntries, bool)> {

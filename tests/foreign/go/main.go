@@ -16,13 +16,14 @@ func main() {
 	policy := flag.String("policy", "sequential", "sequential, latest, lossless or upcoming")
 	maxHeld := flag.Int("max-held", 2, "frames to be granted at once, 1 to 64")
 	hold := flag.Bool("hold", false, "hold the first frame until a line comes on standard input")
+	obey := flag.Bool("obey", false, "obey lines on standard input: hold (the next frame, for ever), stop")
 	flag.Parse()
 	stream := flag.Arg(0)
 	if stream != "" {
 		flag.CommandLine.Parse(flag.Args()[1:]) // options may follow the stream
 	}
 	policies := map[string]string{"sequential": "Sequential", "latest": "Latest", "lossless": "Lossless", "upcoming": "Upcoming"}
-	if flag.NArg() > 0 || (stream == "") == (*vectors == "") || policies[*policy] == "" || *maxHeld < 1 || *maxHeld > 64 {
+	if flag.NArg() > 0 || (stream == "") == (*vectors == "") || policies[*policy] == "" || *hold && *obey || *maxHeld < 1 || *maxHeld > 64 {
 		fmt.Fprintln(os.Stderr, "usage: subscriber --vectors DIR, or subscriber [--socket PATH] STREAM --count N [option…]")
 		flag.PrintDefaults()
 		os.Exit(2)
@@ -39,7 +40,7 @@ func main() {
 		s := &subscriber{objects: map[key]*object{}}
 		if s.conn, err = connect(*socket); err == nil {
 			err = s.run(record{"stream": stream, "policy": policies[*policy], "delivery": "Socket",
-				"max_held": *maxHeld, "start": "Next"}, *count, *hold)
+				"max_held": *maxHeld, "start": "Next"}, *count, *hold, *obey)
 		}
 		result, bad = s, s.Bad > 0
 	}

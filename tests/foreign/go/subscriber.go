@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -282,8 +283,9 @@ func (s *subscriber) handle(m message) (*frame, error) {
 	return nil, nil
 }
 
-// run receives count frames, or where count is 0 all until the stream ends.
-func (s *subscriber) run(subscribe record, count int, hold bool) error {
+// run receives count frames, or where count is 0 all until the stream ends. With hold it keeps the first until a line comes on
+// standard input, with obey it does what lines there say.
+func (s *subscriber) run(subscribe record, count int, hold, obey bool) error {
 	s.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if err := s.say(1, record{"Hello": record{"version": 1, "name": "go-subscriber", "roles": 1}}); err != nil {
 		return err
@@ -301,8 +303,17 @@ func (s *subscriber) run(subscribe record, count int, hold bool) error {
 	var ended error // of the session; what is held stays readable all the same
 	var held *frame
 	var waiting []*frame
-	line := make(chan struct{}) // closed by a line on standard input
-	for held != nil || ended == nil && (count == 0 || s.Frames < count) {
+	stopped, lines := false, make(chan string)
+	read := func() {
+		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+			lines <- in.Text()
+		}
+		close(lines)
+	}
+	if obey {
+		go read()
+	}
+	for held != nil || ended == nil && !stopped && (count == 0 || s.Frames < count) {
 		select { // reads on while a frame is held: the broker ends the session of a client that does not
 		case m := <-messages:
 			f, err := s.handle(m)
@@ -311,12 +322,18 @@ func (s *subscriber) run(subscribe record, count int, hold bool) error {
 			} else if f != nil {
 				waiting = append(waiting, f)
 			}
-		case <-line:
-			s.verify(held)
-			if err := s.release(held); err != nil {
-				return err
+		case line, ok := <-lines:
+			if stopped = obey && (line == "stop" || !ok); !ok {
+				lines = nil
 			}
-			held, line = nil, nil
+			hold = hold || obey && line == "hold"
+			if held != nil && (stopped || !obey) {
+				s.verify(held)
+				if err := s.release(held); err != nil {
+					return err
+				}
+				held = nil
+			}
 		}
 		for ; held == nil && len(waiting) > 0 && (count == 0 || s.Frames < count); waiting = waiting[1:] {
 			f := waiting[0]
@@ -329,12 +346,12 @@ func (s *subscriber) run(subscribe record, count int, hold bool) error {
 				s.Bad++
 			}
 			if hold {
-				fmt.Printf("holding %d\n", f.context)
+				counts, _ := json.Marshal(s)
+				fmt.Printf("holding %d %s\n", f.context, counts)
 				hold, held = false, f
-				go func(line chan struct{}) {
-					bufio.NewReader(os.Stdin).ReadString('\n')
-					close(line)
-				}(line)
+				if !obey {
+					go read()
+				}
 			} else if err := s.release(f); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -13,16 +14,21 @@ import (
 const tables = `
 struct ToBroker id:u32 body:Request   struct FromBroker request:u32 body:News
 enum Request Hello:Hello ListStreams:ListStreams Subscribe:Subscribe Mapped Release:Hold Acquire:Hold
-	Unsubscribe:Subscription Stats:AskStats Ping
+	Unsubscribe:Subscription Stats:AskStats Ping Produce:Produce Features:AskFeatures GetFeature:Named SetFeature:SetFeature Execute:Named
+	Control:AskControl
 enum News Welcome:Welcome Streams:Streams Subscribed:Subscribed Frame:Frame Acquired:Acquired SegmentsAdded:SegmentsAdded
 	Offline:Reason Online:Subscription Demoted:Reason Evicted:Reason Closed:Reason Unsubscribed:Subscription Stats:Stats
-	Error:Error Pong SegmentRemoved:SegmentRemoved
+	Error:Error Pong SegmentRemoved:SegmentRemoved Producing:Producing SegmentsLent:SegmentsLent Started:Started
+	SegmentWithdrawn:SegmentWithdrawn Features:Features Feature:TellFeature Control:Control
+	SettingsChanged:SettingsChanged
 struct Hello version:u32 name:client roles:u32
 struct ListStreams from:u32
 struct Subscribe stream:stream policy:AskedPolicy delivery:Delivery max_held:u32 start:Start
 struct Hold subscription:u32 context:context
 struct Subscription subscription:u32
 struct AskStats of:StatsOf from:u32
+struct Produce stream:stream payload_bytes:u64 min_queued:u32 fixed_pool:bool can_pause:bool width:u32 height:u32
+	pixel_format:u32 millihertz:u64 model:text serial:text
 struct Welcome version:u32 broker:u64 client:u64
 struct Streams streams:[]StreamInfo more:bool
 struct Subscribed subscription:u32 stream:u32 policy:Policy delivery:Delivery max_held:u32 first:u64 segments:[]SegmentInfo
@@ -33,9 +39,29 @@ struct Reason subscription:u32 reason:text
 struct Stats entries:StatsEntries more:bool
 struct Error code:ErrorCode text:text
 struct SegmentRemoved subscription:u32 index:u16 backing:u32
+struct Producing stream:u32
+struct SegmentsLent segments:[]SegmentInfo
+struct Started first:u64
+struct SegmentWithdrawn index:u16 backing:u32
+struct AskFeatures stream:stream from:u32
+struct Named stream:stream feature:feature
+struct SetFeature stream:stream feature:feature value:FeatureValue
+struct AskControl stream:stream sole:bool
+struct Features features:[]Feature more:bool
+struct TellFeature version:u32 feature:Feature
+struct Control sole:bool
+struct SettingsChanged subscription:u32 version:u32 feature:feature value:FeatureValue by:text
+struct Feature name:feature display_name:text description:text visibility:Visibility access:Access value:FeatureValue
+	kind:FeatureKind
+struct IntegerRange min:i64 max:i64 increment:i64 unit:text
+struct FloatRange min:f64 max:f64 unit:text
+enum Visibility Unknown Beginner Expert Guru Invisible
+enum Access ReadWrite ReadOnly WriteOnly Locked NotAvailable
+enum FeatureKind Integer:IntegerRange Float:FloatRange Boolean Enumeration:[]text String Command
+enum FeatureValue None Integer:i64 Float:f64 Boolean:bool Text:text
 struct SegmentInfo index:u16 backing:u32 bytes:u64 align:u32 path:text
 struct StreamInfo name:stream id:u32 state:u32 source:text model:text serial:text width:u32 height:u32 pixel_format:u32
-	millihertz:u64 content:Content backing:text shared:bool segments:u32 max_segments:u32 holds_left:u32 head:u64
+	millihertz:u64 content:Content backing:text shared:bool segments:u32 max_segments:u32 holds_left:u32 head:u64 producer:text
 struct Timing count:u64 mean_ns:u64 max_ns:u64
 struct StreamStats name:stream id:u32 total_allocated:u64 total_freed:u64 active_buffers:u64 current_bytes:u64 peak_bytes:u64
 	mapped_bytes:u64 given_up_bytes:u64 max_buffers:u64 grabbed:u64 published:u64 incomplete:u64 lost_at_camera:u64 starved:u64
@@ -55,7 +81,8 @@ enum Content Opaque Pattern                       enum StatsOf Streams Segments:
 enum StatsEntries Streams:[]StreamStats Segments:[]SegmentStats Clients:[]ClientStats
 enum SegmentState Queued Filling Published Held Quarantined
 enum ErrorCode Malformed WrongVersion NoHello Forbidden TooManyClients TooSlow UnknownStream NotAdmitted UnknownSubscription
-	NotHeld Gone Full Invalid StreamClosed Unavailable`
+	NotHeld Gone Full Invalid StreamClosed Unavailable Busy Breach UnknownFeature NotAccessible
+	Controlled CameraFailed`
 
 type text struct {
 	limit int
@@ -66,9 +93,10 @@ var (
 	structs, enums = map[string][]string{}, map[string][]string{}
 	integers       = map[string]uint64{"u16": 2, "u32": 4, "u64": 8, "context": 8} // a context ID names a frame, or is malformed
 	texts          = map[string]text{
-		"stream": {63, regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)},
-		"client": {63, regexp.MustCompile(`^\P{Cc}+$`)},
-		"text":   {2048, regexp.MustCompile(``)},
+		"stream":  {63, regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)},
+		"client":  {63, regexp.MustCompile(`^\P{Cc}+$`)},
+		"feature": {127, regexp.MustCompile(`^\P{Cc}+$`)},
+		"text":    {2048, regexp.MustCompile(``)},
 	}
 )
 
@@ -91,6 +119,24 @@ func init() {
 
 // A record is a struct: its fields by name. Or an enum's variant that carries something; one that carries nothing is a string.
 type record = map[string]any
+
+// signed is as number, of an i64.
+func signed(v any) int64 {
+	n, err := strconv.ParseInt(fmt.Sprint(v), 10, 64)
+	if err != nil {
+		panic(err) // as in number
+	}
+	return n
+}
+
+// float is as number, of an f64.
+func float(v any) float64 {
+	n, err := strconv.ParseFloat(fmt.Sprint(v), 64)
+	if err != nil {
+		panic(err) // as in number
+	}
+	return n
+}
 
 // number is an integer of a record: a uint64 from a message, a json.Number from the vectors, any to be sent.
 func number(v any) uint64 {
@@ -115,6 +161,10 @@ func variant(v any) (name string, carried any) {
 func encode(b []byte, kind string, v any) []byte {
 	if size, ok := integers[kind]; ok {
 		return append(b, binary.LittleEndian.AppendUint64(nil, number(v))[:size]...)
+	} else if kind == "i64" {
+		return binary.LittleEndian.AppendUint64(b, uint64(signed(v)))
+	} else if kind == "f64" {
+		return binary.LittleEndian.AppendUint64(b, math.Float64bits(float(v)))
 	} else if kind == "bool" {
 		return append(b, map[bool]byte{true: 1}[v.(bool)])
 	} else if _, ok := texts[kind]; ok {
@@ -184,6 +234,10 @@ func (d *decoder) value(kind string) any {
 		n := d.integer(size)
 		d.fail(kind == "context" && (n>>16 == 0 || n&0xffff >= 1024), "no frame %d", n)
 		return n
+	} else if kind == "i64" {
+		return int64(d.integer(8))
+	} else if kind == "f64" {
+		return math.Float64frombits(d.integer(8))
 	} else if kind == "bool" {
 		b := d.integer(1)
 		d.fail(b > 1, "a bool of %d", b)

@@ -1,5 +1,6 @@
 """Compares this program with the golden vectors."""
 import json
+import math
 import pathlib
 import sys
 import zlib
@@ -38,7 +39,10 @@ def vectors(folder):
         found = attempt(decode_message, kinds[entry["direction"]], bytes.fromhex(entry["hex"]))
         if isinstance(found, dict):                                      # well-formed, maybe with a value out of its range
             _, fields = variant_of(found["body"])
-            ok = 1 <= fields.get("roles", 1) <= 7 and 1 <= fields.get("max_held", 1) <= 64
+            ranges = {"roles": 7, "max_held": 64, "payload_bytes": 1 << 40, "min_queued": 512}
+            ok = all(1 <= fields.get(field, 1) <= most for field, most in ranges.items())
+            value, number = variant_of(fields.get("value", {"Integer": 0}))
+            ok = ok and value != "None" and (value != "Float" or math.isfinite(number))
             found = "decoded" if ok else "Invalid"
         expect(entry["why"], found.split(":")[0], entry["code"])
     for entry in entries("headers", "headers.json"):

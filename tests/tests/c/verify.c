@@ -1,7 +1,9 @@
 /*
  * Takes frames on given terms and verifies every byte, number and figure of them.
  *
- *     verify SOCKET COUNT POLICY DELIVERY WAIT_MODE
+ *     verify SOCKET COUNT POLICY DELIVERY WAIT_MODE [SOURCE]
+ *
+ * SOURCE is the kind of source, `pattern` if it is not said.
  */
 #include "check.h"
 #include "pattern.h"
@@ -48,7 +50,7 @@ static void verify_segment(fb_subscription *subscription, fb_frame *frame)
 }
 
 /* What the broker says of itself and of its stream. */
-static void verify_figures(fb_broker *broker, fb_subscription *subscription, fb_frame *frame)
+static void verify_figures(fb_broker *broker, fb_subscription *subscription, fb_frame *frame, const char *source)
 {
     fb_frame_info frame_info = FB_INIT(fb_frame_info);
     MUST(FB_OK, fb_frame_describe(frame, &frame_info));
@@ -67,13 +69,18 @@ static void verify_figures(fb_broker *broker, fb_subscription *subscription, fb_
     CHECK(count == 1);
     MUST(FB_OK, fb_broker_streams(broker, streams, 2, &count));
     CHECK(count == 1 && streams[0].struct_size == sizeof streams[0] && strcmp(streams[0].name, "cam0") == 0);
-    CHECK(strcmp(streams[0].source, "pattern") == 0 && strcmp(streams[0].backing, "memfd") == 0);
-    CHECK(streams[0].state == FB_STATE_LIVE && streams[0].is_pattern && streams[0].is_shared);
+    CHECK(strcmp(streams[0].source, source) == 0 && strcmp(streams[0].backing, "memfd") == 0);
+    /* Of what a producer fills the broker knows nothing. */
+    CHECK(streams[0].is_pattern == (strcmp(source, "pattern") == 0));
+    CHECK((streams[0].producer[0] != 0) == (strcmp(source, "producer") == 0));
+    CHECK(streams[0].state == FB_STATE_LIVE && streams[0].is_shared);
     CHECK(streams[0].width == frame_info.width && streams[0].height == frame_info.height);
     CHECK(streams[0].pixel_format == frame_info.pixel_format && streams[0].head >= frame_info.sequence);
     CHECK(streams[0].segments > 0 && streams[0].segments <= streams[0].max_segments && streams[0].millihertz == 100000);
     MUST(FB_OK, fb_subscription_stream(subscription, &begun));
-    CHECK(strcmp(begun.name, "cam0") == 0 && begun.id == streams[0].id && begun.width == streams[0].width);
+    CHECK(strcmp(begun.name, "cam0") == 0 && begun.id == streams[0].id);
+    /* Who subscribes before a producer comes is told nothing of its frames. */
+    CHECK(begun.width == streams[0].width || begun.state == FB_STATE_OFFLINE);
 
     fb_stream_stats stats = FB_INIT(fb_stream_stats);
     MUST(FB_OK, fb_broker_stats(broker, &stats, 1, &count));
@@ -86,7 +93,8 @@ static void verify_figures(fb_broker *broker, fb_subscription *subscription, fb_
 
 int main(int argc, char **argv)
 {
-    CHECK(argc == 6);
+    CHECK(argc == 6 || argc == 7);
+    const char *source = argc == 7 ? argv[6] : "pattern";
     uint64_t count = strtoull(argv[2], NULL, 10);
     fb_subscribe_options options = FB_INIT(fb_subscribe_options);
     options.policy = (uint32_t)atoi(argv[3]);
@@ -106,7 +114,7 @@ int main(int argc, char **argv)
         first = first == 0 ? info.sequence : first;
         last = info.sequence;
         if (taken == 0)
-            verify_figures(broker, subscription, frame);
+            verify_figures(broker, subscription, frame, source);
         if (taken % 16 == 0) {
             verify_segment(subscription, frame);
             /* The same frame once more, by its name. */
@@ -121,7 +129,8 @@ int main(int argc, char **argv)
     fb_subscription_info info = FB_INIT(fb_subscription_info);
     MUST(FB_OK, fb_subscription_describe(subscription, &info));
     CHECK(strcmp(info.stream, "cam0") == 0 && info.state == FB_STATE_LIVE && info.held == 0 && info.max_held == 3);
-    CHECK(info.policy == options.policy && info.delivery == options.delivery && !info.is_demoted);
+    const uint32_t policy = options.policy ? options.policy : FB_POLICY_SEQUENTIAL; /* the broker's default */
+    CHECK(info.policy == policy && info.delivery == options.delivery && !info.is_demoted);
     CHECK(info.received >= count && info.received + info.lost + info.skipped >= last - first + 1);
     printf("first %" PRIu64 " last %" PRIu64 " received %" PRIu64 " lost %" PRIu64 " skipped %" PRIu64 "\n", first, last,
            info.received, info.lost, info.skipped);

@@ -1,37 +1,210 @@
-//! `Feature=Value`: texts into the camera's settings, with answers that say what is allowed.
+//! A camera's features: as they are for clients, and set from the command line.
 
 use std::ffi::CString;
-use std::fmt::Display;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::ffi::{Access, Camera, Failure, FailureKind, Kind};
+use framebroker_protocol::message::{
+    Access as Allowed, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange, Visibility,
+};
+use framebroker_protocol::{FeatureName, Text};
+
+use super::ffi::{Access, Camera, Details, Failure, FailureKind, Kind, Seen};
 use crate::source::SourceError;
-use crate::source::feature_text::{integer_range, parse_boolean, parse_integer};
+use crate::source::features::{FeatureError, Features, changes_frames, check};
 
-/// Sets a feature from a text, by the type its GenICam node has.
-///
-/// Integers may be written in hexadecimal (`0x…`), booleans as `true`/`false`, `on`/`off`, `yes`/`no` or `1`/`0`; enumerations
-/// take the name of an entry; a command runs with an empty value, `1`, `true` or `execute`.
-pub(super) fn set(camera: &Camera, feature: &str, value: &str) -> Result<(), SourceError> {
-    let value = value.trim();
-    let Some((name, kind)) = find(camera, feature) else { return Err(unknown(feature)) };
-    check_access(feature, camera.access(&name))?;
-    let named = Feature { camera, name, text: feature, value };
-    match kind {
-        Kind::Integer => named.set_integer(),
-        Kind::Float => named.set_float(),
-        Kind::Boolean => named.set_boolean(),
-        Kind::Enumeration => named.set_enumeration(),
-        Kind::String => named.outcome(named.camera.set_string(&named.name, value)),
-        Kind::Command => named.execute(),
-        Kind::Other => Err(named.invalid("it is a group or a register, which cannot be set from a text")),
+/// Features upon which depends how many segments the driver needs or how it is set up, so that they are set while the camera is
+/// stopped.
+const SET_STOPPED: [&str; 6] = [
+    "AcquisitionFrameRate",
+    "AcquisitionFrameRateAbs",
+    "AcquisitionFrameRateEnable",
+    "AcquisitionMode",
+    "GevSCPSPacketSize",
+    "TriggerMode",
+];
+
+/// A camera that the source and its [`CameraFeatures`] share. `libaravis` guards only what goes over the wire, so they take turns;
+/// the source takes its turns when it starts and stops, never while it waits for frames.
+pub(super) type Shared = Arc<Mutex<Camera>>;
+
+/// A turn with the camera.
+pub(super) fn lock(camera: &Shared) -> MutexGuard<'_, Camera> {
+    // A panic of the other one leaves a camera that answers or does not, as ever.
+    camera.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The features of an open camera. Keeps it open only during a call.
+pub(super) struct CameraFeatures(Weak<Mutex<Camera>>);
+
+impl CameraFeatures {
+    pub(super) fn of(camera: &Shared) -> Self {
+        Self(Arc::downgrade(camera))
     }
+
+    fn with<T>(&self, run: impl FnOnce(&Camera) -> Result<T, FeatureError>) -> Result<T, FeatureError> {
+        let gone = || FeatureError::Failed("the camera is away; it can be asked when it is back".to_owned());
+        let shared = self.0.upgrade().ok_or_else(gone)?;
+        let camera = lock(&shared);
+        // Each question to one that is lost would take seconds.
+        if camera.is_lost() { Err(gone()) } else { run(&camera) }
+    }
+}
+
+impl Features for CameraFeatures {
+    fn names(&mut self) -> Result<Vec<FeatureName>, FeatureError> {
+        self.with(|camera| Ok(camera.features().iter().filter_map(|name| name.to_str().ok()?.parse().ok()).collect()))
+    }
+
+    fn read(&mut self, name: &FeatureName) -> Result<Option<Feature>, FeatureError> {
+        self.with(|camera| read(camera, name))
+    }
+
+    fn write(&mut self, name: &FeatureName, value: &FeatureValue) -> Result<(), FeatureError> {
+        self.with(|camera| write(camera, name, value))
+    }
+
+    fn execute(&mut self, name: &FeatureName) -> Result<(), FeatureError> {
+        self.with(|camera| execute(camera, name))
+    }
+
+    fn needs_stop(&self, name: &FeatureName) -> bool {
+        changes_frames(name.as_str()) || SET_STOPPED.contains(&name.as_str())
+    }
+}
+
+fn read(camera: &Camera, name: &FeatureName) -> Result<Option<Feature>, FeatureError> {
+    let Some((at, of)) = find(camera, name.as_str()) else { return Ok(None) };
+    let Details { display_name, description, seen_by, unit } = camera.details(&at);
+    let unit = Text::label(unit);
+    // Values first: at the first question, a camera that is silent is not asked further.
+    let (kind, value) = match of {
+        Kind::Integer => {
+            let value = told(camera.integer(&at))?.map(FeatureValue::Integer);
+            let (min, max, increment) = told(camera.integer_bounds(&at))?.unwrap_or((i64::MIN, i64::MAX, 1));
+            let range = IntegerRange { min, max, increment: increment.max(1), unit };
+            (FeatureKind::Integer(range), value)
+        }
+        Kind::Float => {
+            let value = told(camera.float(&at))?.filter(|value| value.is_finite());
+            let (min, max) = told(camera.float_bounds(&at))?.unwrap_or((f64::MIN, f64::MAX));
+            (FeatureKind::Float(FloatRange { min, max, unit }), value.map(FeatureValue::Float))
+        }
+        Kind::Boolean => (FeatureKind::Boolean, told(camera.boolean(&at))?.map(FeatureValue::Boolean)),
+        Kind::Enumeration => {
+            let value = text_value(camera, &at)?;
+            (FeatureKind::enumeration(told(camera.entries(&at))?.unwrap_or_default()), value)
+        }
+        Kind::String => (FeatureKind::String, text_value(camera, &at)?),
+        Kind::Command => (FeatureKind::Command, None),
+        Kind::Other => return Ok(None),
+    };
+    let access = match (of, camera.access(&at)) {
+        // Neither is read.
+        (Kind::Command, Access::Writable) => Allowed::WriteOnly,
+        (_, Access::Writable) => Allowed::ReadWrite,
+        (_, Access::WriteOnly) => Allowed::WriteOnly,
+        (_, Access::ReadOnly) => Allowed::ReadOnly,
+        (_, Access::Locked) => Allowed::Locked,
+        (_, Access::Unavailable) => Allowed::NotAvailable,
+    };
+    let is_readable = !matches!(access, Allowed::WriteOnly | Allowed::NotAvailable);
+    Ok(Some(Feature {
+        name: name.clone(),
+        display_name: Text::label(display_name),
+        description: Text::description(description),
+        visibility: match seen_by {
+            Seen::Unknown => Visibility::Unknown,
+            Seen::Beginner => Visibility::Beginner,
+            Seen::Expert => Visibility::Expert,
+            Seen::Guru => Visibility::Guru,
+            Seen::Invisible => Visibility::Invisible,
+        },
+        access,
+        value: value.filter(|_| is_readable).unwrap_or(FeatureValue::None),
+        kind,
+    }))
+}
+
+fn text_value(camera: &Camera, at: &CString) -> Result<Option<FeatureValue>, FeatureError> {
+    Ok(told(camera.string(at))?.map(|text| FeatureValue::from(text.as_str())))
+}
+
+fn write(camera: &Camera, name: &FeatureName, value: &FeatureValue) -> Result<(), FeatureError> {
+    let at = c_name(name)?;
+    let done = match value {
+        FeatureValue::None => return Err(FeatureError::Invalid(format!("{name} cannot be set to no value"))),
+        FeatureValue::Integer(value) => camera.set_integer(&at, *value),
+        FeatureValue::Float(value) => camera.set_float(&at, *value),
+        FeatureValue::Boolean(value) => camera.set_boolean(&at, *value),
+        FeatureValue::Text(value) => camera.set_string(&at, value.as_str()),
+    };
+    done.map_err(|failure| match failure.kind {
+        FailureKind::Timeout | FailureKind::NotFound => away(&failure),
+        FailureKind::Busy | FailureKind::Other => {
+            FeatureError::Invalid(format!("{name} cannot be {value}: the camera answers: {}", failure.text))
+        }
+    })
+}
+
+fn execute(camera: &Camera, name: &FeatureName) -> Result<(), FeatureError> {
+    camera.execute(&c_name(name)?).map_err(|failure| FeatureError::Failed(format!("{name}: {}", failure.text)))
+}
+
+/// What a camera tells. `None` where it refuses, as some do for features that others switch off; only silence is an error.
+fn told<T>(result: Result<T, Failure>) -> Result<Option<T>, FeatureError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(failure) if failure.kind == FailureKind::Timeout => Err(away(&failure)),
+        Err(_refused) => Ok(None),
+    }
+}
+
+fn away(failure: &Failure) -> FeatureError {
+    FeatureError::Failed(format!("the camera does not answer ({}); check its cable, network and power", failure.text))
+}
+
+fn c_name(name: &FeatureName) -> Result<CString, FeatureError> {
+    CString::new(name.as_str()).map_err(|error| FeatureError::Unknown(format!("there is no feature {name}: {error}")))
+}
+
+/// Sets a feature from a text of the command line. A command runs with an empty value, `1`, `true` or `execute`.
+pub(super) fn set(camera: &Camera, feature: &str, value: &str) -> Result<(), SourceError> {
+    let source_error = |error: FeatureError| match error {
+        FeatureError::Failed(text) => SourceError::Driver(format!("setting {feature}={value:?}: {text}")),
+        error => SourceError::Invalid(error.to_string()),
+    };
+    set_from_text(camera, feature, value.trim()).map_err(source_error)
+}
+
+fn set_from_text(camera: &Camera, feature: &str, value: &str) -> Result<(), FeatureError> {
+    let name: FeatureName = feature.parse().map_err(|error| FeatureError::Unknown(format!("{error}")))?;
+    let Some(found) = read(camera, &name)? else { return Err(unknown(camera, &name)) };
+    check::access(&found)?;
+    match found.kind {
+        FeatureKind::Command if matches!(value, "" | "1" | "true" | "execute") => execute(camera, &name),
+        FeatureKind::Command => Err(FeatureError::Invalid(format!(
+            "{name}={value:?} is not possible: it is a command, which takes nothing, as in \"{name}=\""
+        ))),
+        _ => write(camera, &name, &check::value(&found, &FeatureValue::from(value))?),
+    }
+}
+
+fn unknown(camera: &Camera, name: &FeatureName) -> FeatureError {
+    let known: Vec<FeatureName> =
+        camera.features().iter().filter_map(|known| known.to_str().ok()?.parse().ok()).collect();
+    check::unknown(name, &known)
 }
 
 /// Whether an integer feature would take this value, where the camera has it and tells its range.
 pub(super) fn check_integer(camera: &Camera, feature: &str, value: u32) -> Result<(), SourceError> {
-    let Some((name, Kind::Integer)) = find(camera, feature) else { return Ok(()) };
-    let text = value.to_string();
-    Feature { camera, name, text: feature, value: &text }.parsed_integer().map(drop)
+    let Ok(name) = feature.parse() else { return Ok(()) };
+    match read(camera, &name) {
+        Ok(Some(found)) if matches!(found.kind, FeatureKind::Integer(_)) => match check::value(&found, &value.into()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(SourceError::Invalid(error.to_string())),
+        },
+        _ => Ok(()),
+    }
 }
 
 /// The value of an enumeration or string feature; `None` where the camera has none of this name.
@@ -52,102 +225,4 @@ fn find(camera: &Camera, feature: &str) -> Option<(CString, Kind)> {
     let name = CString::new(feature).ok()?;
     let kind = camera.kind(&name)?;
     Some((name, kind))
-}
-
-fn unknown(feature: &str) -> SourceError {
-    SourceError::Invalid(format!(
-        "this camera has no feature {feature:?}. Names are those of the GenICam SFNC; older cameras \
-         have some of their own, as ExposureTimeAbs for ExposureTime. `arv-tool-0.8 features` (Debian: aravis-tools-cli) lists \
-         the camera's"
-    ))
-}
-
-fn check_access(feature: &str, access: Access) -> Result<(), SourceError> {
-    let reason = match access {
-        Access::Writable => return Ok(()),
-        Access::ReadOnly => "it is read-only",
-        Access::Locked => "it is locked by the present value of another feature",
-        Access::Unavailable => "it is not available, or not with the present values of other features",
-    };
-    Err(SourceError::Invalid(format!("{feature} cannot be set: {reason}")))
-}
-
-/// A feature that exists, and the value it is to get.
-struct Feature<'a> {
-    camera: &'a Camera,
-    name: CString,
-    text: &'a str,
-    value: &'a str,
-}
-
-impl Feature<'_> {
-    fn set_integer(&self) -> Result<(), SourceError> {
-        self.outcome(self.camera.set_integer(&self.name, self.parsed_integer()?))
-    }
-
-    fn parsed_integer(&self) -> Result<i64, SourceError> {
-        let bounds = self.camera.integer_bounds(&self.name).ok();
-        let allowed = bounds.map_or_else(|| "a whole number".to_owned(), integer_range);
-        let value = parse_integer(self.value).ok_or_else(|| self.not_allowed(&allowed))?;
-        if let Some((min, max, increment)) = bounds {
-            let on_grid = increment <= 1 || value.checked_sub(min).is_some_and(|steps| steps % increment == 0);
-            if value < min || value > max || !on_grid {
-                return Err(self.not_allowed(&allowed));
-            }
-        }
-        Ok(value)
-    }
-
-    fn set_float(&self) -> Result<(), SourceError> {
-        let bounds = self.camera.float_bounds(&self.name).ok();
-        let allowed = bounds.map_or_else(|| "a number".to_owned(), |(min, max)| format!("{min} to {max}"));
-        let value = self.value.parse::<f64>().ok().filter(|value| value.is_finite());
-        let value = value.ok_or_else(|| self.not_allowed(&allowed))?;
-        if bounds.is_some_and(|(min, max)| value < min || value > max) {
-            return Err(self.not_allowed(&allowed));
-        }
-        self.outcome(self.camera.set_float(&self.name, value))
-    }
-
-    fn set_boolean(&self) -> Result<(), SourceError> {
-        let value = parse_boolean(self.value).ok_or_else(|| self.not_allowed(&"true or false"))?;
-        self.outcome(self.camera.set_boolean(&self.name, value))
-    }
-
-    fn set_enumeration(&self) -> Result<(), SourceError> {
-        let entries = self.camera.entries(&self.name).map_err(|failure| self.failed(failure))?;
-        if !entries.iter().any(|entry| entry == self.value) {
-            return Err(self.not_allowed(&format!("one of {}", entries.join(", "))));
-        }
-        self.outcome(self.camera.set_string(&self.name, self.value))
-    }
-
-    fn execute(&self) -> Result<(), SourceError> {
-        if !matches!(self.value, "" | "1" | "true" | "execute") {
-            return Err(self.not_allowed(&format!("nothing, as in \"{}=\": it is a command", self.text)));
-        }
-        self.outcome(self.camera.execute(&self.name))
-    }
-
-    fn outcome(&self, result: Result<(), Failure>) -> Result<(), SourceError> {
-        result.map_err(|failure| self.failed(failure))
-    }
-
-    fn not_allowed(&self, allowed: &impl Display) -> SourceError {
-        SourceError::Invalid(format!("{}={:?} is not possible; allowed: {allowed}", self.text, self.value))
-    }
-
-    fn invalid(&self, reason: &str) -> SourceError {
-        SourceError::Invalid(format!("{}={:?} is not possible: {reason}", self.text, self.value))
-    }
-
-    /// The camera refused the value, or did not answer.
-    fn failed(&self, failure: Failure) -> SourceError {
-        match failure.kind {
-            FailureKind::Timeout | FailureKind::NotFound => {
-                SourceError::Driver(format!("setting {}={:?}: {}", self.text, self.value, failure.text))
-            }
-            FailureKind::Busy | FailureKind::Other => self.invalid(&format!("the camera answers: {}", failure.text)),
-        }
-    }
 }

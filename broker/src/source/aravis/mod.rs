@@ -13,13 +13,18 @@ mod ffi;
 mod frame;
 mod open;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::PixelFormat;
 
-use self::ffi::{Camera, Receiver, Report, Statistics, Status};
+use self::feature::{CameraFeatures, Shared, lock};
+use self::ffi::{Receiver, Report, Statistics, Status};
 use self::frame::{Layout, Losses, Transport, frame_info};
-use super::{Description, Event, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment};
+use super::{
+    Description, Event, Features, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment,
+};
 
 pub use self::ffi::DeviceInfo;
 pub use self::open::list;
@@ -67,7 +72,9 @@ pub struct Options {
 pub struct AravisSource {
     // Before `camera`: the stream is dropped first.
     run: Option<Run>,
-    camera: Camera,
+    camera: Shared,
+    /// Set by the driver when the camera is lost.
+    lost: Arc<AtomicBool>,
     transport: Transport,
     description: Description,
     layout: Layout,
@@ -95,7 +102,8 @@ impl AravisSource {
         let opened = open::open(options)?;
         Ok(Self {
             run: None,
-            camera: opened.camera,
+            lost: opened.camera.lost(),
+            camera: Arc::new(Mutex::new(opened.camera)),
             transport: opened.transport,
             description: opened.description,
             layout: opened.layout,
@@ -103,6 +111,11 @@ impl AravisSource {
             kept: Vec::new(),
             earlier: TransportCounters::default(),
         })
+    }
+
+    fn is_lost(&self) -> bool {
+        // Pairs with the handler's store in `ffi/camera.rs`; publishes nothing but itself.
+        self.lost.load(Ordering::Acquire)
     }
 
     /// Makes room for the packets that arrive while the receiving thread waits for a processor.
@@ -199,14 +212,14 @@ impl Source for AravisSource {
             return Ok(());
         }
         let driver = |failure: ffi::Failure| SourceError::Driver(failure.text);
-        let mut receiver = Receiver::new(&self.camera).map_err(driver)?;
+        let mut receiver = Receiver::new(&lock(&self.camera)).map_err(driver)?;
         self.size_socket_buffer(&receiver);
         self.kept =
             std::mem::take(&mut self.kept).into_iter().filter_map(|segment| receiver.queue(segment).err()).collect();
         // From here on `stop` ends what was begun, so that a failure loses no segment.
         let run = Run { receiver, losses: Losses::new(self.transport), next: None, unusable: 0 };
         self.run = Some(run);
-        self.camera.start_acquisition().map_err(driver)
+        lock(&self.camera).start_acquisition().map_err(driver)
     }
 
     fn queue(&mut self, segment: WritableSegment) {
@@ -220,6 +233,7 @@ impl Source for AravisSource {
     fn wait(&mut self, timeout: Duration) -> Event {
         let deadline = Instant::now() + timeout;
         loop {
+            let is_lost = self.is_lost();
             let Some(run) = &mut self.run else {
                 std::thread::sleep(timeout);
                 return Event::Timeout;
@@ -227,7 +241,7 @@ impl Source for AravisSource {
             if let Some(event) = run.due() {
                 return event;
             }
-            if self.camera.is_lost() {
+            if is_lost {
                 return Event::Gone(
                     "the camera gave no sign of life, or another program took control of it".to_owned(),
                 );
@@ -254,9 +268,9 @@ impl Source for AravisSource {
     fn stop(&mut self) -> Vec<WritableSegment> {
         let mut segments = std::mem::take(&mut self.kept);
         let Some(run) = self.run.take() else { return segments };
-        if !self.camera.is_lost() {
+        if !self.is_lost() {
             // Without an answer this takes seconds, and ends nothing that closing the receiver does not.
-            if let Err(failure) = self.camera.stop_acquisition() {
+            if let Err(failure) = lock(&self.camera).stop_acquisition() {
                 tracing::warn!(reason = failure.text, "the camera did not confirm the stop");
             }
         }
@@ -269,6 +283,17 @@ impl Source for AravisSource {
 
     fn counters(&self) -> TransportCounters {
         self.run.as_ref().map_or(self.earlier, |run| sum(self.earlier, run.counters()))
+    }
+
+    fn features(&self) -> Option<Box<dyn Features>> {
+        Some(Box::new(CameraFeatures::of(&self.camera)))
+    }
+
+    fn refresh(&mut self) -> Result<(), SourceError> {
+        let described = open::describe(&lock(&self.camera));
+        let (description, layout) = described.map_err(|failure| SourceError::Driver(failure.text))?;
+        (self.description, self.layout) = (description, layout);
+        Ok(())
     }
 }
 

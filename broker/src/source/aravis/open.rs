@@ -149,7 +149,7 @@ fn set_frame_rate(camera: &Camera, fps: f64) -> Result<(), SourceError> {
     })
 }
 
-fn describe(camera: &Camera) -> Result<(Description, Layout), Failure> {
+pub(super) fn describe(camera: &Camera) -> Result<(Description, Layout), Failure> {
     let region = camera.region()?;
     let Region { width, height, .. } = region;
     let pixel_format = PixelFormat::from_code(camera.pixel_format()?);

@@ -1,14 +1,16 @@
-//! The source comes and goes: its start, its loss, and how it is found again.
+//! The source comes and goes: its start, its loss, how it is found again, and how it is lent to be set.
 
-use std::sync::mpsc::RecvTimeoutError;
+use std::sync::mpsc::{RecvTimeoutError, SendError, Sender};
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::{PixelFormat, SEGMENT_LIMIT, SegmentIndex, StreamState};
 
-use super::{COMMAND_INTERVAL, Grab};
+use super::{COMMAND_INTERVAL, Grab, Lent};
 use crate::events::Event;
 use crate::factory::Epoch;
 use crate::source::{self, Source};
+use crate::stream::device::{Handle, Job};
+use crate::stream::stamp::Stamp;
 
 /// The first pause before a lost camera is looked for again; it doubles up to [`MAX_BACK_OFF`].
 const FIRST_BACK_OFF: Duration = Duration::from_millis(250);
@@ -27,27 +29,83 @@ impl Grab {
             self.queue(segment);
         }
         self.refill();
+        self.stamp = Stamp::begin(self.core.settings_version());
         let started = self.source.as_mut().map_or(Ok(()), |source| source.start());
         match started {
             Ok(()) => {
                 self.announce(StreamState::Live);
+                self.hand_over_features();
                 self.events.send(Event::Online { stream: self.core.id, epoch: self.epoch, description, needs });
             }
             Err(error) => self.go_offline(error.to_string()),
+        }
+        if let Some(started) = self.started.take() {
+            // It may have waited long enough.
+            let _nobody_waits = started.send(());
+        }
+    }
+
+    /// Gives the device thread the features of the source.
+    fn hand_over_features(&self) {
+        let features = self.source.as_ref().and_then(|source| source.features());
+        // Where the device thread has ended, nobody asks for them.
+        let _ended = self.device.send(Job::Source(Handle(features)));
+    }
+
+    /// The settings version of the frame that has come. Has the control thread look at a source that was changed.
+    pub(super) fn stamp(&mut self) -> u32 {
+        let newest = self.settings_version;
+        let Some(source) = &self.source else { return newest };
+        if newest != self.stamp.newest() {
+            let (description, needs) = (source.describe(), source.requirements());
+            self.events.send(Event::Online { stream: self.core.id, epoch: self.epoch, description, needs });
+        }
+        self.stamp.next(newest, source.frames_under_way())
+    }
+
+    /// Stops the source and lends it. Its stream stays live: it comes back soon.
+    pub(super) fn lend(&mut self, to: &Sender<Lent>) {
+        self.halt_source();
+        let Some(source) = self.source.take().or_else(|| self.returning.take()) else { return };
+        match to.send(Lent(source)) {
+            Ok(()) => self.is_lent = true,
+            Err(SendError(Lent(source))) => self.take_back(source),
+        }
+    }
+
+    /// Takes back what was lent.
+    pub(super) fn take_lent(&mut self, source: Result<Lent, String>, started: Sender<()>) {
+        self.is_lent = false;
+        self.started = Some(started);
+        match source {
+            Ok(Lent(source)) => self.take_back(source),
+            Err(reason) => {
+                self.core.counters.end_transport();
+                self.go_offline(reason);
+            }
         }
     }
 
     pub(super) fn go_offline(&mut self, reason: String) {
         self.stop_source();
+        self.started = None;
+        self.hand_over_features();
         self.announce(StreamState::Offline);
         self.events.send(Event::Offline { stream: self.core.id, epoch: self.epoch, reason });
     }
 
     pub(super) fn stop_source(&mut self) {
-        if let Some(mut source) = self.source.take() {
+        self.halt_source();
+        if self.source.take().is_some() {
+            self.core.counters.end_transport();
+        }
+    }
+
+    /// Stops the source and takes its segments; its figures go on when it starts again.
+    fn halt_source(&mut self) {
+        if let Some(source) = &mut self.source {
             self.idle.append(&mut source.stop());
             self.core.counters.set_transport(source.counters());
-            self.core.counters.end_transport();
             self.queued.clear();
             self.core.set_filling(None);
         }
@@ -98,8 +156,9 @@ impl Grab {
     pub(super) fn reopen(&mut self) {
         let mut back_off = FIRST_BACK_OFF;
         while !self.stopping && self.source.is_none() {
-            let Some(open) = self.open.clone().filter(|_| self.returning.is_none()) else {
-                // A producer, or the segments of a source that is back, come by command.
+            let open = self.open.clone().filter(|_| self.returning.is_none() && !self.is_lent);
+            let Some(open) = open else {
+                // A producer, the source that is lent, or the segments of one that is back, come by command.
                 self.handle_commands_for(COMMAND_INTERVAL);
                 if self.returning.is_some() {
                     // They have not come yet: there may be no memory for them beside the old ones.
@@ -153,6 +212,23 @@ impl Grab {
         let left_behind: Vec<_> = parked.collect();
         left_behind.iter().for_each(|index| self.left_behind.insert(*index));
         left_behind
+    }
+
+    /// The source that is back needs more memory than there is. What older frames take can be had at once, unless they are held.
+    pub(super) fn make_room(&mut self, reason: String) {
+        let stream = self.core.id;
+        let is_waiting = self.returning.is_some();
+        // All at once, and those again that were found held before.
+        if is_waiting && self.outdated.0 > 0 {
+            self.writer.retire(self.outdated.0, &mut self.freed);
+        }
+        // Each is told as released.
+        let has_made_room = self.take_freed();
+        if is_waiting && !has_made_room && self.core.page.state() == StreamState::Live {
+            self.announce(StreamState::Offline);
+            self.events.send(Event::Offline { stream, epoch: self.epoch, reason });
+        }
+        self.events.send(Event::MadeRoom { stream, has_made_room });
     }
 
     /// Handles commands, at most so long and until there is a source.

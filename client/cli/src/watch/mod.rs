@@ -1,5 +1,6 @@
 //! `framectl watch`.
 
+mod changes;
 mod latency;
 mod progress;
 mod silence;
@@ -10,8 +11,9 @@ mod verify;
 
 use std::time::Instant;
 
-use framebroker_client::{Broker, Content, Frame, StreamState, Subscription};
+use framebroker_client::{Broker, Content, FeatureValue, Frame, SettingsChange, StreamState, Subscription};
 
+use self::changes::Changes;
 use self::progress::Progress;
 use self::silence::{HINT, Silence};
 use self::summary::Summary;
@@ -38,6 +40,7 @@ pub fn run(broker: Broker, options: &WatchOptions, json: bool) -> Result<(), Fai
         receiver: Receiver::new(subscription, options.timeout),
         tally: Tally::default(),
         silence: Silence::default(),
+        changes: Changes::default(),
         reconnects: 0,
         is_demoted: false,
     };
@@ -84,6 +87,14 @@ fn check_verifiable(subscription: &Subscription) -> Result<(), Failure> {
     }
 }
 
+fn told(change: &SettingsChange) -> String {
+    let SettingsChange { version, feature, value, by } = change;
+    match value {
+        FeatureValue::None => format!("{feature} was executed by {by} (settings version {version})"),
+        value => format!("{feature} = {value}, set by {by} (settings version {version})"),
+    }
+}
+
 /// A watch under way.
 #[derive(Debug)]
 struct Watch {
@@ -93,6 +104,7 @@ struct Watch {
     /// None with `--json`.
     progress: Option<Progress>,
     silence: Silence,
+    changes: Changes,
     reconnects: u64,
     is_demoted: bool,
 }
@@ -110,6 +122,7 @@ impl Watch {
                 Received::Ended(_) => return Ok(()),
             }
             self.notice_demotion()?;
+            self.notice_changes()?;
             if let Some(progress) = &mut self.progress {
                 progress.tick(&mut self.tally, self.receiver.subscription())?;
             }
@@ -164,6 +177,17 @@ impl Watch {
         Ok(())
     }
 
+    /// Settings that somebody has changed: said at once, and with `--json` at the end.
+    fn notice_changes(&mut self) -> Result<(), Failure> {
+        while let Some(change) = self.receiver.next_change() {
+            if self.progress.is_some() {
+                self.say(&told(&change))?;
+            }
+            self.changes.add(change);
+        }
+        Ok(())
+    }
+
     fn notice_demotion(&mut self) -> Result<(), Failure> {
         match self.receiver.subscription().demotion_reason() {
             Some(reason) if !self.is_demoted => {
@@ -186,7 +210,7 @@ impl Watch {
 
     /// Prints the end, whatever led to it. Bad frames weigh more than what came after them.
     fn conclude(mut self, ended: Result<(), Failure>) -> Result<(), Failure> {
-        let summary = Summary::new(&self.tally, self.receiver.subscription());
+        let summary = Summary::new(&self.tally, self.receiver.subscription(), &self.changes);
         let printed = match &mut self.progress {
             Some(progress) => progress.end(&summary),
             None => print_json(&summary),

@@ -56,7 +56,7 @@ impl Progress {
     }
 
     /// Prints the last line.
-    pub fn end(&mut self, summary: &Summary) -> Result<(), Failure> {
+    pub fn end(&mut self, summary: &Summary<'_>) -> Result<(), Failure> {
         self.make_room()?;
         print(&format!("{summary}\n"))
     }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use framebroker_client::{Counters, Subscription};
 use serde::Serialize;
 
+use super::changes::Changes;
 use super::latency::Latency;
 use super::tally::{Rates, Tally};
 use crate::units::duration;
 
 /// The end of a watch; its fields are the last line with `--json`.
 #[derive(Debug, Serialize)]
-pub struct Summary {
+pub struct Summary<'a> {
     stream: String,
     received: u64,
     lost: u64,
@@ -24,6 +25,8 @@ pub struct Summary {
     /// Frames checked, bad ones among them.
     verified: u64,
     bad: u64,
+    /// The newest, where somebody has changed settings.
+    settings_changes: &'a Changes,
     #[serde(skip)]
     span: Duration,
     #[serde(skip)]
@@ -49,13 +52,13 @@ impl From<&Latency> for LatencySummary {
     }
 }
 
-impl Summary {
+impl<'a> Summary<'a> {
     /// Of what was received so far.
-    pub fn new(tally: &Tally, subscription: &Subscription) -> Self {
-        Self::with_counters(tally, subscription.name().to_string(), subscription.counters())
+    pub fn new(tally: &Tally, subscription: &Subscription, changes: &'a Changes) -> Self {
+        Self::with_counters(tally, subscription.name().to_string(), subscription.counters(), changes)
     }
 
-    fn with_counters(tally: &Tally, stream: String, counters: Counters) -> Self {
+    fn with_counters(tally: &Tally, stream: String, counters: Counters, settings_changes: &'a Changes) -> Self {
         let rates = tally.rates();
         Self {
             stream,
@@ -67,13 +70,14 @@ impl Summary {
             latency_us: LatencySummary::from(&tally.latency),
             verified: tally.verified,
             bad: tally.bad,
+            settings_changes,
             span: tally.span(),
             rates,
         }
     }
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stream, received, lost, skipped, verified, bad, span, .. } = self;
         write!(f, "{stream}: {received} received, {lost} lost, {skipped} skipped in {:.1} s", span.as_secs_f64())?;
@@ -101,7 +105,8 @@ mod tests {
     use super::*;
 
     fn shown(tally: &Tally) -> (String, serde_json::Value) {
-        let summary = Summary::with_counters(tally, "cam0".to_owned(), Counters::default());
+        let changes = Changes::default();
+        let summary = Summary::with_counters(tally, "cam0".to_owned(), Counters::default(), &changes);
         (summary.to_string(), serde_json::to_value(&summary).unwrap())
     }
 

@@ -72,6 +72,11 @@ impl Camera {
         self.lost.load(Ordering::Acquire)
     }
 
+    /// The same as [`Self::is_lost`], for who has no turn with the camera.
+    pub(in super::super) fn lost(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.lost)
+    }
+
     /// Whether it is a GigE Vision camera.
     pub(in super::super) fn is_gige(&self) -> bool {
         // SAFETY: the camera is alive.

@@ -1,9 +1,10 @@
 //! Features by name. Each function takes the name as C sees it, so that one conversion serves several calls.
 
-use std::ffi::CStr;
+use std::collections::HashSet;
+use std::ffi::{CStr, CString, c_char};
 use std::ptr::NonNull;
 
-use aravis_sys::ArvGcNode;
+use aravis_sys::{ArvGcFeatureNode, ArvGcNode};
 use glib_sys::GType;
 
 use super::{Camera, Failure, c_string, call, string};
@@ -25,6 +26,7 @@ pub(in super::super) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Access {
     Writable,
+    WriteOnly,
     ReadOnly,
     /// Not with the present values of other features.
     Locked,
@@ -32,7 +34,90 @@ pub(in super::super) enum Access {
     Unavailable,
 }
 
+/// For whom a feature is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Seen {
+    Unknown,
+    Beginner,
+    Expert,
+    Guru,
+    Invisible,
+}
+
+/// What the camera says of a feature; empty where it says nothing.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Details {
+    pub(in super::super) display_name: String,
+    pub(in super::super) description: String,
+    pub(in super::super) seen_by: Seen,
+    pub(in super::super) unit: String,
+}
+
+impl Default for Details {
+    fn default() -> Self {
+        let [display_name, description, unit] = [const { String::new() }; 3];
+        Self { display_name, description, seen_by: Seen::Unknown, unit }
+    }
+}
+
 impl Camera {
+    /// The names of all features, in the order of the camera's categories.
+    pub(in super::super) fn features(&self) -> Vec<CString> {
+        let (mut found, mut known) = (Vec::new(), HashSet::new());
+        let mut waiting = vec![c"Root".to_owned()];
+        while let Some(name) = waiting.pop() {
+            let Some(node) = self.node(&name).filter(|_| known.insert(name.clone())) else { continue };
+            if is_a(node, aravis_sys::arv_gc_category_get_type) {
+                waiting.extend(members(node).into_iter().rev());
+            } else if self.kind(&name).is_some_and(|kind| kind != Kind::Other) {
+                found.push(name);
+            }
+        }
+        found
+    }
+
+    /// What the camera says of a feature.
+    pub(in super::super) fn details(&self, feature: &CStr) -> Details {
+        let Some(node) = self.node(feature).filter(|node| is_a(*node, aravis_sys::arv_gc_feature_node_get_type)) else {
+            return Details::default();
+        };
+        let feature = node.as_ptr().cast();
+        let read = |getter: unsafe extern "C" fn(*mut ArvGcFeatureNode) -> *const c_char| {
+            // SAFETY: `getter` is one of the three below, `feature` an ArvGcFeatureNode (checked above) of the live device.
+            let text = unsafe { getter(feature) };
+            // SAFETY: null, or a string of the node, which lives until the next call to it.
+            unsafe { string(text) }.unwrap_or_default()
+        };
+        let description = read(aravis_sys::arv_gc_feature_node_get_description);
+        let description =
+            if description.is_empty() { read(aravis_sys::arv_gc_feature_node_get_tooltip) } else { description };
+        // SAFETY: `feature` is an ArvGcFeatureNode (checked above) of the live device.
+        let seen_by = match unsafe { aravis_sys::arv_gc_feature_node_get_visibility(feature) } {
+            aravis_sys::ARV_GC_VISIBILITY_BEGINNER => Seen::Beginner,
+            aravis_sys::ARV_GC_VISIBILITY_EXPERT => Seen::Expert,
+            aravis_sys::ARV_GC_VISIBILITY_GURU => Seen::Guru,
+            aravis_sys::ARV_GC_VISIBILITY_INVISIBLE => Seen::Invisible,
+            _ => Seen::Unknown,
+        };
+        let display_name = read(aravis_sys::arv_gc_feature_node_get_display_name);
+        Details { display_name, description, seen_by, unit: unit(node) }
+    }
+
+    /// Reads a floating-point number.
+    pub(in super::super) fn float(&self, feature: &CStr) -> Result<f64, Failure> {
+        // SAFETY: the device is alive, `feature` NUL-terminated, `error` a null-initialized place.
+        call(|error| unsafe { aravis_sys::arv_device_get_float_feature_value(self.device(), feature.as_ptr(), error) })
+    }
+
+    /// Reads a boolean.
+    pub(in super::super) fn boolean(&self, feature: &CStr) -> Result<bool, Failure> {
+        // SAFETY: the device is alive, `feature` NUL-terminated, `error` a null-initialized place.
+        let value = call(|error| unsafe {
+            aravis_sys::arv_device_get_boolean_feature_value(self.device(), feature.as_ptr(), error)
+        })?;
+        Ok(value != 0)
+    }
+
     /// What a feature is; `None` where the camera has none of this name.
     pub(in super::super) fn kind(&self, feature: &CStr) -> Option<Kind> {
         let node = self.node(feature)?;
@@ -69,6 +154,8 @@ impl Camera {
             Access::ReadOnly
         } else if locked.is_ok_and(|locked| locked != 0) {
             Access::Locked
+        } else if mode == aravis_sys::ARV_GC_ACCESS_MODE_WO {
+            Access::WriteOnly
         } else {
             Access::Writable
         }
@@ -204,4 +291,35 @@ fn is_a(node: NonNull<ArvGcNode>, of: unsafe extern "C" fn() -> GType) -> bool {
     let of = unsafe { of() };
     // SAFETY: `node` is a live GObject of the device, `of` a registered type.
     (unsafe { gobject_sys::g_type_check_instance_is_a(node.as_ptr().cast(), of) }) != 0
+}
+
+/// The names of the features in a category.
+fn members(category: NonNull<ArvGcNode>) -> Vec<CString> {
+    // SAFETY: `category` is an ArvGcCategory (the caller checked) of the live device.
+    let mut next = unsafe { aravis_sys::arv_gc_category_get_features(category.as_ptr().cast()) };
+    let mut names = Vec::new();
+    while !next.is_null() {
+        // SAFETY: an element of the category's list, which lives until the next call to the category; none is made here.
+        let element = unsafe { next.read() };
+        // SAFETY: null, or a NUL-terminated string that belongs to the list.
+        let name = unsafe { string(element.data.cast::<c_char>()) };
+        names.extend(name.and_then(|name| CString::new(name).ok()));
+        next = element.next;
+    }
+    names
+}
+
+/// The unit of a number; others have none.
+fn unit(node: NonNull<ArvGcNode>) -> String {
+    let text = if is_a(node, aravis_sys::arv_gc_float_get_type) {
+        // SAFETY: `node` is an ArvGcFloat of the live device.
+        unsafe { aravis_sys::arv_gc_float_get_unit(node.as_ptr().cast()) }
+    } else if is_a(node, aravis_sys::arv_gc_integer_get_type) {
+        // SAFETY: `node` is an ArvGcInteger of the live device.
+        unsafe { aravis_sys::arv_gc_integer_get_unit(node.as_ptr().cast()) }
+    } else {
+        std::ptr::null()
+    };
+    // SAFETY: null, or a string of the node, which lives until the next call to it.
+    unsafe { string(text) }.unwrap_or_default()
 }

@@ -9,7 +9,8 @@
 //! Rules that make this sound:
 //! 1. A buffer in a stream has a second reference, which the stream owns: where a buffer is never decides whether it lives.
 //! 2. A buffer that was once pushed is dropped after its stream (libaravis keeps USB transfers under the buffer's address).
-//! 3. No type here is `Sync`; libaravis ties no object to a thread, so each may move to another.
+//! 3. No type here is `Sync`; libaravis ties no object to a thread, so each may move to another. Two threads that use one camera
+//!    take turns by a mutex around it; the receiving and the heartbeat thread of libaravis share only what it guards itself.
 
 mod camera;
 mod feature;
@@ -25,7 +26,7 @@ use glib_sys::GError;
 use stream::{Buffer, Stream};
 
 pub(super) use camera::{Camera, Region};
-pub(super) use feature::{Access, Kind};
+pub(super) use feature::{Access, Details, Kind, Seen};
 pub(super) use receiver::Receiver;
 pub(super) use stream::{Report, Statistics, Status};
 pub use system::DeviceInfo;

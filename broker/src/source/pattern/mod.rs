@@ -1,12 +1,24 @@
 //! The test pattern: a moving image whose every byte a consumer can check, in any pixel format, size and rate.
 
+mod features;
+mod settings;
+
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::PixelFormat;
 use framebroker_protocol::pattern::Pattern;
 
-use super::{Description, Event, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment};
+use self::features::PatternFeatures;
+use self::settings::{Region, Shared};
+use super::{
+    Description, Event, Features, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment,
+};
+
+/// Frames per second that can be asked for.
+const RATES: RangeInclusive<f64> = 1e-3..=1e6;
 
 /// What the pattern writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -36,16 +48,16 @@ pub struct PatternOptions {
 /// Generates frames.
 #[derive(Debug)]
 pub struct PatternSource {
-    options: PatternOptions,
+    shared: Arc<Shared>,
+    /// What frames show, as of the last [`Source::refresh`].
+    region: Region,
     pattern: Pattern,
-    period: Duration,
     queued: VecDeque<WritableSegment>,
-    /// When the next frame is due.
-    due: Instant,
+    /// When the last frame was due; none since the start.
+    last: Option<Instant>,
     /// Frames filled. The pattern is the first and only source of its stream and all its frames are published, so this is
     /// the newest sequence.
     filled: u64,
-    began: Instant,
 }
 
 impl PatternSource {
@@ -54,55 +66,51 @@ impl PatternSource {
     /// # Errors
     /// [`SourceError::Invalid`] for a rate or geometry that is none.
     pub fn open(options: PatternOptions) -> Result<Self, SourceError> {
-        let pattern = Pattern::new(options.pixel_format, options.width, options.height)
-            .map_err(|error| SourceError::Invalid(format!("cannot make the pattern: {error}")))?;
-        let period = match options.fps {
-            0.0 => Duration::ZERO,
-            fps if (1e-3..=1e6).contains(&fps) => Duration::from_secs_f64(1.0 / fps),
-            fps => return Err(SourceError::Invalid(format!("--fps {fps}: 0 (no limit) or 0.001 to 1000000 will do"))),
-        };
-        let now = Instant::now();
-        Ok(Self { options, pattern, period, queued: VecDeque::with_capacity(64), due: now, filled: 0, began: now })
+        if options.fps != 0.0 && !RATES.contains(&options.fps) {
+            let fps = options.fps;
+            return Err(SourceError::Invalid(format!("--fps {fps}: 0 (no limit) or 0.001 to 1000000 will do")));
+        }
+        let shared = Arc::new(Shared::new(options));
+        let region = shared.lock().region;
+        let pattern = pattern(region)?;
+        Ok(Self { shared, region, pattern, queued: VecDeque::with_capacity(64), last: None, filled: 0 })
     }
 
-    fn frame_info(&self) -> FrameInfo {
-        let PatternOptions { width, height, pixel_format, .. } = self.options;
+    fn frame_info(&self, camera_timestamp_ns: u64) -> FrameInfo {
+        let Region { width, height, offset_x, offset_y, pixel_format } = self.region;
         FrameInfo {
             width,
             height,
             stride: pixel_format.stride(width).unwrap_or(0),
-            offset_x: 0,
-            offset_y: 0,
+            offset_x,
+            offset_y,
             pixel_format,
             image_bytes: self.pattern.image_bytes(),
             chunk_offset: 0,
             chunk_bytes: 0,
-            camera_timestamp_ns: u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            camera_timestamp_ns,
             block_id: self.filled,
             complete: true,
             lost_at_camera: 0,
         }
     }
+}
 
-    /// Sets the time of the next frame; a late one does not make the next ones hurry.
-    fn schedule_next(&mut self) {
-        let now = Instant::now();
-        self.due += self.period;
-        if self.due + self.period < now {
-            self.due = now;
-        }
-    }
+fn pattern(region: Region) -> Result<Pattern, SourceError> {
+    Pattern::new(region.pixel_format, region.width, region.height)
+        .map_err(|error| SourceError::Invalid(format!("cannot make the pattern: {error}")))
 }
 
 impl Source for PatternSource {
     fn describe(&self) -> Description {
+        let Region { width, height, pixel_format, .. } = self.region;
         Description {
             model: "test pattern".to_owned(),
             serial: String::new(),
-            width: self.options.width,
-            height: self.options.height,
-            pixel_format: self.options.pixel_format,
-            fps: self.options.fps,
+            width,
+            height,
+            pixel_format,
+            fps: self.shared.lock().nominal_rate(),
         }
     }
 
@@ -117,8 +125,7 @@ impl Source for PatternSource {
     }
 
     fn start(&mut self) -> Result<(), SourceError> {
-        self.due = Instant::now();
-        self.began = self.due;
+        self.last = None;
         Ok(())
     }
 
@@ -127,18 +134,18 @@ impl Source for PatternSource {
     }
 
     fn wait(&mut self, timeout: Duration) -> Event {
-        let until_due = self.due.saturating_duration_since(Instant::now());
-        std::thread::sleep(until_due.min(timeout));
-        if until_due > timeout {
-            return Event::Timeout;
-        }
-        self.schedule_next();
+        let Some(due) = self.shared.wait(self.last, Instant::now() + timeout) else { return Event::Timeout };
+        self.last = Some(due);
         let Some(mut segment) = self.queued.pop_front() else { return Event::Starved };
         self.filled += 1;
-        if self.options.fill == Fill::Moving {
+        let (fill, clock) = {
+            let settings = self.shared.lock();
+            (settings.fill, settings.began)
+        };
+        if fill == Fill::Moving {
             self.pattern.fill(segment.bytes_mut(), self.filled);
         }
-        Event::Filled(segment, self.frame_info())
+        Event::Filled(segment, self.frame_info(u64::try_from(clock.elapsed().as_nanos()).unwrap_or(u64::MAX)))
     }
 
     fn stop(&mut self) -> Vec<WritableSegment> {
@@ -147,5 +154,21 @@ impl Source for PatternSource {
 
     fn counters(&self) -> TransportCounters {
         TransportCounters::default()
+    }
+
+    fn features(&self) -> Option<Box<dyn Features>> {
+        Some(Box::new(PatternFeatures::of(&self.shared)))
+    }
+
+    fn refresh(&mut self) -> Result<(), SourceError> {
+        let region = self.shared.lock().region;
+        self.pattern = pattern(region)?;
+        self.region = region;
+        Ok(())
+    }
+
+    /// A frame is made when it is due, as everything is set then.
+    fn frames_under_way(&self) -> usize {
+        0
     }
 }
