@@ -331,7 +331,8 @@ impl Control {
         let all = sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).chain(looks);
         let shrinks = self.streams.iter().filter_map(Stream::shrink_at);
         let ends = self.streams.iter().filter_map(|stream| stream.close_at(Instant::now()));
-        all.chain(self.next_look()).chain(statistics).chain(shrinks).chain(self.questions.deadline()).chain(ends).min()
+        let answers = self.questions.deadline();
+        all.chain(self.next_look()).chain(statistics).chain(shrinks).chain(ends).chain(answers).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -353,8 +354,8 @@ impl Control {
             }
         }
         self.listen_again(now);
-        self.answer_late_questions(now);
         self.close_finished(now);
+        self.answer_late_questions(now);
         self.streams.iter_mut().for_each(|stream| stream.shrink(now));
         self.keep_lease(now);
         self.log_statistics(now);

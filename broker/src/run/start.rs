@@ -136,6 +136,7 @@ fn start(
     let core = Arc::new(StreamCore::create(options.name.clone(), id)?);
     let (commands, todo) = channel();
     let limits = limits(options, streams)?;
+    let memory_bytes = limits.memory_bytes;
     let mut pool = Pool::default();
     let (needs, description) = match &source {
         Opened::Source(source) => (source.requirements(), source.describe()),
@@ -160,21 +161,22 @@ fn start(
         Opened::Producer => (new(Arc::clone(&core)).for_producers(), None),
     };
     let (settings, jobs) = (Settings::default(), device::jobs());
+    let commands = stream.commands.clone();
     let parts = device::Parts {
         core: Arc::clone(&core),
         events: events.clone(),
-        commands: stream.commands.clone(),
+        commands,
         settings: settings.clone(),
-        memory_bytes: stream.limits.memory_bytes,
+        memory_bytes,
     };
     let features = source.as_ref().and_then(|source| source.features());
     // Its receiver lives in the device thread's state, which is not started yet.
     let _will_be_read = jobs.0.send(device::Job::Source(device::Handle(features)));
     let opener = opener.map(|opener| settings.kept_by(opener));
     let grab = Grab::new(core, grab_options, todo, events, opener, source, jobs.0.clone());
-    stream.watch_memory();
     let no_thread = |source| RunError::System { what: "start a thread", source };
     stream.device = Some(DeviceThread::start(jobs, parts).map_err(no_thread)?);
+    stream.watch_memory();
     start_thread(&mut stream, options, grab)?;
     Ok(stream)
 }

@@ -82,10 +82,10 @@ pub struct Stream {
     leaving: usize,
     /// The source is stopped until there are segments that fit its frames.
     resuming: bool,
-    /// The grab thread was asked to give up frames for that.
-    making_room: bool,
     /// The source has not been there yet: what it needs is not known, and there are no segments.
     unseen: bool,
+    /// The grab thread was asked to give up frames for that.
+    making_room: bool,
     /// When it does so with those that are too many now.
     shrink_at: Option<Instant>,
     /// The warning of `--memory-warn` was given.
@@ -193,8 +193,8 @@ impl Stream {
             size,
             leaving: 0,
             resuming: false,
-            making_room: false,
             unseen: false,
+            making_room: false,
             shrink_at: None,
             warned: false,
             old_rosters: Vec::new(),
