@@ -53,6 +53,6 @@ pub use framebroker_protocol::{
     Backing, BrokerId, ClientId, ContextId, Counters, FrameHeader, PixelFormat, SegmentIndex, Sequence, StreamId,
     StreamName, StreamState, stats,
 };
-pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder};
+pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder, Publisher};
 pub use segments::MappedSegment;
 pub use subscription::{Frames, Subscription, SubscriptionBuilder};

@@ -28,6 +28,11 @@ use crate::{Error, Result};
 pub use blank::{Blank, KeptSegment};
 pub use builder::ProducerBuilder;
 
+/// Publishes what a producer keeps, in whatever thread, also while another waits in [`Producer::take`]: see
+/// [`Producer::publisher`].
+#[derive(Debug, Clone)]
+pub struct Publisher(Arc<Round>);
+
 /// Fills the segments of a stream. A stream has one producer at a time; dropping it makes the stream's readers wait for the
 /// next.
 ///
@@ -159,6 +164,12 @@ impl Producer {
         self.round.publish_kept(buffer_context, info)
     }
 
+    /// Publishes for this producer, in another thread. Of use until the frames [change](Self::change): then ask for another.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher(Arc::clone(&self.round))
+    }
+
     /// Hears what the broker has said, without waiting.
     ///
     /// # Errors
@@ -285,6 +296,16 @@ impl Producer {
     }
 }
 
+impl Publisher {
+    /// As [`Producer::publish`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn publish(&self, buffer_context: u32, info: &FrameInfo) -> Result<()> {
+        self.0.publish_kept(buffer_context, info)
+    }
+}
+
 /// Maps the page that the broker answered with.
 fn begin_round(answer: Incoming, payload_bytes: usize) -> Result<(Arc<Round>, Taker)> {
     let Incoming { body: Tell::Producing { .. }, fds, .. } = answer else {
@@ -307,5 +328,6 @@ mod tests {
         is_send::<Producer>();
         is_send::<Blank>();
         is_send::<KeptSegment>();
+        is_send::<Publisher>();
     }
 }
