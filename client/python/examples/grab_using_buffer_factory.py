@@ -132,7 +132,7 @@ def own_broker(stream: str, images: int, *options: object) -> OwnBroker:
 
 @contextlib.contextmanager
 def basler_camera() -> Iterator[Any]:
-    from pypylon import pylon
+    from framebroker.pylon import pylon
 
     camera = pylon.InstantCamera(pylon.TlFactory.GetInstance().CreateFirstDevice())
     camera.Open()
@@ -140,6 +140,10 @@ def basler_camera() -> Iterator[Any]:
         camera.Width.Value = min(WIDTH, camera.Width.Max)
         camera.Height.Value = min(HEIGHT, camera.Height.Max)
         camera.PixelFormat.Value = "Mono8"
+        # Slow enough for a program that prints.
+        camera.AcquisitionFrameRateEnable.TrySetValue(True)
+        camera.AcquisitionFrameRateAbs.TrySetValue(5.0)
+        camera.AcquisitionFrameRate.TrySetValue(5.0)
         yield camera
     finally:
         camera.Close()
@@ -148,8 +152,7 @@ def basler_camera() -> Iterator[Any]:
 @contextlib.contextmanager
 def grabbing(camera: Any, broker: framebroker.Broker, stream: str) -> Iterator[None]:
     """pylon fills the broker's buffers, in a thread, until the stream ends."""
-    from framebroker.pylon import SegmentFactory
-    from pypylon import pylon
+    from framebroker.pylon import SegmentFactory, pylon
 
     device, size = camera.GetDeviceInfo(), (camera.Width.Value, camera.Height.Value)
     with broker.produce(

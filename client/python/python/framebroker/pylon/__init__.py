@@ -15,5 +15,6 @@ Needs pypylon 26.9 or newer (``pip install "framebroker[pylon]"``), which brings
 """
 
 from ._factory import SegmentFactory
+from ._pypylon import pylon
 
-__all__ = ["SegmentFactory"]
+__all__ = ["SegmentFactory", "pylon"]

@@ -75,7 +75,7 @@ def _report(news: object) -> None:
     print(
         f"ready stream={news.stream} camera={camera.serial} model={camera.model!r} "
         f"geometry={camera.width}x{camera.height} format={camera.pixel_format}{rate} "
-        f"buffers={contexts[0]}-{contexts[-1]} socket={news.socket}",
+        f"buffers={','.join(map(str, contexts))} socket={news.socket}",
         flush=True,
     )
 

@@ -131,7 +131,7 @@ def _grab(options: Options, stop: threading.Event, report: Report, summary: Summ
             result = camera.RetrieveResult(_SLICE_MS, pylon.TimeoutHandling_Return)
             if result.IsValid():
                 _publish(factory, result, summary)
-            elif camera.IsCameraDeviceRemoved():
+            if camera.IsCameraDeviceRemoved():
                 raise CameraError(f"camera {described_camera.serial} is gone")
             if options.count is not None and summary.published >= options.count:
                 stop.set()

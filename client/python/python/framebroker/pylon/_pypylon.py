@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 try:
-    from pypylon import genicam, pylon
+    with warnings.catch_warnings():
+        # Its wrapper warns while it is imported; where warnings are errors, that ends the process.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from pypylon import genicam, pylon
 except ImportError as missing:
     raise ImportError('Basler cameras need pypylon: pip install "pypylon>=26.9"') from missing
 
