@@ -137,10 +137,9 @@ def test_strategies() -> None:
 
 
 def test_realtime(broker: BrokerProcess) -> None:
-    lines = run(broker, "realtime.py", 20, 1000)
-    assert (
-        lines[0].endswith(": 255") and lines[1].startswith("20 frames") and lines[2].startswith("0 later than 1000 ms")
-    )
+    brightest, answered, late = run(broker, "realtime.py", 20, 0)
+    assert int(brightest.split()[-1]) > 0 and answered.startswith("20 frames")
+    assert late.startswith("20 later than 0 ms"), "no answer comes before its frame"
 
 
 def test_profile(broker: BrokerProcess) -> None:

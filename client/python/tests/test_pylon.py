@@ -352,6 +352,9 @@ def test_what_the_emulator_does_not_do() -> None:
     assert reader.info(result(BlockID=10, PayloadType=4)) is None
     failed = reader.info(result(BlockID=2**64 - 1, Width=0, succeeded=False))
     assert failed == {"complete": False, "block_id": None, "lost_at_camera": 0, "camera_timestamp_ns": 1000}
+    ids = (65534, 2, 3, 3, 70000, 69000)
+    counted = [reader.info(result(BlockID=number)) for number in ids]
+    assert [entry and entry["lost_at_camera"] for entry in counted] == [0, 2, 0, 0, 69996, 0]
     again = reader.info(result(BlockID=1, Stride=(False, 0)))
     assert again is not None and (again["lost_at_camera"], again["stride"]) == (0, 0)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 _NO_BLOCK_ID = 2**64 - 1
 _NS_PER_S = 1_000_000_000
+_LAST_16_BIT_ID = 0xFFFF
 _IMAGES = (0, 1)
 """``PayloadType_Image`` and ``PayloadType_ChunkData``: what begins with an image. Others do not."""
 
@@ -45,10 +46,15 @@ class Reader:
 
     def _lost_before(self, block_id: int | None) -> int:
         last, self._last = self._last, block_id
-        if last is None or block_id is None or block_id <= last:
-            # Also where IDs begin anew, or wrap: better none than a wrong number.
+        if last is None or block_id is None:
             return 0
-        return min(block_id - last - 1, 2**32 - 1)
+        step = block_id - last
+        if step < 0 and last <= _LAST_16_BIT_ID:
+            step += _LAST_16_BIT_ID  # those of GigE Vision 1.x go from 65535 to 1
+            if step > _LAST_16_BIT_ID // 2:
+                return 0
+        # Not above 0 is a camera that counts anew.
+        return min(max(step - 1, 0), 2**32 - 1)
 
 
 def _image(result: Any, width: int, height: int) -> dict[str, Any]:
