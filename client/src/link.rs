@@ -84,6 +84,12 @@ impl Link {
         self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends the connection: whoever waits for a message learns that there is none.
+    pub fn end(&self) {
+        // There is nothing to be done if it fails.
+        let _gone_already = shutdown(self.channel.as_fd().as_raw_fd(), Shutdown::Both);
+    }
+
     /// The next message, if one is there.
     pub fn receive(&self, buffer: &mut Buffer) -> Result<Option<Incoming>> {
         let mut is_closed = false;
@@ -122,8 +128,8 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         if self.is_ours() {
-            // Closing would not do where a forked child still has the socket. There is nothing to be done if it fails.
-            let _gone_already = shutdown(self.channel.as_fd().as_raw_fd(), Shutdown::Both);
+            // Closing would not do where a forked child still has the socket.
+            self.end();
         }
     }
 }

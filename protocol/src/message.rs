@@ -320,6 +320,8 @@ pub struct StreamInfo {
     pub holds_left: u32,
     /// Newest sequence.
     pub head: Sequence,
+    /// Who fills its segments, where that is another process: its name and process ID. Else empty.
+    pub producer: Text,
 }
 
 /// Whether consumers can verify the bytes of a stream's frames.

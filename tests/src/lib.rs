@@ -15,6 +15,7 @@ pub mod huge_pages;
 pub mod network;
 pub mod process;
 pub mod raw;
+pub mod raw_producer;
 pub mod scratch;
 
 pub use actor::Actor;
@@ -24,6 +25,7 @@ pub use c_library::CLibrary;
 pub use huge_pages::HugePages;
 pub use network::Network;
 pub use raw::Raw;
+pub use raw_producer::RawProducer;
 pub use scratch::Scratch;
 
 use std::time::{Duration, Instant};

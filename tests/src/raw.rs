@@ -105,8 +105,16 @@ impl Raw {
     /// # Panics
     /// When the broker does not welcome it.
     pub fn hello(&mut self) {
+        self.hello_as(Roles::CONSUMER);
+    }
+
+    /// Says hello in these roles.
+    ///
+    /// # Panics
+    /// When the broker does not welcome it.
+    pub fn hello_as(&mut self, roles: Roles) {
         let name = ClientName::cut("raw");
-        self.send(Ask::Hello { version: PROTOCOL_VERSION, name, roles: Roles::CONSUMER });
+        self.send(Ask::Hello { version: PROTOCOL_VERSION, name, roles });
         let (answer, _) = self.answer();
         assert!(matches!(answer, Tell::Welcome { .. }), "{answer:?}");
     }

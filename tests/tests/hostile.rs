@@ -277,9 +277,15 @@ fn other_users_need_to_be_allowed() {
     assert!(matches!(answer, Tell::Welcome { .. }), "{answer:?}");
     let said = framectl_as(STRANGER, open.socket());
     assert!(said.contains("cam0"), "{said}");
-    let answer = as_stranger(&open, Roles::CONSUMER.with(Roles::CONTROL));
-    assert!(matches!(answer, Tell::Error { code: ErrorCode::Forbidden, .. }), "{answer:?}");
+    for roles in [Roles::CONSUMER.with(Roles::CONTROL), Roles::PRODUCER] {
+        let answer = as_stranger(&open, roles);
+        assert!(matches!(answer, Tell::Error { code: ErrorCode::Forbidden, .. }), "{answer:?}");
+    }
     open.end_clean();
+    let trusting = Broker::start("--source producer --allow-uid 31007:producer");
+    let answer = as_stranger(&trusting, Roles::PRODUCER);
+    assert!(matches!(answer, Tell::Welcome { .. }), "{answer:?}");
+    trusting.end_clean();
 }
 
 /// What `framectl list` says to another user.

@@ -1,8 +1,18 @@
 //! Streams that another process fills.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
-use framebroker_tests::Broker;
+use framebroker_protocol::message::{Ask, ErrorCode};
 use framebroker_tests::actor::figure;
+use framebroker_tests::raw_producer::produce;
+use framebroker_tests::{Actor, Broker, PATIENCE, wait_for};
+use nix::sys::signal::Signal;
+
+/// Ends what a producer does until it is told to stop.
+fn stop(producer: &mut Actor) {
+    let published = producer.ask("stop");
+    assert!(published.starts_with("published"), "{published}");
+    assert_eq!(producer.answer(), "ok");
+}
 
 /// Goal: frames of a producer reach consumers of both deliveries whole and in order, and subscribers may come before it.
 /// Method: consumers that check every byte.
@@ -35,6 +45,243 @@ fn a_producer_feeds_both_deliveries() {
     let stream = broker.connect().streams().unwrap().remove(0);
     assert_eq!((stream.model.as_str(), stream.serial.as_str(), stream.millihertz), ("scripted", "7", 1_000_000));
     assert_eq!((stream.width, stream.height, stream.state), (640, 480, 1));
+    assert_eq!(stream.producer.as_str(), format!("producer, pid {}", producer.pid()));
     drop((actors, producer));
     broker.end_clean();
+}
+
+/// Goal: a stream has one producer, which is named to the next; and only who has the role. Method: ask in vain.
+#[test]
+fn a_second_producer_is_refused() {
+    let broker = Broker::start("--source producer --max-segments 16");
+    let mut producer = broker.producer();
+    assert_eq!(figure(&producer.ask("produce"), "segments"), 8);
+    let mut second = broker.producer();
+    let answer = second.ask("produce");
+    assert!(answer.contains(&format!("filled by producer (pid {}", producer.pid())), "{answer}");
+    let mut raw = broker.raw();
+    raw.hello();
+    raw.send(Ask::Produce(produce()));
+    assert_eq!(raw.error().0, ErrorCode::Forbidden);
+    drop(producer);
+    let first = wait_for("the first to go", PATIENCE, || {
+        let answer = second.ask("produce min=3");
+        answer.starts_with("ok").then_some(answer)
+    });
+    assert_eq!(figure(&first, "first"), 1);
+    assert!(second.ask("change min=16").contains("--max-segments"));
+    assert_eq!(second.ask("publish count=5"), "published last=5", "it goes on as before");
+    let pattern = Broker::start("");
+    let answer = pattern.producer().ask("produce");
+    assert!(answer.contains("start a broker with --source producer"), "{answer}");
+    drop(second);
+    pattern.end_clean();
+    broker.end_clean();
+}
+
+/// Goal: a producer can change its frames while they are read and held: smaller ones, another format, larger ones. Method:
+/// consumers that check every byte, the stream never offline.
+#[test]
+fn frames_change_while_they_are_read() {
+    let broker = Broker::start("--source producer");
+    let mut producer = broker.producer();
+    assert!(producer.ask("produce width=320 height=240 pause=yes").starts_with("ok"));
+    let mut actors = [broker.actor(), broker.actor()];
+    actors[0].must("subscribe max_held=8 policy=lossless");
+    actors[1].must("subscribe max_held=8 policy=lossless delivery=socket");
+    let mut take_all = |producer: &mut Actor, what: &str| {
+        actors.iter_mut().for_each(|actor| actor.tell("run count=60"));
+        let published = producer.ask("publish count=60 interval_us=500");
+        assert!(published.starts_with("published"), "{what}: {published}");
+        for actor in &mut actors {
+            let ran = actor.answer();
+            assert_eq!((figure(&ran, "bad"), figure(&ran, "lost")), (0, 0), "{what}: {ran}");
+            assert!(actor.ask("state").starts_with("live"), "{what}");
+        }
+        // Each keeps one frame of every kind.
+        producer.ask("publish");
+        for actor in &mut actors {
+            assert!(actor.take() > 0);
+            assert!(actor.ask("check").starts_with("good"), "{what}");
+        }
+    };
+    take_all(&mut producer, "the first");
+    assert_eq!(producer.ask("shape width=100 height=50"), "ok");
+    take_all(&mut producer, "smaller, without a word");
+    assert_eq!(producer.ask("shape width=100 height=50 format=Mono12"), "ok");
+    take_all(&mut producer, "another format, without a word");
+    let stream = broker.connect().streams().unwrap().remove(0);
+    assert_eq!((stream.width, stream.height, stream.pixel_format.name()), (100, 50, Some("Mono12")), "{stream:?}");
+    assert_eq!(producer.ask("blank count=1"), "ok");
+    assert!(producer.ask("change width=640 height=480 format=RGB8").contains("still being filled"));
+    assert_eq!(producer.ask("unblank"), "ok");
+    assert!(producer.ask("change width=640 height=480 format=RGB8 pause=yes").starts_with("ok"));
+    take_all(&mut producer, "larger");
+    assert!(producer.ask("change width=32 height=32 format=Mono8 pause=yes").starts_with("ok"));
+    take_all(&mut producer, "small again");
+    drop(actors);
+    let log = broker.log();
+    assert!(!log.contains("offline"), "{log}");
+    drop(producer);
+    broker.end_clean();
+}
+
+/// Goal: a producer that is silent or stopped costs its readers nothing but frames: the broker serves on. Method: one that
+/// takes all and fills nothing, then SIGSTOP while it fills.
+#[test]
+fn a_silent_producer_is_only_silent() {
+    let broker = Broker::start("--source producer");
+    let mut producer = broker.producer();
+    assert_eq!(figure(&producer.ask("produce width=320 height=240"), "segments"), 8);
+    producer.must("blank count=8");
+    let mut actors = [broker.actor(), broker.actor()];
+    actors[0].must("subscribe");
+    actors[1].must("subscribe delivery=socket");
+    for actor in &mut actors {
+        assert!(actor.ask("take 300").starts_with("error timeout"));
+        assert!(actor.ask("state").starts_with("live"));
+    }
+    assert_eq!(producer.ask("publish count=20 interval_us=2000"), "published last=20");
+    producer.must("stream");
+    for actor in &mut actors {
+        assert!(actor.take() > 0);
+    }
+    producer.signal(Signal::SIGSTOP);
+    broker.connect().ping().unwrap();
+    let mut late = broker.actor();
+    late.must("subscribe start=oldest");
+    assert!(late.take() > 0);
+    assert!(actors[0].ask("check").starts_with("good"));
+    broker.must_be_idle();
+    producer.signal(Signal::SIGCONT);
+    for actor in &mut actors {
+        actor.must("release");
+        let ran = actor.ask("run count=20");
+        assert_eq!(figure(&ran, "bad"), 0, "{ran}");
+    }
+    stop(&mut producer);
+    drop((actors, late, producer));
+    broker.end_clean();
+}
+
+/// Goal: a ring that grows lends its new segments to the producer first, and what is no longer needed is taken back. Method:
+/// readers that come and go beside a producer that fills on.
+#[test]
+fn the_ring_grows_and_shrinks_with_a_producer() {
+    let broker = Broker::start("--source producer --segments 8 --shrink-after 1");
+    let mut producer = broker.producer();
+    assert_eq!(figure(&producer.ask("produce"), "segments"), 8);
+    producer.must("stream");
+    let mut others: Vec<Actor> = (0..6).map(|_| broker.actor()).collect();
+    others.iter_mut().for_each(|other| other.must("subscribe max_held=4"));
+    for other in &mut others {
+        let ran = other.ask("run count=30");
+        assert_eq!(figure(&ran, "bad"), 0, "{ran}");
+    }
+    assert!(broker.stats().active_buffers >= 3 + 24 + 4);
+    stop(&mut producer);
+    assert_eq!(producer.ask("segments"), broker.stats().active_buffers.to_string());
+    producer.must("stream");
+    drop(others);
+    wait_for("the ring to shrink", PATIENCE, || (broker.stats().active_buffers == 8).then_some(()));
+    stop(&mut producer);
+    wait_for("the producer to let go", PATIENCE, || (producer.ask("segments") == "8").then_some(()));
+    drop(producer);
+    broker.end_clean();
+}
+
+/// Goal: a ring whose memory is used up by frames of a producer that has gone makes room for the next: old frames go, but for
+/// the newest and those that are held. Method: a limit of four segments, three of which the producer and the newest need.
+#[test]
+fn a_full_ring_makes_room_for_the_next_producer() {
+    let broker = Broker::start("--source producer --segments 4 --memory-limit 1");
+    for round in 0..3 {
+        let mut producer = broker.producer();
+        let answer = producer.ask("produce width=512 height=512");
+        assert_eq!(figure(&answer, "first"), round * 10 + 1, "{answer}");
+        assert_eq!(producer.ask("publish count=10"), "published last=10");
+        let stats = broker.stats();
+        assert!(stats.active_buffers == 4 && stats.current_bytes <= 1 << 20, "{stats:?}");
+        drop(producer);
+        wait_for("the end of the producer", PATIENCE, || {
+            (broker.connect().streams().unwrap()[0].state == 0).then_some(())
+        });
+    }
+    assert!(broker.producer().ask("produce width=1024 height=512").contains("--memory-limit"));
+    broker.end_clean();
+}
+
+/// Goal: a driver that has all its buffers from the start can produce, naming segments by their buffer contexts in any order.
+/// Method: keep all, publish the last first; those that come back are handed out again.
+#[test]
+fn buffers_are_published_by_context_in_any_order() {
+    let broker = Broker::start("--source producer --segments 10");
+    let mut producer = broker.producer();
+    assert_eq!(figure(&producer.ask("produce fixed=yes min=3"), "segments"), 10);
+    let mut actor = broker.actor();
+    actor.must("subscribe max_held=6");
+    let refused = broker.actor().ask("subscribe max_held=1");
+    assert!(refused.contains("--segments"), "a fixed pool does not grow: {refused}");
+    let all: Vec<String> = (1000..1010).map(|context| context.to_string()).collect();
+    assert_eq!(producer.ask("keep"), format!("kept {}", all.join(",")));
+    assert!(producer.ask("publish-kept context=1010").contains("not kept"));
+    for context in [1009u64, 1003, 1007] {
+        assert!(producer.ask(&format!("publish-kept context={context}")).starts_with("published"));
+        assert_eq!(context - 1000, actor.take() & 0xffff);
+        assert!(producer.ask(&format!("publish-kept context={context}")).contains("not kept"));
+    }
+    assert_eq!(producer.ask("keep"), "kept ", "nothing has come back");
+    assert_eq!(actor.ask("check"), "good 3");
+    actor.must("release");
+    for context in [1000, 1001, 1002, 1004, 1005, 1006] {
+        assert!(producer.ask(&format!("publish-kept context={context}")).starts_with("published"));
+    }
+    let back = wait_for("segments to come back", PATIENCE, || {
+        let kept = producer.ask("keep");
+        (kept != "kept ").then_some(kept)
+    });
+    assert!(back.starts_with("kept 10") && !back.contains("1008"), "{back}");
+    drop((actor, producer));
+    broker.end_clean();
+}
+
+/// Goal: the client library's rules for forks hold for producers. Method: a child that tries everything.
+#[test]
+fn a_forked_child_does_not_produce() {
+    let broker = Broker::start("--source producer");
+    let mut producer = broker.producer();
+    assert!(producer.ask("produce").starts_with("ok"));
+    producer.must("blank count=2");
+    assert_eq!(producer.ask("fork"), "forked=1 hidden=1");
+    assert_eq!(producer.ask("publish count=20"), "published last=20");
+    drop(producer);
+    broker.end_clean();
+}
+
+/// Goal: a producer learns that its broker has ended, and why, within a second. Method: end one, kill another.
+#[test]
+fn a_producer_learns_of_the_brokers_end() {
+    let broker = Broker::start("--source producer");
+    let mut producer = broker.producer();
+    assert!(producer.ask("produce").starts_with("ok"));
+    producer.must("stream");
+    broker.end_clean();
+    let answer = producer.answer();
+    assert!(answer.contains("the stream has ended"), "{answer}");
+
+    let mut broker = Broker::start("--source producer");
+    let mut producer = broker.producer();
+    assert!(producer.ask("produce").starts_with("ok"));
+    producer.must("stream");
+    broker.kill();
+    let answer = producer.answer();
+    assert!(answer.contains("the broker is gone"), "{answer}");
+
+    let mut broker = Broker::start("--source producer --frames 10");
+    let mut producer = broker.producer();
+    assert!(producer.ask("produce").starts_with("ok"));
+    producer.must("stream");
+    let answer = producer.answer();
+    assert!(answer.contains("the stream has ended"), "{answer}");
+    assert!(broker.ended().0.success());
 }

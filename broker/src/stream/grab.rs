@@ -112,6 +112,8 @@ pub struct Grab {
     epoch: Epoch,
     /// Segments to be given up.
     surplus: usize,
+    /// Published frames in segments that no longer fit, and the first frame after them.
+    outdated: (usize, Sequence),
     /// A source that is open again and waits for [`Command::Resume`].
     returning: Option<Box<dyn Source>>,
     patience: Patience,
@@ -145,6 +147,7 @@ impl Grab {
             payload_bytes,
             epoch: Epoch::default(),
             surplus: 0,
+            outdated: (0, Sequence(0)),
             returning: None,
             patience: Patience::default(),
             stopping: false,
@@ -238,8 +241,11 @@ impl Grab {
 
     /// Retires frames until the source has as many segments as it needs.
     fn refill(&mut self) {
-        let Some(needs) = self.source.as_ref().map(|source| source.requirements()) else { return };
-        while self.queued.len() < needs.min_queued && !self.stopping {
+        // Commands that are handled while it waits may change or take the source.
+        while let Some(needs) = self.source.as_ref().map(|source| source.requirements())
+            && self.queued.len() < needs.min_queued
+            && !self.stopping
+        {
             let wanted = needs.min_queued - self.queued.len();
             let began_ns = monotonic_ns();
             self.writer.retire(wanted, &mut self.freed);
@@ -290,12 +296,13 @@ impl Grab {
         self.events.send(Event::Demoted { stream: self.core.id, page: std::ptr::from_ref(member.page()).addr() });
     }
 
-    /// Gives up one of the segments that are too many: one with each frame, so that none takes long.
+    /// Gives up one of the segments that are too many, and two that no longer fit: few with each frame, so that none takes
+    /// long; more than one, so that they become fewer though a source comes with each frame.
     fn shed(&mut self) {
-        if self.surplus == 0 {
-            return;
+        self.retire_outdated();
+        if self.surplus > 0 {
+            self.writer.retire(1, &mut self.freed);
         }
-        self.writer.retire(1, &mut self.freed);
         while let Some(retired) = self.freed.pop() {
             match self.reclaim(retired) {
                 Some(segment) if self.surplus > 0 && self.fits(&segment) => {
@@ -305,6 +312,12 @@ impl Grab {
                 Some(segment) => self.queue(segment),
                 None => {}
             }
+        }
+    }
+
+    fn retire_outdated(&mut self) {
+        for _ in 0..self.outdated.0.min(2) {
+            self.writer.retire_older(self.outdated.1, &mut self.freed);
         }
     }
 
@@ -342,7 +355,11 @@ impl Grab {
     }
 
     fn unpark(&mut self, index: SegmentIndex) -> Option<(ContextId, WritableSegment)> {
-        self.parked.get_mut(index.as_usize())?.take()
+        let (context, segment) = self.parked.get_mut(index.as_usize())?.take()?;
+        if !self.fits(&segment) {
+            self.outdated.0 = self.outdated.0.saturating_sub(1);
+        }
+        Some((context, segment))
     }
 
     fn fits(&self, segment: &WritableSegment) -> bool {

@@ -265,9 +265,9 @@ impl Stream {
     /// are still held in the old ones delay nothing.
     pub fn resume(&mut self) {
         let excess = self.expected().saturating_sub(self.limits.max_segments);
-        // A source that takes segments only while it is stopped must have them all.
-        let is_fixed = self.needs.fixed_pool && self.pool.ordered() > 0;
-        let is_enough = self.has(self.reserve() + self.granted) && excess == 0 && !is_fixed;
+        // A source that takes segments only while it is stopped must have them all; a producer likes to know them all.
+        let is_partial = (self.needs.fixed_pool || self.takes_producers()) && self.pool.ordered() > 0;
+        let is_enough = self.has(self.reserve() + self.granted) && excess == 0 && !is_partial;
         if !self.resuming || !is_enough && self.pool.ordered() > 0 {
             return;
         }
@@ -471,6 +471,7 @@ impl Stream {
             max_segments: number(self.limits.max_segments),
             holds_left: number(self.capacity().holds_left()),
             head: self.core.page.head(),
+            producer: self.producer().map_or_else(|| Text::label(""), Text::label),
         }
     }
 }

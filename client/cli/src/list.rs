@@ -28,6 +28,8 @@ struct Listed {
     max_segments: u32,
     holds_left: u32,
     sequence: u64,
+    /// Name and process ID of who fills its segments, where that is another process; `null` while there is none.
+    producer: Option<String>,
 }
 
 /// Prints the streams.
@@ -47,6 +49,7 @@ fn table(streams: &[Listed]) -> Table {
         words("NAME"),
         words("STATE"),
         words("SOURCE"),
+        words("PRODUCER"),
         words("MODEL"),
         words("SERIAL"),
         words("SIZE"),
@@ -62,6 +65,7 @@ fn table(streams: &[Listed]) -> Table {
             stream.name.clone(),
             stream.state.to_owned(),
             plain(&stream.source),
+            stream.producer.as_deref().map_or_else(String::new, plain),
             plain(&stream.model),
             plain(&stream.serial),
             format!("{}x{}", stream.width, stream.height),
@@ -99,6 +103,7 @@ impl From<&StreamInfo> for Listed {
             max_segments: info.max_segments,
             holds_left: info.holds_left,
             sequence: info.head.0,
+            producer: Some(info.producer.to_string()).filter(|producer| !producer.is_empty()),
         }
     }
 }
@@ -130,13 +135,27 @@ mod tests {
             max_segments: 64,
             holds_left: 50,
             head: Sequence(7),
+            producer: Text::cut(""),
         };
         let listed = Listed::from(&info);
         assert_eq!((listed.state, listed.fps, listed.verifiable), ("live", None, true));
         let row = table(&[listed]).to_string().lines().nth(1).unwrap().to_owned();
         let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
-        let expected =
-            ["cam0", "live", "pattern", "test\u{fffd} pattern", "-", "64x48", "Mono8", "-", "memfd", "8/64", "50", "7"];
+        let expected = [
+            "cam0",
+            "live",
+            "pattern",
+            "-",
+            "test\u{fffd} pattern",
+            "-",
+            "64x48",
+            "Mono8",
+            "-",
+            "memfd",
+            "8/64",
+            "50",
+            "7",
+        ];
         assert_eq!(cells, expected);
     }
 }

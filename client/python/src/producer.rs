@@ -27,10 +27,6 @@ const SLICE: Duration = Duration::from_millis(100);
 /// A stream has one producer at a time. It is a context manager: at the end of its ``with`` block the stream's readers wait
 /// for the next producer, while frames that are held stay as they are.
 ///
-/// The broker is heard by :meth:`take`, :meth:`try_take` and :meth:`attend`. Call one of them every few seconds, also while no
-/// frame comes: the broker lends further segments as readers come, and disconnects a producer that does not map them within
-/// 30 s.
-///
 /// Threads may share it: one may wait in :meth:`take` while another calls :meth:`publish`.
 #[pyclass(frozen, weakref, module = "framebroker")]
 pub struct Producer {
@@ -171,11 +167,11 @@ impl Producer {
         publisher.publish(buffer_context, &given.info(shape)?).map_err(|error| raised(&error))
     }
 
-    /// Hears what the broker has said, without waiting. Raises what :meth:`take` would, if the broker takes nothing more.
-    fn attend(&self, py: Python<'_>) -> PyResult<()> {
-        // Whoever has the turn hears it.
-        let heard = self.ask(py, Some(Instant::now()), client::Producer::attend)?;
-        heard.unwrap_or(Ok(())).map_err(|error| raised(&error))
+    /// Whether the broker still takes what is filled: raises what :meth:`take` would, if not.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        // Whoever has the turn finds out by itself.
+        let checked = self.ask(py, Some(Instant::now()), |producer| producer.check())?;
+        checked.unwrap_or(Ok(())).map_err(|error| raised(&error))
     }
 
     /// Says that the frames change: to another geometry, or a size that needs other segments. What is not given stays. Frames

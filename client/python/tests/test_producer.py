@@ -188,7 +188,7 @@ def test_a_forked_child_cannot_produce(empty: BrokerProcess) -> None:
                 blank.publish,
                 blank.keep,
                 producer.take,
-                producer.attend,
+                producer.check,
                 lambda: producer.publish(1000),
             ):
                 with pytest.raises(framebroker.ForkedError):

@@ -55,18 +55,22 @@ impl Drop for LentSegment {
     }
 }
 
+/// Maps what a message brings: one descriptor per segment.
+pub fn map_all(infos: &[SegmentInfo], fds: Vec<OwnedFd>) -> Result<Vec<LentSegment>> {
+    if infos.len() != fds.len() {
+        return Err(Violation::Descriptors { expected: infos.len(), found: fds.len() }.into());
+    }
+    infos.iter().zip(fds).map(|(info, fd)| LentSegment::map(info, fd)).collect()
+}
+
 /// The newest object of every segment index.
 #[derive(Debug, Default)]
 pub struct LentSegments(Vec<Option<Arc<LentSegment>>>);
 
 impl LentSegments {
-    /// Maps what a message brings: one descriptor per segment.
-    pub fn add(&mut self, infos: &[SegmentInfo], fds: Vec<OwnedFd>) -> Result<()> {
-        if infos.len() != fds.len() {
-            return Err(Violation::Descriptors { expected: infos.len(), found: fds.len() }.into());
-        }
-        for (info, fd) in infos.iter().zip(fds) {
-            let segment = LentSegment::map(info, fd)?;
+    /// Puts newer objects in the place of older ones.
+    pub fn add(&mut self, segments: Vec<LentSegment>) {
+        for segment in segments {
             let at = segment.index.as_usize();
             if self.0.len() <= at {
                 self.0.resize_with(at + 1, || None);
@@ -75,7 +79,6 @@ impl LentSegments {
                 *place = Some(Arc::new(segment));
             }
         }
-        Ok(())
     }
 
     /// The segment of this index.

@@ -2,6 +2,7 @@
 
 mod blank;
 mod builder;
+mod ear;
 mod lent;
 mod round;
 
@@ -9,19 +10,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::limits::WAIT_SLICE;
-use framebroker_protocol::message::{Ask, ErrorCode, Roles, Tell};
+use framebroker_protocol::message::{Ask, Roles, Tell};
 use framebroker_protocol::ring::Taker;
 use framebroker_protocol::shm::Mapped;
-use framebroker_protocol::socket::Buffer;
-use framebroker_protocol::{FrameInfo, Sequence, monotonic_ns};
+use framebroker_protocol::{FrameInfo, Sequence};
 
-use self::lent::LentSegments;
+use self::ear::Listener;
 use self::round::{Round, Taken};
-use crate::connect::refused;
 use crate::deadline::Deadline;
 use crate::error::{Violation, WaitingFor};
-use crate::limits::{ADMISSION_TIMEOUT, LOOK_INTERVAL_NS, MESSAGES_PER_LOOK};
-use crate::link::{Incoming, Link};
+use crate::limits::ADMISSION_TIMEOUT;
+use crate::link::Incoming;
 use crate::segments::MappedSegment;
 use crate::{Error, Result};
 
@@ -50,10 +49,8 @@ pub struct Publisher(Arc<Round>);
 /// # }
 /// ```
 ///
-/// # The broker's messages
-/// They are heard by [`Self::take`], [`Self::try_take`] and [`Self::attend`]. Call one of them every few seconds, also while no
-/// frame comes: the broker lends further segments as readers come, and disconnects a producer that does not map them within
-/// 30 s.
+/// A thread of its own hears the broker and maps the segments that come as the ring grows. What is done per frame costs no
+/// system call, but for one that wakes the broker where it sleeps.
 ///
 /// # Drivers with buffers of their own
 /// A driver that is given all its buffers beforehand, such as pylon by its buffer factory, wants
@@ -63,43 +60,19 @@ pub struct Publisher(Arc<Round>);
 #[derive(Debug)]
 pub struct Producer {
     builder: ProducerBuilder,
-    link: Link,
-    buffer: Buffer,
-    segments: LentSegments,
+    listener: Listener,
     round: Arc<Round>,
     taker: Taker,
-    last_request: u32,
-    /// The sequence of the first frame, once the broker takes what is filled.
-    started: Option<Sequence>,
-    /// Why the broker takes nothing more.
-    ended: Option<Error>,
-    next_look_ns: u64,
 }
 
 impl Producer {
     fn open(builder: ProducerBuilder) -> Result<Self> {
-        let asked = builder.request()?;
         let deadline = Deadline::after(Some(ADMISSION_TIMEOUT));
-        let payload_bytes = usize::try_from(asked.payload_bytes).unwrap_or(usize::MAX);
-        let mut session = builder.connector.connect_as(Roles::PRODUCER, deadline)?;
-        let answer = session.ask("Produce", Ask::Produce(asked), deadline.within(builder.connector.timeout))?;
-        let (round, taker) = begin_round(answer, payload_bytes)?;
-        session.link.post(0, Ask::Mapped)?;
-        let last_request = session.last_request();
-        let mut producer = Self {
-            builder,
-            link: session.link,
-            buffer: session.buffer,
-            segments: LentSegments::default(),
-            round,
-            taker,
-            last_request,
-            started: None,
-            ended: None,
-            next_look_ns: 0,
-        };
-        producer.wait_until_started(deadline)?;
-        Ok(producer)
+        // Before connecting, so that a producer that is not well described never takes the place.
+        builder.request()?;
+        let listener = Listener::start(builder.connector.connect_as(Roles::PRODUCER, deadline)?)?;
+        let (round, taker) = begin(&listener, &builder, deadline)?;
+        Ok(Self { builder, listener, round, taker })
     }
 
     /// Waits for a segment to fill: for at most `timeout`, or with `None` as long as it takes.
@@ -116,7 +89,6 @@ impl Producer {
             if let Some(blank) = self.try_take()? {
                 return Ok(blank);
             }
-            self.attend()?;
             if deadline.is_over() {
                 return Err(Error::Timeout { waited: begun.elapsed(), waiting_for: WaitingFor::Segment });
             }
@@ -129,13 +101,7 @@ impl Producer {
     /// # Errors
     /// As [`Self::take`], but for [`Error::Timeout`].
     pub fn try_take(&mut self) -> Result<Option<Blank>> {
-        self.link.check()?;
-        if monotonic_ns() >= self.next_look_ns {
-            self.attend()?;
-        }
-        if let Some(error) = &self.ended {
-            return Err(error.clone());
-        }
+        self.check()?;
         let taken = match self.round.spare() {
             Some(taken) => Some(taken),
             None => self.take_lent()?,
@@ -144,14 +110,15 @@ impl Producer {
     }
 
     fn take_lent(&mut self) -> Result<Option<Taken>> {
+        let lie = |what| Err(self.listener.end(Violation::Unexpected(what).into()));
         let lend = match self.taker.try_take() {
             Ok(Some(lend)) => lend,
             Ok(None) => return Ok(None),
-            Err(_lie) => return Err(self.end(Violation::Unexpected("a lend of no segment").into())),
+            Err(_lie) => return lie("a lend of no segment"),
         };
-        match self.segments.find(lend.segment()) {
-            Some(segment) => Ok(Some(Taken { lend, segment: Arc::clone(segment) })),
-            None => Err(self.end(Violation::Unexpected("a lend of a segment that was never handed over").into())),
+        match self.listener.find(lend.segment()) {
+            Some(segment) => Ok(Some(Taken { lend, segment })),
+            None => lie("a lend of a segment that was never handed over"),
         }
     }
 
@@ -170,25 +137,13 @@ impl Producer {
         Publisher(Arc::clone(&self.round))
     }
 
-    /// Hears what the broker has said, without waiting.
+    /// Whether the broker still takes what is filled.
     ///
     /// # Errors
-    /// Why the broker takes nothing more, as [`Self::take`].
-    pub fn attend(&mut self) -> Result<()> {
-        self.link.check()?;
-        self.next_look_ns = monotonic_ns().saturating_add(LOOK_INTERVAL_NS);
-        for _ in 0..MESSAGES_PER_LOOK {
-            if let Some(error) = &self.ended {
-                return Err(error.clone());
-            }
-            let heard = self.link.flush().and_then(|()| self.link.receive(&mut self.buffer));
-            match heard.and_then(|message| message.map_or(Ok(false), |message| self.hear(message).map(|()| true))) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => return Err(self.end(error)),
-            }
-        }
-        Ok(())
+    /// Why not, as [`Self::take`].
+    pub fn check(&self) -> Result<()> {
+        self.listener.check()?;
+        self.listener.check_end()
     }
 
     /// Says that the frames change: to another geometry, or a size that needs other segments. Frames of another geometry that
@@ -198,101 +153,29 @@ impl Producer {
     /// # Errors
     /// [`Error::StillFilling`]; else as [`ProducerBuilder::open`]. After [`Error::Refused`] the producer goes on as before.
     pub fn change(&mut self, change: impl FnOnce(ProducerBuilder) -> ProducerBuilder) -> Result<()> {
-        self.attend()?;
-        let builder = change(self.builder.clone());
-        let asked = builder.request()?;
+        self.check()?;
         let count = self.round.filling();
         if count > 0 {
             return Err(Error::StillFilling { count });
         }
-        let deadline = Deadline::after(Some(ADMISSION_TIMEOUT));
-        let payload_bytes = usize::try_from(asked.payload_bytes).unwrap_or(usize::MAX);
-        self.last_request = self.last_request.wrapping_add(1).max(1);
-        self.link.post(self.last_request, Ask::Produce(asked))?;
-        let answer = self.answer(deadline)?;
-        (self.round, self.taker) = begin_round(answer, payload_bytes)?;
+        let builder = change(self.builder.clone());
+        (self.round, self.taker) = begin(&self.listener, &builder, Deadline::after(Some(ADMISSION_TIMEOUT)))?;
         self.builder = builder;
-        self.started = None;
-        self.link.post(0, Ask::Mapped)?;
-        self.wait_until_started(deadline)
-    }
-
-    /// The sequence that the first frame got, or the first after the last [change](Self::change); those that follow are
-    /// numbered without a gap, but for incomplete ones that the broker does not publish.
-    #[must_use]
-    pub fn first_sequence(&self) -> Sequence {
-        self.started.unwrap_or(Sequence(0))
-    }
-
-    /// Every segment that is lent now or will be again, and where it is mapped. The address of one stays the same while its
-    /// backing does.
-    #[must_use]
-    pub fn segments(&self) -> Vec<MappedSegment> {
-        self.segments.list()
-    }
-
-    /// Waits for the answer to the last request; hears everything that comes before it.
-    fn answer(&mut self, deadline: Deadline) -> Result<Incoming> {
-        let begun = Instant::now();
-        loop {
-            match self.link.receive(&mut self.buffer) {
-                Ok(Some(Incoming { request, body: Tell::Error { code, text }, .. }))
-                    if request == self.last_request =>
-                {
-                    return Err(refused(code, text.as_str()));
-                }
-                Ok(Some(answer)) if answer.request == self.last_request => return Ok(answer),
-                Ok(Some(news)) => self.hear(news).map_err(|error| self.end(error))?,
-                Ok(None) => self.pause("Produce", begun, deadline)?,
-                Err(error) => return Err(self.end(error)),
-            }
-        }
-    }
-
-    fn wait_until_started(&mut self, deadline: Deadline) -> Result<()> {
-        let begun = Instant::now();
-        loop {
-            self.attend()?;
-            if self.started.is_some() {
-                return Ok(());
-            }
-            self.pause("Produce with all its segments", begun, deadline)?;
-        }
-    }
-
-    fn pause(&mut self, request: &'static str, begun: Instant, deadline: Deadline) -> Result<()> {
-        if deadline.is_over() {
-            let error = Error::Timeout { waited: begun.elapsed(), waiting_for: WaitingFor::Answer(request) };
-            return Err(self.end(error));
-        }
-        self.link.wait(deadline.left(WAIT_SLICE))?;
-        self.link.flush()
-    }
-
-    fn hear(&mut self, message: Incoming) -> Result<()> {
-        let Incoming { request, body, fds } = message;
-        if let Tell::SegmentsLent { segments } = body {
-            self.segments.add(&segments, fds)?;
-            return self.link.post(0, Ask::Mapped);
-        }
-        if !fds.is_empty() {
-            return Err(Violation::Descriptors { expected: 0, found: fds.len() }.into());
-        }
-        match body {
-            Tell::Started { first } => self.started = Some(first),
-            Tell::SegmentWithdrawn { index, backing } => self.segments.remove(index, backing),
-            Tell::Error { code: ErrorCode::StreamClosed, text } => return Err(Error::Closed { reason: text.into() }),
-            Tell::Error { code, text } => return Err(refused(code, text.as_str())),
-            // The answer to a question that was given up.
-            _ if request != 0 => {}
-            _ => return Err(Violation::Unexpected("not news of a producer").into()),
-        }
         Ok(())
     }
 
-    /// The first reason stays: what follows it is its consequence.
-    fn end(&mut self, reason: Error) -> Error {
-        self.ended.get_or_insert(reason).clone()
+    /// The sequence that the first frame got, or the first after the last [change](Self::change); those that follow are
+    /// numbered without a gap, but for incomplete ones that the broker does not publish. 0 in a forked child.
+    #[must_use]
+    pub fn first_sequence(&self) -> Sequence {
+        self.listener.check().map_or(Sequence(0), |()| self.listener.first())
+    }
+
+    /// Every segment that is lent now or will be again, and where it is mapped: by index, none in a forked child. The address
+    /// of one stays the same while its backing does.
+    #[must_use]
+    pub fn segments(&self) -> Vec<MappedSegment> {
+        self.listener.check().map_or(Vec::new(), |()| self.listener.list())
     }
 }
 
@@ -306,8 +189,22 @@ impl Publisher {
     }
 }
 
+/// Asks to produce, maps the page that comes, and waits until what is filled there is taken.
+fn begin(listener: &Listener, builder: &ProducerBuilder, deadline: Deadline) -> Result<(Arc<Round>, Taker)> {
+    let asked = builder.request()?;
+    let payload_bytes = usize::try_from(asked.payload_bytes).unwrap_or(usize::MAX);
+    let timeout = deadline.within(builder.connector.timeout);
+    let answer = listener.ask("Produce", Ask::Produce(asked), timeout)?;
+    let begun = map_page(answer, payload_bytes).and_then(|(round, taker)| {
+        listener.begin(&round, deadline)?;
+        Ok((round, taker))
+    });
+    // What the broker has begun and this side has not leaves nothing to go on with.
+    begun.map_err(|error| listener.end(error))
+}
+
 /// Maps the page that the broker answered with.
-fn begin_round(answer: Incoming, payload_bytes: usize) -> Result<(Arc<Round>, Taker)> {
+fn map_page(answer: Incoming, payload_bytes: usize) -> Result<(Arc<Round>, Taker)> {
     let Incoming { body: Tell::Producing { .. }, fds, .. } = answer else {
         return Err(Violation::Unexpected("no Producing").into());
     };

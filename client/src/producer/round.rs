@@ -80,6 +80,11 @@ impl Round {
             desk.blanks -= 1;
             desk.spare.push(taken);
         }
+        self.call();
+    }
+
+    /// Wakes whoever waits for a segment.
+    pub fn call(&self) {
         if let Some(page) = &self.page {
             page.call_producer();
         }

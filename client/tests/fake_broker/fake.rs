@@ -231,6 +231,7 @@ fn stream_info() -> StreamInfo {
         max_segments: 8,
         holds_left: 8,
         head: Sequence(0),
+        producer: Text::cut(""),
     }
 }
 

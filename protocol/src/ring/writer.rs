@@ -162,6 +162,16 @@ impl Writer {
         }
     }
 
+    /// Rule T for one frame: takes back the oldest that nobody holds, if it is older than `bound`.
+    pub fn retire_older(&mut self, bound: Sequence, freed: &mut Vec<Retired>) {
+        let oldest = self.oldest_eligible().filter(|context| context.sequence() < bound);
+        if let Some(context) = oldest
+            && self.try_retire(context)
+        {
+            self.leave(context, freed);
+        }
+    }
+
     /// As [`Self::retire`]; where nothing can be taken back, sleeps until a reader releases, for a bounded time.
     pub fn retire_or_wait(&mut self, wanted: usize, freed: &mut Vec<Retired>) {
         let starved = &Arc::clone(&self.page).starved.0;

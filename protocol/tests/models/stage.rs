@@ -39,16 +39,16 @@ unsafe impl Sync for Payload {}
 
 #[expect(clippy::indexing_slicing, reason = "a SegmentIndex is below SEGMENT_LIMIT")]
 impl Payload {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(std::array::from_fn(|_| UnsafeCell::new(0)))
     }
 
-    fn fill(&self, segment: SegmentIndex, sequence: u64) {
+    pub fn fill(&self, segment: SegmentIndex, sequence: u64) {
         // SAFETY: loom panics where another thread reads or writes the cell at the same time.
         self.0[segment.as_usize()].with_mut(|cell| unsafe { *cell = sequence });
     }
 
-    fn read(&self, segment: SegmentIndex) -> u64 {
+    pub fn read(&self, segment: SegmentIndex) -> u64 {
         // SAFETY: loom panics where another thread writes the cell at the same time.
         self.0[segment.as_usize()].with(|cell| unsafe { *cell })
     }

@@ -221,6 +221,7 @@ fn streams() -> Vec<StreamInfo> {
         max_segments: 64,
         holds_left: 62,
         head: Sequence(0x0001_0203_0405),
+        producer: Text::cut(""),
     };
     let pattern = StreamInfo {
         name: "test".parse().unwrap(),
@@ -236,7 +237,14 @@ fn streams() -> Vec<StreamInfo> {
         head: Sequence(0),
         ..camera.clone()
     };
-    vec![camera, pattern]
+    let produced = StreamInfo {
+        name: "made".parse().unwrap(),
+        id: StreamId(3),
+        source: Text::cut("producer"),
+        producer: Text::cut("grabber, pid 4711"),
+        ..camera.clone()
+    };
+    vec![camera, pattern, produced]
 }
 
 fn statistics() -> impl Iterator<Item = (&'static str, StatsEntries, bool)> {

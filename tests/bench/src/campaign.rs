@@ -32,6 +32,8 @@ fn groups() -> Vec<(String, Vec<(Case, &'static str)>)> {
         let cases = vec![(bare, ""), (ring, goal), (broker(consumers, FULL_HD), goal), (bare, "the noise")];
         groups.push((format!("{consumers} blocked"), cases));
     }
+    let through = case(1, Wait::Block, Medium::Producer);
+    groups.push(("1 through a producer".to_owned(), vec![(broker(1, FULL_HD), ""), (through, "")]));
     let [bare, ring, whole] = [Medium::Bare, Medium::Ring, Medium::Broker].map(|medium| case(1, Wait::Spin, medium));
     let goal = "p50 ≤ 1.5";
     groups.push(("1 spinning".to_owned(), vec![(bare, ""), (ring, goal), (whole, goal), (bare, "the noise")]));
@@ -97,20 +99,25 @@ impl Drop for Directory {
 fn measure(case: Case, milliseconds: u64, directory: &Path) -> Result<Sample> {
     let Case { consumers, wait, medium, picture } = case;
     let names = format!("{medium:?} {wait:?}").to_lowercase();
-    let (publisher, paths) = match medium {
-        Medium::Bare | Medium::Ring => publisher(&format!("publish {names} {consumers}"))?,
+    let (publishers, paths) = match medium {
+        Medium::Bare | Medium::Ring => {
+            let (publisher, paths) = publisher(&format!("publish {names} {consumers}"))?;
+            (vec![publisher], paths)
+        }
         Medium::Broker => broker::start(picture, directory)?,
+        Medium::Producer => broker::start_with_producer(directory)?,
     };
+    let cpu_ns = || publishers.iter().map(Process::cpu_ns).sum::<Result<u64>>();
     let window = window(consumers, milliseconds);
     let role = |path| format!("consume {names} {} {} {path}", window.start_ns, window.end_ns);
     // One path is for all consumers.
     let paths = paths.iter().cycle().take(consumers);
     let consumers = paths.map(|path| Process::start(&role(path))).collect::<Result<Vec<_>>>()?;
     sleep_until(window.start_ns);
-    let cpu_ns = publisher.cpu_ns()?;
+    let before_ns = cpu_ns()?;
     sleep_until(window.end_ns);
-    let cpu_ns = publisher.cpu_ns()? - cpu_ns;
-    let resident_mib = publisher.resident_mib()?;
+    let cpu_ns = cpu_ns()? - before_ns;
+    let resident_mib = publishers.first().ok_or("no publisher")?.resident_mib()?;
     let frames = milliseconds as f64 * f64::from(RATE) / 1e3;
     collect(consumers, frames, cpu_ns as f64 / frames / 1e3, resident_mib)
 }

@@ -1,8 +1,8 @@
 //! Measures framebroker beside the least that a broadcast between processes can do: latency, processor time, memory.
 //!
-//! Three media carry the same frames between the same number of processes: `bare` (a word and a futex), `ring` (the
-//! protocol's Writer and Reader alone) and `broker` (the command and the client library), so that what each layer adds can
-//! be told apart. Machines are noisy: every round measures every case, those to be compared one after the other; the
+//! Four media carry the same frames between the same number of processes: `bare` (a word and a futex), `ring` (the
+//! protocol's Writer and Reader alone), `broker` (the command and the client library) and `producer` (the same with frames
+//! of another process), so that what each layer adds can be told apart. Machines are noisy: every round measures every case, those to be compared one after the other; the
 //! figures are medians over rounds, and a case that is measured twice shows what the noise alone does. Nothing here passes
 //! or fails by a time.
 #![deny(unsafe_code)]
@@ -55,6 +55,7 @@ enum Medium {
     Bare,
     Ring,
     Broker,
+    Producer,
 }
 
 /// What this program does as a child of itself.
@@ -71,6 +72,8 @@ enum Role {
         window: Window,
         paths: Vec<PathBuf>,
     },
+    /// Fills a broker's segments.
+    Produce { socket: PathBuf },
     /// Becomes the broker, with these options.
     Broker { options: Vec<String> },
     /// Measures publishing without the wake call.
@@ -97,8 +100,10 @@ fn main() -> Result<()> {
         Role::Consume { medium, wait, window, paths } => match medium {
             Medium::Bare => bare::consume(&paths, wait, window),
             Medium::Ring => ring::consume(&paths, wait, window),
-            Medium::Broker => broker::consume(&paths, wait, window),
+            Medium::Broker => broker::consume(&paths, wait, window, false),
+            Medium::Producer => broker::consume(&paths, wait, window, true),
         },
+        Role::Produce { socket } => broker::produce(&socket),
         Role::Broker { options } => process::become_neighbour("broker", &options),
         Role::Cost { consumers, quick } => ring::measure_cost(consumers, quick),
         Role::Attend { asleep, paths } => ring::attend(&paths, asleep),

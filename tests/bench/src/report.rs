@@ -51,6 +51,7 @@ impl Row {
         match self.case.medium {
             Medium::Bare => "bare futex".to_owned(),
             Medium::Ring => "ring".to_owned(),
+            Medium::Producer => "broker, producer".to_owned(),
             Medium::Broker => format!("broker {}x{} {}", picture.width, picture.height, picture.fill),
         }
     }

@@ -7,7 +7,9 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use framebroker_client::{Blank, Broker, FrameInfo, KeptSegment, PixelFormat, Producer, ProducerBuilder, Result};
+use framebroker_client::{
+    Blank, Broker, Error, FrameInfo, KeptSegment, PixelFormat, Producer, ProducerBuilder, Result,
+};
 use framebroker_protocol::pattern::Pattern;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -63,7 +65,6 @@ impl Actor {
             "keep" => self.keep(),
             "publish-kept" => self.publish_kept(&options),
             "segments" => Ok(self.producer().segments().len().to_string()),
-            "attend" => self.producer().attend().map(|()| "ok".to_owned()),
             "fork" => Ok(self.fork()),
             "drop" => {
                 self.blanks.clear();
@@ -72,7 +73,15 @@ impl Actor {
             }
             _ => panic!("unknown command {line:?}"),
         };
-        answered.unwrap_or_else(|error| format!("error {}", error.to_string().replace('\n', " ")))
+        answered.unwrap_or_else(|error| format!("error {}", self.reason(error).to_string().replace('\n', " ")))
+    }
+
+    /// Why the broker takes nothing more, where that is the error.
+    fn reason(&mut self, error: Error) -> Error {
+        match (error, &mut self.producer) {
+            (Error::Stopped, Some(producer)) => producer.take(PATIENCE).err().unwrap_or(Error::Stopped),
+            (error, _) => error,
+        }
     }
 
     fn produce(&mut self, options: &Options<'_>) -> Result<String> {
@@ -179,7 +188,7 @@ impl Actor {
 
     fn publish_kept(&mut self, options: &Options<'_>) -> Result<String> {
         let context = options.number("context").and_then(|context| u32::try_from(context).ok()).expect("a context");
-        if let Some(kept) = self.kept.get(&context) {
+        if let Some(kept) = self.kept.remove(&context) {
             // SAFETY: the segment is kept and lent, mapped for so many bytes, and nobody else in this process uses it.
             let bytes = unsafe { std::slice::from_raw_parts_mut(kept.as_mut_ptr(), kept.len()) };
             self.frames.fill(bytes);

@@ -34,6 +34,8 @@ pub struct ProducerSource {
     needs: Requirements,
     /// What it is lent, by index.
     lent: Vec<Option<WritableSegment>>,
+    /// How many that are.
+    count: usize,
     frames: Meter,
     /// Wake-ups without a frame.
     alarms: Meter,
@@ -55,6 +57,7 @@ impl ProducerSource {
             description,
             needs,
             lent: std::iter::repeat_with(|| None).take(SEGMENT_LIMIT).collect(),
+            count: 0,
             frames: Meter::new(rate),
             // An honest one may wake the grab thread once for nothing with each frame.
             alarms: Meter::new(rate.saturating_add(1000)),
@@ -70,6 +73,7 @@ impl ProducerSource {
         let Some(segment) = place.and_then(Option::take) else {
             return Err("it filled a segment that it does not have".to_owned());
         };
+        self.count -= 1;
         let checked = FrameInfo::checked(&record, segment.len());
         let in_time = self.frames.count(Instant::now());
         match checked {
@@ -85,7 +89,7 @@ impl ProducerSource {
 
     fn keep(&mut self, segment: WritableSegment) {
         if let Some(place) = self.lent.get_mut(segment.index().as_usize()) {
-            *place = Some(segment);
+            self.count += usize::from(place.replace(segment).is_none());
         }
     }
 
@@ -99,10 +103,6 @@ impl ProducerSource {
 
     fn breach(&self, breach: &str) -> Event {
         Event::Gone(format!("{} was disconnected: {breach}", self.producer))
-    }
-
-    fn has_any(&self) -> bool {
-        self.lent.iter().any(Option::is_some)
     }
 }
 
@@ -130,7 +130,7 @@ impl Source for ProducerSource {
         if let Some(event) = self.look() {
             return event;
         }
-        let longest = if self.has_any() { timeout } else { timeout.min(STARVED_LOOK) };
+        let longest = if self.count > 0 { timeout } else { timeout.min(STARVED_LOOK) };
         if longest.is_zero() {
             return Event::Timeout;
         }
@@ -148,6 +148,7 @@ impl Source for ProducerSource {
 
     fn stop(&mut self) -> Vec<WritableSegment> {
         self.lender.set_state(ProducerState::Stopped);
+        self.count = 0;
         self.lent.iter_mut().filter_map(Option::take).collect()
     }
 

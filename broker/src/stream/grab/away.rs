@@ -101,6 +101,11 @@ impl Grab {
             let Some(open) = self.open.clone().filter(|_| self.returning.is_none()) else {
                 // A producer, or the segments of a source that is back, come by command.
                 self.handle_commands_for(COMMAND_INTERVAL);
+                if self.returning.is_some() {
+                    // They have not come yet: there may be no memory for them beside the old ones.
+                    self.retire_outdated();
+                    self.take_freed();
+                }
                 continue;
             };
             self.handle_commands_for(back_off);
@@ -131,6 +136,8 @@ impl Grab {
         let needs = source.requirements();
         self.payload_bytes = needs.payload_bytes;
         self.surplus = 0;
+        let outdated = self.parked.iter().flatten().filter(|(_, segment)| !self.fits(segment)).count();
+        self.outdated = (outdated, self.core.page.head().next());
         self.events.send(Event::Resized { stream: self.core.id, epoch: self.epoch, needs });
         self.queue_idle();
         self.returning = Some(source);

@@ -1,5 +1,7 @@
 //! The place of a stream's producer: taken by one session at a time, or by nobody.
 
+use std::fmt;
+
 use framebroker_protocol::{ClientId, ClientName};
 
 use super::Stream;
@@ -32,6 +34,12 @@ pub struct Producer {
     pub uid: u32,
     /// Which of the stream's producers it is.
     pub epoch: Epoch,
+}
+
+impl fmt::Display for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, pid {}", self.name, self.pid)
+    }
 }
 
 impl Stream {

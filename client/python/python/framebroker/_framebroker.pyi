@@ -380,8 +380,8 @@ class Producer:
     ) -> None:
         """Makes a segment that was taken and kept a frame. The other words are those of :meth:`Blank.publish`."""
 
-    def attend(self) -> None:
-        """Hears what the broker has said, without waiting. Raises what :meth:`take` would."""
+    def check(self) -> None:
+        """Whether the broker still takes what is filled: raises what :meth:`take` would, if not."""
 
     def change(
         self,
