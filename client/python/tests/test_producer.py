@@ -53,6 +53,7 @@ def test_every_word_of_a_frame_arrives(empty: BrokerProcess) -> None:
             assert frame.sequence == producer.first_sequence == 1
         (info,) = broker.streams()
         assert (info.model, info.serial, info.fps) == ("a model", "77", 25.0)
+        assert str(os.getpid()) in info.producer
         assert address in [segment.address for segment in producer.segments()]
         with pytest.raises(framebroker.ReleasedError):
             blank.publish()

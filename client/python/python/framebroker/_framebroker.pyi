@@ -727,6 +727,10 @@ class StreamInfo:
     def head(self) -> int:
         """The newest sequence; 0 before the first."""
 
+    @property
+    def producer(self) -> str:
+        """The process that fills it, where that is not the broker: name and process ID; else empty."""
+
 @final
 class Timing:
     """How often something was done and how long it took."""
