@@ -29,7 +29,9 @@ export PATH="$PWD/$environment/bin:$PATH"
 # From elsewhere, so that it is not the sources that are imported.
 (cd / && python -c 'import framebroker; print("framebroker", framebroker.__version__, "is installed")')
 
-cargo build --bins --package framebroker --locked
+# What the tests run beside it: brokers, and consumers in Rust and C.
+cargo build --bins --package framebroker --package framectl --locked
+cargo build --lib --package framebroker-c --locked
 FRAMEBROKER_BINARIES=$(realpath "${CARGO_TARGET_DIR:-target}/debug")
 export FRAMEBROKER_BINARIES
 cd client/python

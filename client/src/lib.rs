@@ -62,7 +62,7 @@ pub use framebroker_protocol::{
     Backing, BrokerId, ClientId, ContextId, Counters, FeatureName, FrameHeader, PixelFormat, SegmentIndex, Sequence,
     StreamId, StreamName, StreamState, Text, stats,
 };
-pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder};
+pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder, Publisher};
 pub use segments::MappedSegment;
 pub use subscription::{Frames, Subscription, SubscriptionBuilder};
 pub use synced::{FrameSet, Incomplete, SyncBy, SyncStats, SyncedSubscription};

@@ -9,13 +9,16 @@ use pyo3::prelude::*;
 
 use crate::error::{ClosedError, raised};
 use crate::frame::check_process;
+use crate::frame_info::Shape;
 use crate::options;
+use crate::pixel_format::PixelFormat;
+use crate::producer::{self, Producer};
 use crate::records::{ClientStats, SegmentStats, StreamInfo, StreamStats};
 use crate::subscription::Subscription;
 
-/// A connection to a broker, for questions and subscriptions.
+/// A connection to a broker, for questions, subscriptions and producers.
 ///
-/// Subscriptions have connections of their own: they go on when this is closed. Threads may share it: they take turns.
+/// Subscriptions and producers have connections of their own: they go on when this is closed. Threads may share it: they take turns.
 #[pyclass(frozen, weakref, module = "framebroker")]
 pub struct Broker {
     /// `None` once it was closed.
@@ -147,7 +150,60 @@ impl Broker {
         py.detach(|| builder.open()).map(Subscription::new).map_err(|error| raised(&error))
     }
 
-    /// Closes the connection. Subscriptions go on.
+    /// Becomes the producer of a stream, on a connection of its own: fills its segments in place of a camera of the broker's,
+    /// which was started with ``--source producer``. May take as long as the broker needs to allocate segments.
+    ///
+    /// ``width``, ``height``, ``pixel_format``: what the frames are like. Each frame carries its own geometry: this one is
+    /// shown, and without ``payload_bytes`` it says how large segments must be.
+    /// ``payload_bytes``: bytes of image and chunk data of the largest frame.
+    /// ``min_queued``: segments that are needed at all times so as to lose nothing; the broker grants no hold that would take
+    /// one of them.
+    /// ``fixed_pool``: whether no segment can come once it has begun, as where a driver has them all from the start. The ring
+    /// then cannot grow for new readers.
+    /// ``can_pause``: whether frames can be delayed, as recorded ones can: the ring may then wait for lossless readers.
+    /// ``fps``, ``model``, ``serial``: to be shown.
+    ///
+    /// Raises :class:`RefusedError` (``code`` is ``"Busy"`` where the stream has a producer, ``"Invalid"`` where it takes
+    /// none), :class:`UnknownStreamError`, :class:`NotAdmittedError`, :class:`ForbiddenError`, :class:`InvalidFrameError`,
+    /// :class:`StreamClosedError`, :class:`NoBrokerError`, :class:`WaitTimeoutError`.
+    #[pyo3(signature = (stream, *, width, height, pixel_format, payload_bytes=None, min_queued=2, fixed_pool=false,
+                        can_pause=false, fps=None, model="producer", serial=""))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python")]
+    fn produce(
+        &self,
+        py: Python<'_>,
+        stream: &str,
+        width: u32,
+        height: u32,
+        pixel_format: &Bound<'_, PyAny>,
+        payload_bytes: Option<u64>,
+        min_queued: u32,
+        fixed_pool: bool,
+        can_pause: bool,
+        fps: Option<f64>,
+        model: &str,
+        serial: &str,
+    ) -> PyResult<Producer> {
+        let shape = Shape { width, height, pixel_format: PixelFormat::parse(pixel_format)? };
+        let mut builder = self
+            .client()?
+            .produce(stream)
+            .geometry(width, height, shape.pixel_format)
+            .min_queued(min_queued)
+            .fixed_pool(fixed_pool)
+            .can_pause(can_pause)
+            .model(model)
+            .serial(serial);
+        if let Some(bytes) = payload_bytes {
+            builder = builder.payload_bytes(bytes);
+        }
+        if let Some(fps) = fps {
+            builder = builder.interval(producer::interval(fps)?);
+        }
+        Producer::open(py, stream.to_owned(), builder, shape)
+    }
+
+    /// Closes the connection. Subscriptions and producers go on.
     fn close(&self, py: Python<'_>) {
         if check_process(self.process).is_ok() {
             let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();

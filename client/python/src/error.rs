@@ -20,6 +20,10 @@ mod classes {
     pyo3::import_exception!(framebroker._errors, ClosedError);
     pyo3::import_exception!(framebroker._errors, ForkedError);
     pyo3::import_exception!(framebroker._errors, InvalidNameError);
+    pyo3::import_exception!(framebroker._errors, InvalidFrameError);
+    pyo3::import_exception!(framebroker._errors, NotKeptError);
+    pyo3::import_exception!(framebroker._errors, StillFillingError);
+    pyo3::import_exception!(framebroker._errors, StoppedError);
     pyo3::import_exception!(framebroker._errors, ProtocolError);
     pyo3::import_exception!(framebroker._errors, MachineError);
 }
@@ -34,6 +38,10 @@ pub fn raised(error: &Error) -> PyErr {
         Error::Full { .. } => HeldFramesError::new_err((text, Vec::<(u64, String)>::new())),
         Error::Gone { context } => classes::FrameGoneError::new_err((text, context.as_u64())),
         Error::Forked => forked(),
+        Error::Frame { .. } => classes::InvalidFrameError::new_err(text),
+        Error::NotKept { context } => classes::NotKeptError::new_err((text, *context)),
+        Error::StillFilling { .. } => classes::StillFillingError::new_err(text),
+        Error::Stopped => classes::StoppedError::new_err(text),
         Error::Timeout { waiting_for, .. } => classes::WaitTimeoutError::new_err((text, awaited(waiting_for))),
         Error::Refused { code, .. } => refused(*code, text),
         Error::Closed { reason } => StreamClosedError::new_err((text, reason.clone())),
@@ -79,6 +87,7 @@ fn awaited(waiting_for: &WaitingFor) -> &'static str {
         WaitingFor::Frame => "frame",
         WaitingFor::Source { .. } => "source",
         WaitingFor::Broker { .. } => "broker",
+        WaitingFor::Segment => "segment",
         _ => "answer",
     }
 }

@@ -12,7 +12,7 @@ use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 
-use crate::buffer;
+use crate::buffer::{self, Access};
 use crate::error::forked;
 use crate::geometry::Geometry;
 use crate::ledger::{Entry, Place};
@@ -88,7 +88,7 @@ impl Hold {
         let data = hold.0.data()?;
         // SAFETY: `view` is what the interpreter handed to this slot. `data` and `flat` belong to the hold, which the view
         // then refers to.
-        unsafe { buffer::fill(view, flags, slf.as_any(), data, &hold.0.flat) }
+        unsafe { buffer::fill(view, flags, slf.as_any(), data.as_ptr().cast_mut(), &hold.0.flat, Access::Read) }
     }
 }
 
@@ -109,7 +109,7 @@ pub unsafe fn fill_pixels(hold: &Bound<'_, Hold>, view: *mut ffi::Py_buffer, fla
     }
     // SAFETY: the caller hands on what the interpreter handed to it. `data` and the geometry belong to the hold, which the
     // view then refers to.
-    unsafe { buffer::fill(view, flags, hold.as_any(), data, held.geometry()) }
+    unsafe { buffer::fill(view, flags, hold.as_any(), data.as_ptr().cast_mut(), held.geometry(), Access::Read) }
 }
 
 /// Whether anything but its frame refers to a hold: a view in Python, or a tensor.

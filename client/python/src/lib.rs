@@ -5,24 +5,28 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | `broker`, `subscription`, `frame` | the classes of these names |
-//! | `turns` | how threads share a subscription |
+//! | `broker`, `subscription`, `frame`, `producer`, `blank` | the classes of these names |
+//! | `frame_info` | what a program says of a frame that it publishes |
+//! | `turns` | how threads share a subscription or producer |
 //! | `hold`, `ledger` | what keeps a frame held, and which line took it |
 //! | `geometry`, `buffer`, `dlpack` | how its bytes are shown |
 //! | `unpack` | packed pixels to 16-bit values |
 //! | `pixel_format`, `records`, `options`, `error` | formats, statistics, keywords, exceptions |
 #![deny(unsafe_code)]
 
+mod blank;
 mod broker;
 mod buffer;
 mod dlpack;
 mod error;
 mod frame;
+mod frame_info;
 mod geometry;
 mod hold;
 mod ledger;
 mod options;
 mod pixel_format;
+mod producer;
 mod records;
 mod subscription;
 mod turns;
@@ -36,11 +40,15 @@ mod _framebroker {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::blank::{Blank, KeptSegment};
+    #[pymodule_export]
     use crate::broker::Broker;
     #[pymodule_export]
     use crate::frame::Frame;
     #[pymodule_export]
     use crate::pixel_format::PixelFormat;
+    #[pymodule_export]
+    use crate::producer::Producer;
     #[pymodule_export]
     use crate::records::{
         ClientStats, Counters, Holder, MappedSegment, SegmentStats, StreamInfo, StreamStats, SubscriptionStats, Timing,

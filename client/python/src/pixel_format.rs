@@ -15,21 +15,31 @@ use crate::geometry::{Item, elements};
 #[derive(PartialEq, Eq, Hash)]
 pub struct PixelFormat(pub Format);
 
+impl PixelFormat {
+    /// By name, by code, or already one.
+    ///
+    /// # Errors
+    /// Anything else.
+    pub fn parse(format: &Bound<'_, PyAny>) -> PyResult<Format> {
+        if let Ok(other) = format.cast::<Self>() {
+            return Ok(other.get().0);
+        }
+        if let Ok(text) = format.extract::<String>() {
+            let parsed: Result<Format, _> = text.parse();
+            return parsed.map_err(|unknown| PyValueError::new_err(unknown.to_string()));
+        }
+        match format.extract::<u32>() {
+            Ok(code) => Ok(Format::from_code(code)),
+            Err(_) => Err(PyTypeError::new_err("a pixel format is a PFNC name or a 32-bit code")),
+        }
+    }
+}
+
 #[pymethods]
 impl PixelFormat {
     #[new]
     fn new(format: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if let Ok(other) = format.cast::<Self>() {
-            return Ok(Self(other.get().0));
-        }
-        if let Ok(text) = format.extract::<String>() {
-            let parsed: Result<Format, _> = text.parse();
-            return parsed.map(Self).map_err(|unknown| PyValueError::new_err(unknown.to_string()));
-        }
-        match format.extract::<u32>() {
-            Ok(code) => Ok(Self(Format::from_code(code))),
-            Err(_) => Err(PyTypeError::new_err("a pixel format is a PFNC name or a 32-bit code")),
-        }
+        Self::parse(format).map(Self)
     }
 
     /// Every format that is known.

@@ -118,6 +118,8 @@ record! {
         holds_left: u32 = info.holds_left,
         /// The newest sequence; 0 before the first.
         head: u64 = info.head.0,
+        /// The process that fills it, where that is not the broker: name and process ID; else empty.
+        producer: String = info.producer.to_string(),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::frame::Frame;
 use crate::ledger::{Ledger, Place};
 use crate::options::{delivery_name, policy_name, state_name, timeout};
 use crate::records::{Counters, MappedSegment, StreamInfo};
-use crate::turns::{Status, Turns, closed};
+use crate::turns::{self, Status, Turns};
 
 pyo3::import_exception!(framebroker._errors, HeldFramesWarning);
 pyo3::import_exception!(framebroker._errors, WaitTimeoutError);
@@ -28,7 +28,7 @@ const AIO: &str = "framebroker._aio";
 /// Threads may share it: they take turns, each frame goes to one of them.
 #[pyclass(frozen, weakref, module = "framebroker")]
 pub struct Subscription {
-    turns: Turns,
+    turns: Turns<client::Subscription>,
     ledger: Ledger,
     info: client::StreamInfo,
     name: String,
@@ -118,7 +118,7 @@ impl Subscription {
                 "frame",
             )));
         };
-        let subscription = turn.subscription()?;
+        let subscription = turn.taken()?;
         let mut signal = Ok(());
         let frame = py.detach(|| {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -141,7 +141,7 @@ impl Subscription {
 
     fn try_wait(&self, py: Python<'_>) -> PyResult<Waited> {
         let Some(mut turn) = self.turns.take(py, Some(Instant::now()))? else { return Ok(Waited::Nothing) };
-        let subscription = turn.subscription()?;
+        let subscription = turn.taken()?;
         let frame = py.detach(|| subscription.try_next());
         py.detach(|| drop(turn));
         match frame {
@@ -200,7 +200,7 @@ impl Subscription {
             .ok_or_else(|| PyValueError::new_err(format!("{context} is no context ID: sequence << 16 | segment")))?;
         let acquire = || {
             let Some(mut turn) = self.turns.take(py, None)? else { return Err(closed()) };
-            let subscription = turn.subscription()?;
+            let subscription = turn.taken()?;
             let frame = py.detach(|| subscription.acquire(id));
             py.detach(|| drop(turn));
             match frame {
@@ -256,7 +256,7 @@ impl Subscription {
     /// The segments that are mapped.
     fn mappings(&self, py: Python<'_>) -> PyResult<Vec<Py<MappedSegment>>> {
         let Some(mut turn) = self.turns.take(py, None)? else { return Err(closed()) };
-        let mappings = turn.subscription()?.mappings();
+        let mappings = turn.taken()?.mappings();
         mappings.iter().map(|mapping| MappedSegment::from_broker(py, mapping)).collect()
     }
 
@@ -358,6 +358,10 @@ impl Subscription {
 /// The frames that are held, a line each.
 fn listed(places: &[(u64, String)]) -> String {
     places.iter().map(|(context, place)| format!("\n  frame {context}, taken at {place}")).collect()
+}
+
+fn closed() -> PyErr {
+    turns::closed::<client::Subscription>()
 }
 
 /// The interpreter has gone.

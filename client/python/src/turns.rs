@@ -1,6 +1,6 @@
-//! One subscription, many threads: they take turns.
+//! One subscription or producer, many threads: they take turns.
 //!
-//! Whoever has the turn has the subscription out, and may wait with it for as long as it likes. What others want to know
+//! Whoever has the turn has it out, and may wait with it for as long as it likes. What others want to know
 //! meanwhile they read off the last [`Status`], which a waiting thread renews several times a second. No lock is held for
 //! longer than it takes to move a pointer, and none while Python code runs.
 
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use framebroker_client::{BrokerId, Counters, Policy, StreamState, Subscription};
+use framebroker_client::{BrokerId, Counters, Policy, Producer, StreamState, Subscription};
 use pyo3::prelude::*;
 
 use crate::error::ClosedError;
@@ -16,6 +16,16 @@ use crate::frame::check_process;
 
 /// How often a thread that waits for its turn looks for signals.
 const SLICE: Duration = Duration::from_millis(50);
+
+/// What threads take turns with.
+pub trait Shared: Send {
+    /// What can be asked of it at any time.
+    type Status: Clone + Send;
+    /// What it is called.
+    const WHAT: &'static str;
+    /// As it is now.
+    fn status(&self) -> Self::Status;
+}
 
 /// What can be asked of a subscription at any time.
 #[derive(Debug, Clone)]
@@ -29,55 +39,64 @@ pub struct Status {
     pub broker: BrokerId,
 }
 
-impl Status {
-    pub fn of(subscription: &Subscription) -> Self {
-        Self {
-            counters: subscription.counters(),
-            state: subscription.state(),
-            policy: subscription.policy(),
-            offline_reason: subscription.offline_reason().map(str::to_owned),
-            demotion_reason: subscription.demotion_reason().map(str::to_owned),
-            reconnects: subscription.reconnects(),
-            broker: subscription.broker_id(),
+impl Shared for Subscription {
+    type Status = Status;
+    const WHAT: &'static str = "subscription";
+
+    fn status(&self) -> Status {
+        Status {
+            counters: self.counters(),
+            state: self.state(),
+            policy: self.policy(),
+            offline_reason: self.offline_reason().map(str::to_owned),
+            demotion_reason: self.demotion_reason().map(str::to_owned),
+            reconnects: self.reconnects(),
+            broker: self.broker_id(),
         }
     }
 }
 
-#[derive(Debug)]
-enum Place {
-    Free(Box<Subscription>),
+impl Shared for Producer {
+    /// The sequence its frames begin with.
+    type Status = u64;
+    const WHAT: &'static str = "producer";
+
+    fn status(&self) -> u64 {
+        self.first_sequence().0
+    }
+}
+
+enum Place<T> {
+    Free(Box<T>),
     Taken,
     Closed,
 }
 
-#[derive(Debug)]
-struct Inner {
-    place: Place,
+struct Inner<T: Shared> {
+    place: Place<T>,
     /// As of the last look.
-    status: Status,
+    status: T::Status,
 }
 
-/// A subscription that threads take turns with.
-#[derive(Debug)]
-pub struct Turns {
-    inner: Mutex<Inner>,
+/// A subscription or producer that threads take turns with.
+pub struct Turns<T: Shared> {
+    inner: Mutex<Inner<T>>,
     freed: Condvar,
     is_closing: AtomicBool,
     process: u32,
 }
 
 /// The turn. Dropping it lets the next thread have it.
-#[derive(Debug)]
-pub struct Turn<'a> {
-    turns: &'a Turns,
-    subscription: Option<Box<Subscription>>,
+pub struct Turn<'a, T: Shared> {
+    turns: &'a Turns<T>,
+    taken: Option<Box<T>>,
 }
 
-impl Turns {
-    pub fn new(subscription: Subscription) -> Self {
-        let status = Status::of(&subscription);
+impl<T: Shared> Turns<T> {
+    pub fn new(shared: T) -> Self {
+        let status = shared.status();
         Self {
-            inner: Mutex::new(Inner { place: Place::Free(Box::new(subscription)), status }),
+            inner: Mutex::new(Inner { place: Place::Free(Box::new(shared)), status }),
             freed: Condvar::new(),
             is_closing: AtomicBool::new(false),
             process: std::process::id(),
@@ -88,11 +107,11 @@ impl Turns {
     ///
     /// # Errors
     /// In a forked child, after [`Self::close`], and what a signal handler raises.
-    pub fn take(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<Option<Turn<'_>>> {
+    pub fn take(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<Option<Turn<'_, T>>> {
         check_process(self.process)?;
         loop {
             if self.is_closing() {
-                return Err(closed());
+                return Err(closed::<T>());
             }
             if let Some(turn) = py.detach(|| self.take_within(deadline)) {
                 return Ok(Some(turn));
@@ -104,16 +123,16 @@ impl Turns {
         }
     }
 
-    fn take_within(&self, deadline: Option<Instant>) -> Option<Turn<'_>> {
+    fn take_within(&self, deadline: Option<Instant>) -> Option<Turn<'_, T>> {
         let left = deadline.map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()).min(SLICE));
         let mut inner = self.inner();
         if !matches!(inner.place, Place::Free(_)) && !left.is_zero() {
             inner = self.freed.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         match std::mem::replace(&mut inner.place, Place::Taken) {
-            Place::Free(subscription) => {
-                inner.status = Status::of(&subscription);
-                Some(Turn { turns: self, subscription: Some(subscription) })
+            Place::Free(shared) => {
+                inner.status = shared.status();
+                Some(Turn { turns: self, taken: Some(shared) })
             }
             other => {
                 inner.place = other;
@@ -122,33 +141,33 @@ impl Turns {
         }
     }
 
-    /// What the subscription says now; while a thread has the turn, what it said some moments ago.
+    /// What it says now; while a thread has the turn, what it said some moments ago.
     ///
     /// # Errors
     /// In a forked child.
-    pub fn status(&self) -> PyResult<Status> {
+    pub fn status(&self) -> PyResult<T::Status> {
         check_process(self.process)?;
         let mut inner = self.inner();
-        if let Place::Free(subscription) = &inner.place {
-            inner.status = Status::of(subscription);
+        if let Place::Free(shared) = &inner.place {
+            inner.status = shared.status();
         }
         Ok(inner.status.clone())
     }
 
     /// Says how things are while the turn goes on.
-    pub fn renew(&self, subscription: &Subscription) {
-        self.inner().status = Status::of(subscription);
+    pub fn renew(&self, shared: &T) {
+        self.inner().status = shared.status();
     }
 
-    /// Ends the subscription; at once, or when the turn that is taken ends, which it is told to.
+    /// Ends it; at once, or when the turn that is taken ends, which it is told to.
     pub fn close(&self, py: Python<'_>) {
         if check_process(self.process).is_err() {
             return;
         }
         self.is_closing.store(true, Ordering::Relaxed);
         let mut inner = self.inner();
-        if let Place::Free(subscription) = &inner.place {
-            inner.status = Status::of(subscription);
+        if let Place::Free(shared) = &inner.place {
+            inner.status = shared.status();
             let place = std::mem::replace(&mut inner.place, Place::Closed);
             drop(inner);
             py.detach(|| drop(place));
@@ -160,30 +179,30 @@ impl Turns {
         self.is_closing.load(Ordering::Relaxed)
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, Inner<T>> {
         // Only whole values are moved in and out.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Turn<'_> {
-    /// The subscription.
-    pub fn subscription(&mut self) -> PyResult<&mut Subscription> {
-        self.subscription.as_deref_mut().ok_or_else(closed)
+impl<T: Shared> Turn<'_, T> {
+    /// What the turn is about.
+    pub fn taken(&mut self) -> PyResult<&mut T> {
+        self.taken.as_deref_mut().ok_or_else(closed::<T>)
     }
 }
 
-impl Drop for Turn<'_> {
+impl<T: Shared> Drop for Turn<'_, T> {
     fn drop(&mut self) {
-        let Some(subscription) = self.subscription.take() else { return };
+        let Some(shared) = self.taken.take() else { return };
         let mut inner = self.turns.inner();
-        inner.status = Status::of(&subscription);
+        inner.status = shared.status();
         if self.turns.is_closing() {
             inner.place = Place::Closed;
             drop(inner);
-            drop(subscription);
+            drop(shared);
         } else {
-            inner.place = Place::Free(subscription);
+            inner.place = Place::Free(shared);
             drop(inner);
         }
         self.turns.freed.notify_one();
@@ -191,6 +210,6 @@ impl Drop for Turn<'_> {
 }
 
 /// What is raised after `close()`.
-pub fn closed() -> PyErr {
-    ClosedError::new_err("this subscription was closed by this program")
+pub fn closed<T: Shared>() -> PyErr {
+    ClosedError::new_err(format!("this {} was closed by this program", T::WHAT))
 }

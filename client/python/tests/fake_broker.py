@@ -113,7 +113,7 @@ class FakeBroker:
         if variant == 1:
             stream = text("cam0") + struct.pack("<II", 0, 1) + text("fake") + text("") + text("")
             stream += struct.pack("<IIIQI", 8, 8, 0x0108_0001, 0, 0) + text("memfd")
-            stream += struct.pack("<?IIIQ", False, 1, 1, 8, 0)
+            stream += struct.pack("<?IIIQ", False, 1, 1, 8, 0) + text("")
             return struct.pack("<IQ", 1, 1) + stream + b"\0", []
         if variant == 2:
             name_bytes = struct.unpack_from("<Q", body)[0]

@@ -19,7 +19,15 @@ def run(*command: str) -> None:
 
 
 def test_stubs_say_what_is_there() -> None:
-    run("mypy.stubtest", "framebroker", "--allowlist", "tests/stubtest.allow", "--ignore-unused-allowlist")
+    run(
+        "mypy.stubtest",
+        "framebroker",
+        "--mypy-config-file",
+        "pyproject.toml",
+        "--allowlist",
+        "tests/stubtest.allow",
+        "--ignore-unused-allowlist",
+    )
 
 
 def test_the_package_and_its_examples_pass() -> None:

@@ -27,6 +27,11 @@ use crate::{Error, Result};
 pub use blank::{Blank, KeptSegment};
 pub use builder::ProducerBuilder;
 
+/// Publishes what a producer keeps, in whatever thread, also while another waits in [`Producer::take`]: see
+/// [`Producer::publisher`].
+#[derive(Debug, Clone)]
+pub struct Publisher(Arc<Round>);
+
 /// Fills the segments of a stream. A stream has one producer at a time; dropping it makes the stream's readers wait for the
 /// next, and ends what can be published: a [`Blank`] that outlives it says [`Error::Stopped`].
 ///
@@ -126,6 +131,12 @@ impl Producer {
         self.round.publish_kept(buffer_context, info)
     }
 
+    /// Publishes for this producer, in another thread. Of use until the frames [change](Self::change): then ask for another.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher(Arc::clone(&self.round))
+    }
+
     /// Whether the broker still takes what is filled.
     ///
     /// # Errors
@@ -175,6 +186,16 @@ impl Drop for Producer {
     }
 }
 
+impl Publisher {
+    /// As [`Producer::publish`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn publish(&self, buffer_context: u32, info: &FrameInfo) -> Result<()> {
+        self.0.publish_kept(buffer_context, info)
+    }
+}
+
 /// Asks to produce, maps the page that comes, and waits until what is filled there is taken.
 fn begin(listener: &Listener, builder: &ProducerBuilder, deadline: Deadline) -> Result<(Arc<Round>, Taker)> {
     let asked = builder.request()?;
@@ -211,5 +232,6 @@ mod tests {
         is_send::<Producer>();
         is_send::<Blank>();
         is_send::<KeptSegment>();
+        is_send::<Publisher>();
     }
 }

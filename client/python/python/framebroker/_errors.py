@@ -84,7 +84,8 @@ class WaitTimeoutError(Error, builtins.TimeoutError):
     """Nothing came in time. The subscription goes on: call again."""
 
     waiting_for: str
-    """What did not come: ``"frame"``, ``"source"`` (the camera is away), ``"broker"`` or ``"answer"``."""
+    """What did not come: ``"frame"``, ``"source"`` (the camera is away), ``"broker"``, ``"answer"``, or for a producer
+    ``"segment"``."""
 
     def __init__(self, message: str, waiting_for: str = "frame") -> None:
         super().__init__(message)
@@ -123,6 +124,29 @@ class ReleasedError(Error, ValueError):
 
 class ClosedError(Error, ValueError):
     """The broker or subscription object was closed by this program."""
+
+
+class InvalidFrameError(Error, ValueError):
+    """What was said of a frame cannot be true of the segment it lies in. Nothing was published."""
+
+
+class NotKeptError(Error, LookupError):
+    """A buffer context that the producer does not keep: it was not taken and kept, or is published already."""
+
+    buffer_context: int
+    """Which."""
+
+    def __init__(self, message: str, buffer_context: int = 0) -> None:
+        super().__init__(message)
+        self.buffer_context = buffer_context
+
+
+class StillFillingError(Error):
+    """The frames of a producer cannot change while segments are being filled."""
+
+
+class StoppedError(Error):
+    """The broker takes nothing more of what it lent before. :meth:`Producer.take` raises the reason."""
 
 
 class ForkedError(Error, RuntimeError):

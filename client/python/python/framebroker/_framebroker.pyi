@@ -11,13 +11,16 @@ from PIL import Image
 from typing_extensions import CapsuleType
 
 __all__ = [
+    "Blank",
     "Broker",
     "ClientStats",
     "Counters",
     "Frame",
     "Holder",
+    "KeptSegment",
     "MappedSegment",
     "PixelFormat",
+    "Producer",
     "SegmentStats",
     "StreamInfo",
     "StreamStats",
@@ -270,6 +273,157 @@ class Frame:
     def _unpacked(self) -> bytearray | None: ...
 
 @final
+class Blank:
+    """A segment that is this program's alone to fill. Made by :meth:`Producer.take`.
+
+    Write into :attr:`array` or :attr:`data`, or have something else write at :attr:`address`; then :meth:`publish`
+    makes it a frame. A segment that is dropped unpublished, or whose ``with`` block ends before, is spare for the next
+    ``take``.
+    """
+
+    @property
+    def array(self) -> numpy.typing.NDArray[Any]:
+        """The pixels as a writable NumPy array, in the shape of the frames that the producer said it fills."""
+
+    @property
+    def data(self) -> memoryview:
+        """All bytes of the segment as a flat, writable memoryview."""
+
+    @property
+    def buffer_context(self) -> int:
+        """1000 + index of the segment."""
+
+    @property
+    def address(self) -> int:
+        """Where it begins in the memory of this process. Valid until it is published."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes there are: as many as the producer said its largest frame has."""
+
+    def publish(
+        self,
+        width: int | None = None,
+        height: int | None = None,
+        pixel_format: str | int | PixelFormat | None = None,
+        *,
+        stride: int | None = None,
+        offset_x: int = 0,
+        offset_y: int = 0,
+        image_bytes: int | None = None,
+        chunk_bytes: int = 0,
+        camera_timestamp_ns: int | None = None,
+        block_id: int | None = None,
+        complete: bool = True,
+        lost_at_camera: int = 0,
+    ) -> None:
+        """Makes it a frame.
+
+        What is not given is as the producer said. ``stride``: bytes from row to row, 0 for rows that do not begin on a
+        byte. Raises ``BufferError`` while arrays or memoryviews of the segment live, :class:`InvalidFrameError`,
+        :class:`StoppedError`, :class:`ReleasedError`.
+        """
+
+    def keep(self) -> KeptSegment:
+        """Leaves it to whoever fills it by its address; :meth:`Producer.publish` makes it a frame."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
+class KeptSegment:
+    """A segment that is filled by whoever has its address. It stays mapped while this object lives."""
+
+    @property
+    def buffer_context(self) -> int:
+        """1000 + index of the segment."""
+
+    @property
+    def address(self) -> int:
+        """Where it begins in the memory of this process."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes there are."""
+
+@final
+class Producer:
+    """Fills the segments of a stream in place of a camera of the broker's. Made by :meth:`Broker.produce`.
+
+    A stream has one producer at a time. It is a context manager: at the end of its ``with`` block the stream's readers
+    wait for the next producer. Threads may share it: one may wait in :meth:`take` while another calls :meth:`publish`.
+    """
+
+    def take(self, timeout: float | None = None) -> Blank:
+        """Waits for a segment to fill: for at most ``timeout`` seconds, or with ``None`` as long as it takes."""
+
+    def try_take(self) -> Blank | None:
+        """A segment to fill if there is one now, else ``None``."""
+
+    def publish(
+        self,
+        buffer_context: int,
+        width: int | None = None,
+        height: int | None = None,
+        pixel_format: str | int | PixelFormat | None = None,
+        *,
+        stride: int | None = None,
+        offset_x: int = 0,
+        offset_y: int = 0,
+        image_bytes: int | None = None,
+        chunk_bytes: int = 0,
+        camera_timestamp_ns: int | None = None,
+        block_id: int | None = None,
+        complete: bool = True,
+        lost_at_camera: int = 0,
+    ) -> None:
+        """Makes a segment that was taken and kept a frame. The other words are those of :meth:`Blank.publish`."""
+
+    def check(self) -> None:
+        """Whether the broker still takes what is filled: raises what :meth:`take` would, if not."""
+
+    def change(
+        self,
+        *,
+        width: int | None = None,
+        height: int | None = None,
+        pixel_format: str | int | PixelFormat | None = None,
+        payload_bytes: int | None = None,
+        fps: float | None = None,
+    ) -> None:
+        """Says that the frames change: to another geometry, or a size that needs other segments."""
+
+    def segments(self) -> list[MappedSegment]:
+        """Every segment that is lent now or will be again, and where it is mapped, for writing."""
+
+    def close(self) -> None:
+        """Ends it. Readers of the stream wait for the next producer."""
+
+    @property
+    def first_sequence(self) -> int:
+        """The sequence that the first frame gets, since the producer was made or its frames changed."""
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+
+    @property
+    def width(self) -> int:
+        """Of its frames, in pixels, unless a frame says otherwise."""
+
+    @property
+    def height(self) -> int:
+        """Of its frames, in pixels, unless a frame says otherwise."""
+
+    @property
+    def pixel_format(self) -> PixelFormat:
+        """How pixels are stored, unless a frame says otherwise."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+@final
 class Subscription:
     """Frames of one stream. Made by :meth:`Broker.subscribe`.
 
@@ -457,6 +611,29 @@ class Broker:
         :class:`StreamClosedError`, :class:`RefusedError`, :class:`NoBrokerError`, :class:`WaitTimeoutError`.
         """
 
+    def produce(
+        self,
+        stream: str,
+        *,
+        width: int,
+        height: int,
+        pixel_format: str | int | PixelFormat,
+        payload_bytes: int | None = None,
+        min_queued: int = 2,
+        fixed_pool: bool = False,
+        can_pause: bool = False,
+        fps: float | None = None,
+        model: str = "producer",
+        serial: str = "",
+    ) -> Producer:
+        """Becomes the producer of a stream of a broker that was started with ``--source producer``.
+
+        ``width``, ``height``, ``pixel_format``: what the frames are like; without ``payload_bytes`` they say how large
+        segments must be. ``min_queued``: segments that are needed at all times so as to lose nothing. ``fixed_pool``:
+        whether no segment can come once it has begun. ``can_pause``: whether frames can be delayed. ``fps``, ``model``,
+        ``serial``: to be shown.
+        """
+
     def close(self) -> None:
         """Closes the connection. Subscriptions go on."""
 
@@ -550,6 +727,10 @@ class StreamInfo:
     @property
     def head(self) -> int:
         """The newest sequence; 0 before the first."""
+
+    @property
+    def producer(self) -> str:
+        """The process that fills it, where that is not the broker: name and process ID; else empty."""
 
 @final
 class Timing:

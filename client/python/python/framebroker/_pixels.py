@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import numpy.typing
     from PIL import Image
 
-    from . import Frame
+    from . import Blank, Frame
 
     _Array = numpy.typing.NDArray[Any]
 
@@ -34,6 +34,12 @@ def _image() -> Any:
 def array(frame: Frame) -> _Array:
     """The pixels, read-only and not copied. The array refers to a memoryview, and that to the hold."""
     pixels: _Array = _numpy().asarray(memoryview(frame))
+    return pixels
+
+
+def blank(blank: Blank) -> _Array:
+    """The pixels to be filled, writable. The array refers to a memoryview, and that to the segment."""
+    pixels: _Array = _numpy().asarray(memoryview(blank))
     return pixels
 
 
