@@ -330,6 +330,26 @@ def test_a_lost_broker_is_looked_for(empty: BrokerProcess, start_grabber: StartG
     assert "starts=2" in said and "looking for it again" in complaints
 
 
+def test_an_evicted_reader_costs_pylon_no_buffer(start_broker: StartBroker, start_grabber: StartGrabber) -> None:
+    """Goal: where the broker gives up a segment that is read, pylon does not write it, and begins anew with as many as
+    before. Method: a frame is held beyond the lease, and looked at to the end."""
+    process = start_broker("--source", "producer", "--segments", 6, "--lease", 200, "--evict")
+    grabber = start_grabber(process, "--width", 64, "--height", 48, "--fps", 100)
+    buffers = grabber.ready().count(",")
+    with process.connect() as broker, broker.subscribe("cam0") as subscription:
+        held = subscription.next(10)
+        digest = hashlib.sha256(held.data).digest()
+        wait_until(lambda: broker.stats()[0].evicted == 1, "the eviction")
+        assert grabber.ready().count(",") >= buffers
+        with broker.subscribe("cam0") as other:
+            for _ in range(30):
+                other.next(10).release()
+        assert hashlib.sha256(held.data).digest() == digest
+        del held
+    said, _ = grabber.end()
+    assert "starts=2" in said
+
+
 def result(**changes: Any) -> Any:
     """What pylon says of an image of 10x4 pixels."""
     facts = {

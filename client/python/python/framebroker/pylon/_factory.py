@@ -6,8 +6,8 @@ Who may write a segment is settled by these rules:
 * While a frame is in the ring, its grab result is kept: so pylon does not fill the buffer.
 * When the broker lends the segment again, nobody reads it any more: the result is released, and pylon may refill it.
 * A segment stays mapped until pylon has freed the buffer, and longer: as long as the factory lives.
-* Where the broker gives a segment up, because a program that it has evicted may still read it, another takes its place
-  at another address. pylon's buffer is then lost to it until the next start of grabbing.
+* Where the broker gives a segment up, because a program that it has evicted may still read it, pylon's buffer is lost
+  to it until the next start of grabbing.
 """
 
 from __future__ import annotations
@@ -48,8 +48,6 @@ class SegmentFactory(pylon.BufferFactory):  # type: ignore[misc]
         self._given: dict[int, KeptSegment] = {}
         # Of frames that are in the ring.
         self._results: dict[int, Any] = {}
-        self.replaced = 0
-        """Segments that the broker gave up, and that pylon goes without."""
         self.shortfall: str | None = None
         """Why pylon was refused a buffer, if it was."""
         wanted = len(producer.segments())
@@ -144,16 +142,18 @@ class SegmentFactory(pylon.BufferFactory):  # type: ignore[misc]
         context = kept.buffer_context
         with self._lock:
             given = self._given.get(context)
-            if given is not None and given.address != kept.address:
-                # What pylon has is not ours to fill any more: its result stays.
-                self.replaced += 1
+            if given is None or given.address != kept.address:
+                # One that pylon does not have. What it has in its place is not ours to fill any more: its result stays.
                 return
-            self._segments[context] = kept
             result = self._results.pop(context, None)
-            if result is None and given is None:
-                self._unused.append(context)
         if result is not None:
             result.Release()
+
+    def given_up(self) -> int:
+        """Segments that pylon has and the broker gave up, since a reader that it evicted still sees them. pylon does
+        not fill them any more: it is that many buffers short until it begins anew."""
+        lent = {(segment.buffer_context, segment.address) for segment in self._producer.segments()}
+        return sum((context, segment.address) not in lent for context, segment in self._given.items())
 
     def release(self) -> None:
         """Lets go of all grab results. Only after ``StopGrabbing``: from then on pylon writes nothing, and frames that

@@ -28,6 +28,8 @@ from ._pypylon import GenicamError, pylon, said
 
 _SLICE_MS = 100
 """How often a wait for an image is interrupted to look around."""
+_LOOK_S = 1.0
+"""How often it is asked whether the broker gave up segments."""
 _PAUSES_S = (0.05, 0.1, 0.25, 0.5, 1.0)
 """Between attempts to find camera and broker again; the last one goes on."""
 _BUSY_S = 2.0
@@ -46,8 +48,8 @@ GONE = (
 """What may be over by itself: the camera or the broker is away."""
 
 
-class Replaced(Exception):
-    """The broker gave up segments that pylon has: grabbing begins anew, with all of them."""
+class GivenUp(Exception):
+    """The broker gave up segments that pylon has: grabbing begins anew, with others in their place."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def run(options: Options, stop: threading.Event, report: Report) -> Summary:
         except StreamClosedError as error:
             report(str(error))
             break
-        except Replaced:
+        except GivenUp:
             continue
         except GONE as error:
             if summary.starts == 0 and not options.wait:
@@ -209,8 +211,13 @@ class _Refiller:
 
     def _run(self) -> None:
         try:
+            look = time.monotonic() + _LOOK_S
             while not self._ended.is_set():
                 self._factory.refill(_SLICE_MS / 1000)
+                if time.monotonic() >= look:
+                    look = time.monotonic() + _LOOK_S
+                    if self._factory.given_up():
+                        raise GivenUp
         except BaseException as error:  # raised where the images are awaited
             self._failure = error
 
@@ -218,8 +225,6 @@ class _Refiller:
         """Raises why nothing comes back any more, if so."""
         if self._failure is not None:
             raise self._failure
-        if self._factory.replaced:
-            raise Replaced
 
     def __enter__(self) -> _Refiller:
         self._thread.start()
