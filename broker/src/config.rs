@@ -1,30 +1,30 @@
 //! The command line, and the file that can stand for it (`file`): options of the broker, and of each stream.
 
+mod error;
 mod file;
+mod values;
 
 use std::ffi::OsString;
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
-use framebroker_protocol::message::{Policy, Roles};
-use framebroker_protocol::{BrokerId, MAX_SEGMENTS, PixelFormat, StreamName};
+use framebroker_protocol::{BrokerId, PixelFormat, StreamName};
 
 use crate::control::Lease;
-use crate::factory::{Books, BufferFactory, HugePage, HugeTlb, MAX_ALIGN, MIN_ALIGN, Memfd, Placement, Posix};
+use crate::factory::{Books, BufferFactory, HugeTlb, Memfd, Placement, Posix};
 use crate::source::{Fill, OnError};
 use crate::stream::scheduling::Scheduling;
+use values::{SourceKind, alignment, frame_rate, seconds, segment_count};
+
+pub use error::ConfigError;
+pub use values::{AllowedUser, BackingChoice, FeatureSetting, GrabStrategy, SourceChoice};
 
 /// Headings of `--help`.
 const CAMERAS: &str = "Cameras";
 const CLIENTS: &str = "Clients";
-
-/// The exit status of clap for a wrong command line.
-const WRONG_OPTIONS: i32 = 2;
 
 /// Ten years, as good as for ever.
 const LONGEST_LEASE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
@@ -380,356 +380,11 @@ impl StreamOptions {
     }
 }
 
-/// What is wrong with the command line or its file.
-#[derive(Debug)]
-pub enum ConfigError {
-    /// The command line is wrong, or asks for help.
-    CommandLine(Box<clap::Error>),
-    /// The file is wrong or cannot be read.
-    File {
-        /// Its path.
-        path: PathBuf,
-        /// Where, counted from 1; `None` where it is about more than one line.
-        line: Option<usize>,
-        /// What is wrong, and what would do.
-        reason: String,
-    },
-}
-
-impl ConfigError {
-    /// Prints it and ends the process, as clap does.
-    pub fn exit(&self) -> ! {
-        match self {
-            Self::CommandLine(error) => error.exit(),
-            Self::File { .. } => {
-                eprintln!("broker: {self}");
-                std::process::exit(WRONG_OPTIONS)
-            }
-        }
-    }
-}
-
-impl From<clap::Error> for ConfigError {
-    fn from(error: clap::Error) -> Self {
-        Self::CommandLine(Box::new(error))
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CommandLine(error) => error.fmt(f),
-            Self::File { path, line: Some(line), reason } => write!(f, "{}:{line}: {reason}", path.display()),
-            Self::File { path, line: None, reason } => write!(f, "{}: {reason}", path.display()),
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
 fn machine_memory() -> Option<u64> {
     let info = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// Which source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceChoice {
-    /// The test pattern.
-    Pattern,
-    /// A GigE Vision or USB3 Vision camera, by device ID or the first one.
-    Aravis(Option<String>),
-    /// Recorded frames.
-    Replay(PathBuf),
-    /// A process of its own.
-    Producer,
-    /// A Basler camera, by serial number, user-defined name or model, or the first one.
-    Pylon(Option<String>),
-}
-
-/// Which kind of source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SourceKind {
-    Pattern,
-    Aravis,
-    Pylon,
-    Replay,
-    Producer,
-}
-
-impl SourceKind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Pattern => "pattern",
-            Self::Aravis => "aravis",
-            Self::Pylon => "pylon",
-            Self::Replay => "replay",
-            Self::Producer => "producer",
-        }
-    }
-}
-
-impl SourceChoice {
-    /// What it is called.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.kind().name()
-    }
-
-    fn kind(&self) -> SourceKind {
-        match self {
-            Self::Pattern => SourceKind::Pattern,
-            Self::Aravis(_) => SourceKind::Aravis,
-            Self::Pylon(_) => SourceKind::Pylon,
-            Self::Replay(_) => SourceKind::Replay,
-            Self::Producer => SourceKind::Producer,
-        }
-    }
-}
-
-impl FromStr for SourceChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (kind, device) = text.split_once('=').map_or((text, None), |(kind, device)| (kind, Some(device)));
-        match (kind, device) {
-            ("pattern", None) => Ok(Self::Pattern),
-            ("pattern", Some(_)) => Err("pattern takes no device; its options are --width, --height, …".to_owned()),
-            ("producer", None) => Ok(Self::Producer),
-            ("producer", Some(_)) => Err("producer takes no device; the producer attaches by itself".to_owned()),
-            ("aravis" | "pylon", Some("")) => {
-                Err(format!("name a device after {kind}=, or leave the = out for the first one"))
-            }
-            ("aravis", device) => Ok(Self::Aravis(device.map(str::to_owned))),
-            ("replay", None | Some("")) => Err("say what to replay: replay=PATH".to_owned()),
-            ("replay", Some(path)) => Ok(Self::Replay(PathBuf::from(path))),
-            ("pylon", device) => Ok(Self::Pylon(device.map(str::to_owned))),
-            _ => Err("this broker has the sources pattern, aravis[=DEVICE], pylon[=DEVICE], replay=PATH and producer"
-                .to_owned()),
-        }
-    }
-}
-
-/// pylon's names for what a reader gets; here each subscription chooses for itself, and this is for those that do not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-#[value(rename_all = "PascalCase")]
-pub enum GrabStrategy {
-    /// All in order.
-    OneByOne,
-    /// The newest.
-    LatestImageOnly,
-    /// As `OneByOne`: the ring keeps the latest images.
-    LatestImages,
-    /// Only those published after they were asked for.
-    UpcomingImage,
-}
-
-impl GrabStrategy {
-    /// The policy of that meaning.
-    #[must_use]
-    pub fn policy(self) -> Policy {
-        match self {
-            Self::OneByOne | Self::LatestImages => Policy::Sequential,
-            Self::LatestImageOnly => Policy::Latest,
-            Self::UpcomingImage => Policy::Upcoming,
-        }
-    }
-}
-
-/// What segments are made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BackingChoice {
-    /// Sealed memfds.
-    Memfd,
-    /// Sealed memfds of huge pages.
-    HugeTlb(HugePage),
-    /// Named objects in `/dev/shm`.
-    Posix,
-}
-
-impl FromStr for BackingChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "memfd" => Ok(Self::Memfd),
-            "hugetlb" | "hugetlb=2M" => Ok(Self::HugeTlb(HugePage::Mega2)),
-            "hugetlb=1G" => Ok(Self::HugeTlb(HugePage::Giga1)),
-            "posix" => Ok(Self::Posix),
-            _ => Err("this broker has the backings memfd, hugetlb[=2M|1G] and posix".to_owned()),
-        }
-    }
-}
-
-/// A feature and its value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FeatureSetting {
-    /// GenICam SFNC name.
-    pub feature: String,
-    /// As text.
-    pub value: String,
-}
-
-impl FromStr for FeatureSetting {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
-            Some((feature, value)) if !feature.is_empty() => {
-                Ok(Self { feature: feature.to_owned(), value: value.to_owned() })
-            }
-            _ => Err("write FEATURE=VALUE, as in ExposureTime=5000".to_owned()),
-        }
-    }
-}
-
-/// A user who may connect, and as what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AllowedUser {
-    /// The user.
-    pub uid: u32,
-    /// What it may ask to be.
-    pub roles: Roles,
-}
-
-impl FromStr for AllowedUser {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (uid, roles) = text.split_once(':').map_or((text, None), |(uid, roles)| (uid, Some(roles)));
-        let uid = uid.parse().map_err(|_not_a_number| format!("{uid:?} is no user ID; `id -u NAME` tells it"))?;
-        let roles = roles.map_or(Ok(Roles::CONSUMER), |roles| {
-            roles.split(',').try_fold(Roles::CONSUMER, |all, role| Ok::<_, String>(all.with(self::role(role)?)))
-        })?;
-        Ok(Self { uid, roles })
-    }
-}
-
-fn role(name: &str) -> Result<Roles, String> {
-    match name {
-        "consumer" => Ok(Roles::CONSUMER),
-        "producer" => Ok(Roles::PRODUCER),
-        "control" => Ok(Roles::CONTROL),
-        _ => Err(format!("{name:?} is no role; consumer, producer and control are")),
-    }
-}
-
-fn segment_count(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count) if (1..=MAX_SEGMENTS).contains(&count) => Ok(count),
-        _ => Err(format!("1 to {MAX_SEGMENTS} will do")),
-    }
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    duration
-        .filter(|time| (0.001..=1e9).contains(&time.as_secs_f64()))
-        .ok_or_else(|| "0.001 to 1000000000 will do".to_owned())
-}
-
-fn alignment(text: &str) -> Result<usize, String> {
-    let (number, unit) = match text.strip_suffix(['k', 'K']) {
-        Some(number) => (number, 1 << 10),
-        None => text.strip_suffix('M').map_or((text, 1), |number| (number, 1 << 20)),
-    };
-    match number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit)) {
-        Some(bytes) if bytes.is_power_of_two() && (MIN_ALIGN..=MAX_ALIGN).contains(&bytes) => Ok(bytes),
-        _ => Err("a power of two from 64 to 2M will do, as in 64, 4096, 64K or 2M".to_owned()),
-    }
-}
-
-fn frame_rate(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(fps) if (0.0..=1e6).contains(&fps) => Ok(fps),
-        _ => Err("0 to 1000000 will do".to_owned()),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &str) -> Result<(StreamOptions, BrokerOptions), String> {
-        let mut config = Config::try_parse_from(line.split(' ')).map_err(|error| error.to_string())?;
-        assert_eq!(config.streams.len(), 1);
-        Ok((config.streams.remove(0), config.broker))
-    }
-
-    #[test]
-    fn the_plain_command_is_complete() {
-        let (config, broker) = parse("broker --segments 8").unwrap();
-        assert_eq!((broker.max_clients, broker.lease().time), (256, None));
-        assert_eq!((config.segments(), config.max_segments, config.history), (8, 64, 4));
-        assert_eq!(config.source, SourceChoice::Pattern);
-    }
-
-    #[test]
-    fn a_ring_that_cannot_grow_begins_larger() {
-        assert_eq!(parse("broker --source pylon").unwrap().0.segments(), 16);
-        let (config, _) = parse("broker --source pylon=21734321 --segments 8 --load camera.pfs --set Gain=1").unwrap();
-        assert_eq!((config.segments(), config.source), (8, SourceChoice::Pylon(Some("21734321".to_owned()))));
-    }
-
-    #[test]
-    fn wrong_values_are_answered_with_what_would_do() {
-        for (line, advice) in [
-            ("broker --segments 0", "1 to 512"),
-            ("broker --segments 65", "--max-segments"),
-            ("broker --source producer=p", "by itself"),
-            ("broker --source producer --width 8", "--width"),
-            ("broker --source producer --set Gain=1", "for cameras"),
-            ("broker --source producer --backing posix", "memfd or hugetlb"),
-            ("broker --source webcam", "pattern, aravis[=DEVICE], pylon"),
-            ("broker --grab-strategy Newest", "OneByOne, LatestImageOnly, LatestImages, UpcomingImage"),
-            ("broker --source pylon=", "name a device"),
-            ("broker --source replay", "replay=PATH"),
-            ("broker --source replay=x --width 8", "as they were recorded"),
-            ("broker --source replay=x --wait", "for cameras"),
-            ("broker --replay-loop", "--source replay"),
-            ("broker --replay-errors skip", "--source replay"),
-            ("broker --grab-priority 100", "1..=99"),
-            ("broker --source aravis --load x.pfs", "--source pylon"),
-            ("broker --source aravis=", "name a device"),
-            ("broker --pixel-format Mono9", "Mono8"),
-            ("broker --set Gain", "FEATURE=VALUE"),
-            ("broker --set Gain=1", "for cameras"),
-            ("broker --allow-uid joe", "id -u"),
-            ("broker --allow-uid 7:boss", "producer"),
-            ("broker --fps -1", "--fps"),
-            ("broker --name a/b", "no stream name"),
-            ("broker --frames 0", "--frames"),
-            ("broker --evict", "--lease MS"),
-            ("broker --stats-interval 0", "0.001"),
-            ("broker --stats-interval soon", "0.001"),
-            ("broker --backing disk", "memfd, hugetlb[=2M|1G] and posix"),
-            ("broker --backing hugetlb=4M", "hugetlb[=2M|1G]"),
-            ("broker --align 100", "power of two"),
-            ("broker --align 32", "64 to 2M"),
-            ("broker --align 4M", "64 to 2M"),
-            ("broker --numa-node -1", "--numa-node"),
-        ] {
-            let error = parse(line).unwrap_err();
-            assert!(error.contains(advice), "{line}: {error}");
-        }
-    }
-
-    #[test]
-    fn memory_is_placed_as_told() {
-        let (config, _) = parse("broker").unwrap();
-        assert_eq!((config.backing, config.placement()), (BackingChoice::Memfd, Placement::default()));
-        let (config, _) = parse("broker --backing hugetlb=1G --align 64K --mlock --numa-node 1").unwrap();
-        assert_eq!(config.backing, BackingChoice::HugeTlb(HugePage::Giga1));
-        assert_eq!(config.placement(), Placement { align: 65536, lock: true, numa_node: Some(1) });
-        for (text, bytes) in [("64", 64), ("2048k", 2 << 20), ("2M", 2 << 20)] {
-            assert_eq!(alignment(text), Ok(bytes));
-        }
-    }
-
-    #[test]
-    fn roles_are_added_to_consumer() {
-        let user: AllowedUser = "7:control".parse().unwrap();
-        assert_eq!(user.roles, Roles::CONSUMER.with(Roles::CONTROL));
-    }
-}
+mod tests;

@@ -1,0 +1,224 @@
+//! The values that options take.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use framebroker_protocol::MAX_SEGMENTS;
+use framebroker_protocol::message::{Policy, Roles};
+
+use crate::factory::{HugePage, MAX_ALIGN, MIN_ALIGN};
+
+/// Which source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceChoice {
+    /// The test pattern.
+    Pattern,
+    /// A GigE Vision or USB3 Vision camera, by device ID or the first one.
+    Aravis(Option<String>),
+    /// Recorded frames.
+    Replay(PathBuf),
+    /// A process of its own.
+    Producer,
+    /// A Basler camera, by serial number, user-defined name or model, or the first one.
+    Pylon(Option<String>),
+}
+
+/// Which kind of source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SourceKind {
+    Pattern,
+    Aravis,
+    Pylon,
+    Replay,
+    Producer,
+}
+
+impl SourceKind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Pattern => "pattern",
+            Self::Aravis => "aravis",
+            Self::Pylon => "pylon",
+            Self::Replay => "replay",
+            Self::Producer => "producer",
+        }
+    }
+}
+
+impl SourceChoice {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
+    pub(super) fn kind(&self) -> SourceKind {
+        match self {
+            Self::Pattern => SourceKind::Pattern,
+            Self::Aravis(_) => SourceKind::Aravis,
+            Self::Pylon(_) => SourceKind::Pylon,
+            Self::Replay(_) => SourceKind::Replay,
+            Self::Producer => SourceKind::Producer,
+        }
+    }
+}
+
+impl FromStr for SourceChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, device) = text.split_once('=').map_or((text, None), |(kind, device)| (kind, Some(device)));
+        match (kind, device) {
+            ("pattern", None) => Ok(Self::Pattern),
+            ("pattern", Some(_)) => Err("pattern takes no device; its options are --width, --height, …".to_owned()),
+            ("producer", None) => Ok(Self::Producer),
+            ("producer", Some(_)) => Err("producer takes no device; the producer attaches by itself".to_owned()),
+            ("aravis" | "pylon", Some("")) => {
+                Err(format!("name a device after {kind}=, or leave the = out for the first one"))
+            }
+            ("aravis", device) => Ok(Self::Aravis(device.map(str::to_owned))),
+            ("replay", None | Some("")) => Err("say what to replay: replay=PATH".to_owned()),
+            ("replay", Some(path)) => Ok(Self::Replay(PathBuf::from(path))),
+            ("pylon", device) => Ok(Self::Pylon(device.map(str::to_owned))),
+            _ => Err("this broker has the sources pattern, aravis[=DEVICE], pylon[=DEVICE], replay=PATH and producer"
+                .to_owned()),
+        }
+    }
+}
+
+/// pylon's names for what a reader gets; here each subscription chooses for itself, and this is for those that do not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum GrabStrategy {
+    /// All in order.
+    OneByOne,
+    /// The newest.
+    LatestImageOnly,
+    /// As `OneByOne`: the ring keeps the latest images.
+    LatestImages,
+    /// Only those published after they were asked for.
+    UpcomingImage,
+}
+
+impl GrabStrategy {
+    /// The policy of that meaning.
+    #[must_use]
+    pub fn policy(self) -> Policy {
+        match self {
+            Self::OneByOne | Self::LatestImages => Policy::Sequential,
+            Self::LatestImageOnly => Policy::Latest,
+            Self::UpcomingImage => Policy::Upcoming,
+        }
+    }
+}
+
+/// What segments are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackingChoice {
+    /// Sealed memfds.
+    Memfd,
+    /// Sealed memfds of huge pages.
+    HugeTlb(HugePage),
+    /// Named objects in `/dev/shm`.
+    Posix,
+}
+
+impl FromStr for BackingChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "memfd" => Ok(Self::Memfd),
+            "hugetlb" | "hugetlb=2M" => Ok(Self::HugeTlb(HugePage::Mega2)),
+            "hugetlb=1G" => Ok(Self::HugeTlb(HugePage::Giga1)),
+            "posix" => Ok(Self::Posix),
+            _ => Err("this broker has the backings memfd, hugetlb[=2M|1G] and posix".to_owned()),
+        }
+    }
+}
+
+/// A feature and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeatureSetting {
+    /// GenICam SFNC name.
+    pub feature: String,
+    /// As text.
+    pub value: String,
+}
+
+impl FromStr for FeatureSetting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((feature, value)) if !feature.is_empty() => {
+                Ok(Self { feature: feature.to_owned(), value: value.to_owned() })
+            }
+            _ => Err("write FEATURE=VALUE, as in ExposureTime=5000".to_owned()),
+        }
+    }
+}
+
+/// A user who may connect, and as what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AllowedUser {
+    /// The user.
+    pub uid: u32,
+    /// What it may ask to be.
+    pub roles: Roles,
+}
+
+impl FromStr for AllowedUser {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (uid, roles) = text.split_once(':').map_or((text, None), |(uid, roles)| (uid, Some(roles)));
+        let uid = uid.parse().map_err(|_not_a_number| format!("{uid:?} is no user ID; `id -u NAME` tells it"))?;
+        let roles = roles.map_or(Ok(Roles::CONSUMER), |roles| {
+            roles.split(',').try_fold(Roles::CONSUMER, |all, role| Ok::<_, String>(all.with(self::role(role)?)))
+        })?;
+        Ok(Self { uid, roles })
+    }
+}
+
+fn role(name: &str) -> Result<Roles, String> {
+    match name {
+        "consumer" => Ok(Roles::CONSUMER),
+        "producer" => Ok(Roles::PRODUCER),
+        "control" => Ok(Roles::CONTROL),
+        _ => Err(format!("{name:?} is no role; consumer, producer and control are")),
+    }
+}
+
+pub(super) fn segment_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=MAX_SEGMENTS).contains(&count) => Ok(count),
+        _ => Err(format!("1 to {MAX_SEGMENTS} will do")),
+    }
+}
+
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration
+        .filter(|time| (0.001..=1e9).contains(&time.as_secs_f64()))
+        .ok_or_else(|| "0.001 to 1000000000 will do".to_owned())
+}
+
+pub(super) fn alignment(text: &str) -> Result<usize, String> {
+    let (number, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(number) => (number, 1 << 10),
+        None => text.strip_suffix('M').map_or((text, 1), |number| (number, 1 << 20)),
+    };
+    match number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit)) {
+        Some(bytes) if bytes.is_power_of_two() && (MIN_ALIGN..=MAX_ALIGN).contains(&bytes) => Ok(bytes),
+        _ => Err("a power of two from 64 to 2M will do, as in 64, 4096, 64K or 2M".to_owned()),
+    }
+}
+
+pub(super) fn frame_rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(fps) if (0.0..=1e6).contains(&fps) => Ok(fps),
+        _ => Err("0 to 1000000 will do".to_owned()),
+    }
+}
