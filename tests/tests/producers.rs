@@ -118,7 +118,8 @@ fn frames_change_while_they_are_read() {
     let changed = producer.ask("change width=640 height=480 format=RGB8 pause=yes");
     assert!(changed.starts_with("ok"), "{changed} {}", broker.log());
     take_all(&mut producer, "larger");
-    assert!(producer.ask("change width=32 height=32 format=Mono8 pause=yes").starts_with("ok"));
+    let changed = producer.ask("change width=32 height=32 format=Mono8 pause=yes");
+    assert!(changed.starts_with("ok"), "{changed} {}", broker.log());
     take_all(&mut producer, "small again");
     drop(actors);
     let log = broker.log();

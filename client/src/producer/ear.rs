@@ -116,28 +116,29 @@ impl Ear {
         self.heard().started.unwrap_or(Sequence(0))
     }
 
-    /// Asks and waits for the answer. `name` is for the error when none comes.
+    /// Asks for segments and waits for the answer. `name` is for the error when none comes.
     pub fn ask(&self, name: &'static str, ask: Ask, deadline: Deadline) -> Result<Incoming> {
-        let request = {
+        let (request, before) = {
             let mut heard = self.heard();
             heard.last_request = heard.last_request.wrapping_add(1).max(1);
             heard.answer = None;
-            heard.last_request
+            // `Started` may come right behind the answer.
+            (heard.last_request, heard.started.take())
         };
         self.link.post(request, ask)?;
         self.wait(name, deadline, |heard| heard.answer.take()).and_then(|answer| match answer.body {
-            Tell::Error { code, text } => Err(refused(code, text.as_str())),
+            Tell::Error { code, text } => {
+                // All goes on as it was.
+                self.heard().started = before;
+                Err(refused(code, text.as_str()))
+            }
             _ => Ok(answer),
         })
     }
 
     /// Says that the page of the last answer is mapped, and waits until the broker takes what is filled there.
     pub fn begin(&self, round: &Arc<Round>, deadline: Deadline) -> Result<()> {
-        {
-            let mut heard = self.heard();
-            heard.round = Some(Arc::clone(round));
-            heard.started = None;
-        }
+        self.heard().round = Some(Arc::clone(round));
         self.link.post(0, Ask::Mapped)?;
         self.wait("Produce with all its segments", deadline, |heard| heard.started)?;
         Ok(())
