@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing and runs every gate. Needs Rust and, for cameras in a network of their own and for other users,
-# root. Takes about ten minutes on two cores from a clean checkout.
+# root. Takes about twenty minutes on two cores from a clean checkout.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
