@@ -178,15 +178,20 @@ def fnv1a(data: bytes) -> str:
     return f"{value:016x}"
 
 
-def test_two_cameras_feed_two_streams(start_broker: StartBroker, start_grabber: StartGrabber) -> None:
-    brokers = [start_broker("--source", "producer", "--name", name) for name in ("left", "right")]
-    for process, name, serial in zip(brokers, ("left", "right"), (FIRST, SECOND), strict=True):
+def test_two_cameras_feed_two_streams(start_broker: StartBroker, start_grabber: StartGrabber, tmp_path: Path) -> None:
+    cameras = {"left": FIRST, "right": SECOND}
+    streams = [f'[[stream]]\nname = "{name}"\n' for name in cameras]
+    config = tmp_path / "cameras.toml"
+    config.write_text('source = "producer"\n' + "".join(streams), encoding="utf-8")
+    process = start_broker("--config", config)
+    for name, serial in cameras.items():
         ready = start_grabber(process, "--stream", name, "--serial", serial, "--width", 64, "--fps", 50).ready()
         assert f"stream={name} camera={serial} " in ready and "geometry=64x1040" in ready
-    for process, name, serial in zip(brokers, ("left", "right"), (FIRST, SECOND), strict=True):
-        with process.connect() as broker, broker.subscribe(name) as subscription:
-            assert [subscription.next(10).width for _ in range(20)] == [64] * 20
-            (info,) = broker.streams()
+    with process.connect() as broker:
+        for name, serial in cameras.items():
+            with broker.subscribe(name) as subscription:
+                assert [subscription.next(10).width for _ in range(20)] == [64] * 20
+            (info,) = (stream for stream in broker.streams() if stream.name == name)
             assert (info.model, info.serial, info.fps) == ("Basler Emulation", serial, 50.0)
 
 

@@ -596,8 +596,8 @@ class Broker:
 
         ``policy``: which frames come: ``"sequential"`` (all, in order; those retired too early are counted lost),
         ``"latest"`` (the newest; those passed over are counted skipped), ``"upcoming"`` (the first published after each
-        call) or ``"lossless"`` (all, and the ring waits within a bound). By default the stream's own: sequential, but for
-        the broker's ``--grab-strategy``.
+        call) or ``"lossless"`` (all, and the ring waits within a bound). By default the stream's own: sequential, but
+        for the broker's ``--grab-strategy``.
         ``max_held``: frames that may be held at once, 1 to 64. 2 lets a loop hold the last frame while it waits for the
         next. Each costs the broker a segment.
         ``delivery``: ``"shared"``, or ``"socket"`` with a message for each frame.
