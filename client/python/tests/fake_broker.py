@@ -119,6 +119,7 @@ class FakeBroker:
             name_bytes = struct.unpack_from("<Q", body)[0]
             policy, delivery, max_held, _ = struct.unpack_from("<4I", body, 8 + name_bytes)
             segment = struct.pack("<HIQI", 0, 1, SEGMENT_BYTES, 1) + text("")
+            policy = 0 if policy == 4 else policy  # OfStream: this one's is sequential
             return struct.pack("<6IQQ", 2, 1, 0, policy, delivery, max_held, 1, 1) + segment, [self._segment]
         if variant == 4:
             self.released.put(struct.unpack_from("<IQ", body)[1])
