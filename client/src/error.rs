@@ -51,7 +51,7 @@ pub enum Error {
         missing: &'static str,
     },
     /// A forked child used what its parent opened.
-    #[error("this subscription belongs to the process that was forked; connect and subscribe again in the child")]
+    #[error("this belongs to the process that was forked; connect, and subscribe or produce, again in the child")]
     Forked,
 
     /// What was said about a frame cannot be true of the segment it is in. Nothing was published.
