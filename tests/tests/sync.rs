@@ -1,44 +1,15 @@
 //! Frames of several streams that belong together.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any bytes will do in an image")]
+#![allow(clippy::cast_possible_truncation, reason = "any bytes will do in an image")]
 
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use framebroker_client::{Error, Incomplete, Start, SyncBy, SyncedSubscription};
 use framebroker_tests::broker::run;
+use framebroker_tests::recordings::{BYTES, record, start, table};
 use framebroker_tests::{Broker, Network, Scratch, binaries, wait_for};
 use serde_json::Value;
-
-const BYTES: usize = 64;
-
-/// Writes a recording of 8x8 frames whose bytes are their block ID: 50 ms apart by their times, without those left out. It
-/// is replayed twice as fast, so that the times of arrival say nothing.
-fn record(scratch: &Scratch, name: &str, late_ns: u64, left_out: &[u64]) {
-    let numbers: Vec<u64> = (1..=100).filter(|number| !left_out.contains(number)).collect();
-    let bytes: Vec<u8> = numbers.iter().flat_map(|number| [*number as u8; BYTES]).collect();
-    std::fs::write(scratch.file(&format!("{name}.raw")), bytes).unwrap();
-    let mut index = format!("{{\"framebroker_recording\": 1, \"data\": \"{name}.raw\"}}\n");
-    for (at, number) in numbers.iter().enumerate() {
-        let (offset, time_ns) = (at * BYTES, number * 50_000_000 + late_ns);
-        index += &format!(
-            "{{\"offset\": {offset}, \"width\": 8, \"height\": 8, \"pixel_format\": \"Mono8\", \"timestamp_ns\": {time_ns}, \"block_id\": {number}}}\n"
-        );
-    }
-    std::fs::write(scratch.file(&format!("{name}.jsonl")), index).unwrap();
-}
-
-fn table(directory: &Path, name: &str, more: &str) -> String {
-    let path = directory.join(format!("{name}.jsonl"));
-    format!("[[stream]]\nname = '{name}'\nsource = 'replay={}'\nfps = 40\n{more}\n", path.display())
-}
-
-fn start(scratch: &Scratch, program: &mut Command, text: &str) -> Broker {
-    let path = scratch.file("cameras.toml");
-    std::fs::write(&path, text).unwrap();
-    Broker::start_program(program, &format!("--config {}", path.display()))
-}
 
 fn joined(broker: &Broker, names: &[&str], by: SyncBy, incomplete: Incomplete) -> SyncedSubscription {
     let connection = broker.connect();
