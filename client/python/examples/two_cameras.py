@@ -30,10 +30,11 @@ with framebroker.Broker(control=True) as broker:
                 if any(frame.settings_version < version for frame, version in zip(pair, versions, strict=True)):
                     continue  # exposed before the setting
                 means = [f"{frame.array.mean():.1f}" for frame in pair]
-                chunks = [frame.chunks.get("ChunkExposureTime", "?") for frame in pair]
+                # What the cameras send with their images, if they have chunk mode, and it is on.
+                exposed = [f", exposed for {us} us" for frame in pair if (us := frame.chunks.get("ChunkExposureTime"))]
                 print(
                     f"frames {pair[0].sequence} and {pair[1].sequence}, {pair.skew_ns / 1e6:.2f} ms apart: "
-                    f"means {means[0]} and {means[1]}, exposed for {chunks[0]} and {chunks[1]} us"
+                    f"means {' and '.join(means)}{''.join(exposed)}"
                 )
             count -= 1
             if not count:

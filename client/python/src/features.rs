@@ -4,6 +4,7 @@ use framebroker_client as client;
 use framebroker_client::{FeatureKind, FeatureValue, Text};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use pyo3::{BoundObject, IntoPyObject};
 
 use crate::broker::Broker;
@@ -181,9 +182,9 @@ impl SoleControl {
     }
 
     #[pyo3(signature = (*exception))]
-    fn __exit__(&self, py: Python<'_>, exception: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __exit__(&self, py: Python<'_>, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
         let given = self.broker.get().give_control(py, &self.stream);
-        let is_failing = !exception.get_item(0)?.is_none();
+        let is_failing = exception.get_item(0).is_ok_and(|kind| !kind.is_none());
         // It ends with the connection too, and the block's own exception is what counts.
         let is_over =
             |error: &PyErr| error.is_instance_of::<ClosedError>(py) || error.is_instance_of::<BrokerGoneError>(py);

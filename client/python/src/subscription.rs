@@ -8,7 +8,6 @@ use framebroker_client::ContextId;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::error::{ClosedError, StreamClosedError};
 use crate::features::SettingsChange;
 use crate::frame::Frame;
 use crate::ledger::{Ledger, Place};
@@ -16,7 +15,7 @@ use crate::options::{delivery_name, policy_name, state_name};
 use crate::records::{Counters, MappedSegment, StreamInfo};
 use crate::synced::Member;
 use crate::turns::{self, Status, Turns};
-use crate::waiting::{Waited, deadline, ended, take_with_room, try_wait, wait};
+use crate::waiting::{Waited, deadline, ended, take_with_room, try_wait, until_end, wait};
 
 /// What the helpers for asyncio are.
 pub const AIO: &str = "framebroker._aio";
@@ -155,13 +154,7 @@ impl Subscription {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Frame>> {
-        match self.next_until(py, None) {
-            Ok(frame) => Ok(Some(frame)),
-            Err(error) if error.is_instance_of::<StreamClosedError>(py) => Ok(None),
-            // Closed by another thread, or in the loop's own body.
-            Err(error) if error.is_instance_of::<ClosedError>(py) => Ok(None),
-            Err(error) => Err(error),
-        }
+        until_end(py, self.next_until(py, None))
     }
 
     fn __aiter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

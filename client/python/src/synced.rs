@@ -11,14 +11,13 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::error::{ClosedError, StreamClosedError};
 use crate::frame_set::FrameSet;
 use crate::ledger::{Ledger, Place};
 use crate::options;
 use crate::records::SyncStats;
 use crate::subscription::{AIO, LOOK_S, Subscription};
 use crate::turns::{self, Shared, Status, Turns};
-use crate::waiting::{Source, Waited, deadline, take_with_room, try_wait, wait};
+use crate::waiting::{Source, Waited, deadline, take_with_room, try_wait, until_end, wait};
 
 /// What can be asked of a set of subscriptions at any time.
 #[derive(Debug, Clone)]
@@ -204,13 +203,7 @@ impl SyncedSubscription {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<FrameSet>> {
-        match self.next_until(py, None) {
-            Ok(set) => Ok(Some(set)),
-            Err(error) if error.is_instance_of::<StreamClosedError>(py) => Ok(None),
-            // Closed by another thread, or in the loop's own body.
-            Err(error) if error.is_instance_of::<ClosedError>(py) => Ok(None),
-            Err(error) => Err(error),
-        }
+        until_end(py, self.next_until(py, None))
     }
 
     fn __aiter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

@@ -10,7 +10,7 @@ use framebroker_client::Error;
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 
-use crate::error::{HeldFramesError, forked, raised};
+use crate::error::{ClosedError, HeldFramesError, StreamClosedError, forked, raised};
 use crate::ledger::Ledger;
 use crate::options::timeout;
 use crate::turns::{self, Shared, Turns};
@@ -138,6 +138,19 @@ pub fn take_with_room<T>(
         Waited::Taken(taken) => Ok(Some(taken)),
         Waited::Nothing => Ok(None),
         Waited::Full(error) => Err(full(py, ledgers, &error)),
+    }
+}
+
+/// What a loop gets: `None` at the end of the stream, or where it was closed by another thread or in the loop's own body.
+///
+/// # Errors
+/// All others.
+pub fn until_end<T>(py: Python<'_>, taken: PyResult<T>) -> PyResult<Option<T>> {
+    match taken {
+        Ok(taken) => Ok(Some(taken)),
+        Err(error) if error.is_instance_of::<StreamClosedError>(py) => Ok(None),
+        Err(error) if error.is_instance_of::<ClosedError>(py) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

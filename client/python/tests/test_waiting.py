@@ -92,6 +92,8 @@ INTERRUPTED = """
         ("subscription.next()", 'policy="latest", wait_mode="spin"'),
         ("next(subscription)", 'delivery="socket"'),
         ("import asyncio; asyncio.run(subscription.next_async())", ""),
+        ("framebroker.SyncedSubscription([subscription], tolerance=1).next()", ""),
+        ("import asyncio; asyncio.run(framebroker.SyncedSubscription([subscription], tolerance=1).next_async())", ""),
         ("import threading; t = threading.Thread(target=subscription.next, daemon=True); t.start(); t.join(0.2); "
          "subscription.next()", ""),
     ],
