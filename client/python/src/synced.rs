@@ -172,8 +172,8 @@ impl SyncedSubscription {
         self.next_until(py, deadline(timeout)?)
     }
 
-    /// The next set if there is one now, else ``None``. Does not wait. While another thread waits in :meth:`next`, there is
-    /// nothing for this one.
+    /// The next set if there is one now, else ``None``. Does not wait, but as :meth:`Subscription.try_next` does. While another
+    /// thread waits in :meth:`next`, there is nothing for this one.
     fn try_next(&self, py: Python<'_>) -> PyResult<Option<FrameSet>> {
         self.take(py, Place::here(py)?, || try_wait(&self.turns, py))
     }

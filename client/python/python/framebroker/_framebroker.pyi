@@ -645,8 +645,8 @@ class SyncedSubscription:
         """
 
     def try_next(self) -> FrameSet | None:
-        """The next set if there is one now, else ``None``. Does not wait. While another thread waits in :meth:`next`,
-        there is nothing for this one.
+        """The next set if there is one now, else ``None``. Does not wait, but as :meth:`Subscription.try_next` does.
+        While another thread waits in :meth:`next`, there is nothing for this one.
         """
 
     def next_async(self, timeout: float | None = None) -> Awaitable[FrameSet]:
