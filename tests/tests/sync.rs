@@ -5,10 +5,11 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use framebroker_client::{Error, Incomplete, Start, SyncBy, SyncedSubscription};
+use framebroker_client::{self as client, Error, Incomplete, Start, SyncBy, SyncedSubscription};
 use framebroker_tests::broker::run;
 use framebroker_tests::recordings::{BYTES, record, start, table};
 use framebroker_tests::{Broker, Network, Scratch, binaries, wait_for};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
 
 fn joined(broker: &Broker, names: &[&str], by: SyncBy, incomplete: Incomplete) -> SyncedSubscription {
@@ -138,6 +139,50 @@ fn what_cannot_be_matched_is_told() {
         });
     assert!(matches!(full, Error::Full { max_held: 16 }), "{full}");
     drop((kept, synced));
+    broker.end_clean();
+}
+
+/// Goal: who waits for sets can be stopped, hears of changed settings, and may wait in a poll of its own. Method: two patterns,
+/// one of which makes a frame for a trigger only.
+#[test]
+fn a_wait_for_sets_is_stopped_and_polled() {
+    let scratch = Scratch::default();
+    let tables = ["a", "b"].map(|name| format!("[[stream]]\nname = '{name}'\nfps = 50\nwidth = 64\nheight = 48\n"));
+    let broker = start(&scratch, &mut Command::new(binaries::broker()), &tables.concat());
+    let control = client::Broker::builder().socket(broker.socket()).control(true).connect().unwrap();
+    let version = control.set_feature("b", "TriggerMode", "On").unwrap().version;
+    let mut subscriptions = ["a", "b"].map(|name| control.subscribe(name).max_held(2).open().unwrap());
+    // A frame may have been on its way.
+    while subscriptions[1].next(Duration::from_millis(200)).is_ok() {}
+    let by = SyncBy::Arrival(Duration::from_secs(1));
+    let mut synced = SyncedSubscription::new(subscriptions.into(), by).patience(Duration::from_secs(60));
+    let mut looks = 0;
+    let stopped = synced.next_while(None, |waiting| {
+        assert_eq!(waiting.stats().complete, 0);
+        looks += 1;
+        looks < 3
+    });
+    assert!(stopped.is_ok_and(|set| set.is_none()) && looks == 3);
+    let begun = Instant::now();
+    // Its stream `a` is always full, so that sets without partner are dropped one after the other.
+    assert!(synced.next(Duration::from_millis(300)).is_err_and(|error| error.is_timeout()));
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    control.set_feature("b", "OffsetX", 8).unwrap();
+    let set = wait_for("a set", Duration::from_secs(20), || {
+        let _has_no_room_yet = control.execute("b", "TriggerSoftware");
+        let mut descriptors: Vec<_> = synced.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let within = PollTimeout::try_from(synced.look_within()).unwrap();
+        poll(&mut descriptors, within).unwrap();
+        synced.try_next().unwrap()
+    });
+    assert!(set.is_complete());
+    let change = wait_for("the news", Duration::from_secs(20), || {
+        drop(synced.try_next().unwrap());
+        synced.next_change(1).filter(|change| change.feature.as_str() == "OffsetX")
+    });
+    assert_eq!((change.version, change.value), (version + 1, 8.into()));
+    assert!(synced.next_change(0).is_none() && synced.next_change(7).is_none());
+    drop((set, synced));
     broker.end_clean();
 }
 

@@ -60,6 +60,14 @@ def test_asyncio(broker: BrokerProcess) -> None:
     assert lines.count("tick") >= 1 and sum(line.startswith("frame ") for line in lines) == 6
 
 
+def test_two_cameras(start_broker: StartBroker, tmp_path: Path) -> None:
+    tables = "".join(f"[[stream]]\nname = '{name}'\nfps = 50\nwidth = 16\nheight = 16\n" for name in ("a", "b"))
+    (tmp_path / "cameras.toml").write_text(tables)
+    lines = run(start_broker("--config", tmp_path / "cameras.toml"), "two_cameras.py", "a", "b", "OffsetX=4", 3)
+    assert lines[:2] == ["a: OffsetX = 4 px", "b: OffsetX = 4 px"] and lines[-1].startswith("SyncStats(complete=")
+    assert len(lines) == 6 and all(" ms apart: " in line for line in lines[2:5])
+
+
 def test_torch(broker: BrokerProcess) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed (pip install torch)")
     assert len(run(broker, "torch_dlpack.py", 3)) == 3
