@@ -3,25 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use framebroker_client::{self as client, Access, Error, ErrorCode, Feature, FeatureKind, FeatureValue, Visibility};
+use framebroker_client::{Access, ErrorCode, Feature, FeatureKind, FeatureValue, Visibility};
 use framebroker_tests::actor::figure;
+use framebroker_tests::settings::{controller, refusal};
 use framebroker_tests::{Actor, Broker, Cameras, PATIENCE, wait_for};
 
 use super::{must_be_balanced, started, subscribed};
 
 const CAM0: &str = "cam0";
-
-fn controller(broker: &Broker, name: &str) -> client::Broker {
-    client::Broker::builder().socket(broker.socket()).name(name).control(true).connect().unwrap()
-}
-
-/// Code and text of a refusal.
-fn refusal<T: std::fmt::Debug>(result: client::Result<T>) -> (ErrorCode, String) {
-    match result {
-        Err(Error::Refused { code, text }) => (code, text),
-        other => panic!("not refused: {other:?}"),
-    }
-}
 
 /// How often the camera was stopped.
 fn stops(cameras: &Cameras) -> usize {
