@@ -19,6 +19,7 @@ pub mod raw;
 pub mod raw_producer;
 pub mod recordings;
 pub mod scratch;
+pub mod settings;
 
 pub use actor::Actor;
 pub use beside::Beside;

@@ -1,27 +1,14 @@
-//! A camera's features: as they are for clients, and set from the command line.
+//! A camera's features: as they are for clients, and what the source itself asks.
 
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use framebroker_protocol::message::{
-    Access as Allowed, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange, Visibility,
-};
+use framebroker_protocol::message::{Access, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange};
 use framebroker_protocol::{FeatureName, Text};
 
-use super::ffi::{Access, Camera, Details, Failure, FailureKind, Kind, Seen};
+use super::ffi::{Camera, Details, Failure, FailureKind, Kind};
 use crate::source::SourceError;
-use crate::source::features::{FeatureError, Features, changes_frames, check};
-
-/// Features upon which depends how many segments the driver needs or how it is set up, so that they are set while the camera is
-/// stopped.
-const SET_STOPPED: [&str; 6] = [
-    "AcquisitionFrameRate",
-    "AcquisitionFrameRateAbs",
-    "AcquisitionFrameRateEnable",
-    "AcquisitionMode",
-    "GevSCPSPacketSize",
-    "TriggerMode",
-];
+use crate::source::features::{FeatureError, Features, changes_frames, changes_needs, check};
 
 /// A camera that the source and its [`CameraFeatures`] share. `libaravis` guards only what goes over the wire, so they take turns;
 /// the source takes its turns when it starts and stops, never while it waits for frames.
@@ -68,13 +55,13 @@ impl Features for CameraFeatures {
     }
 
     fn needs_stop(&self, name: &FeatureName) -> bool {
-        changes_frames(name.as_str()) || SET_STOPPED.contains(&name.as_str())
+        changes_frames(name.as_str()) || changes_needs(name.as_str())
     }
 }
 
 fn read(camera: &Camera, name: &FeatureName) -> Result<Option<Feature>, FeatureError> {
     let Some((at, of)) = find(camera, name.as_str()) else { return Ok(None) };
-    let Details { display_name, description, seen_by, unit } = camera.details(&at);
+    let Details { display_name, description, visibility, unit } = camera.details(&at);
     let unit = Text::label(unit);
     // Values first: at the first question, a camera that is silent is not asked further.
     let (kind, value) = match of {
@@ -99,26 +86,16 @@ fn read(camera: &Camera, name: &FeatureName) -> Result<Option<Feature>, FeatureE
         Kind::Other => return Ok(None),
     };
     let access = match (of, camera.access(&at)) {
-        // Neither is read.
-        (Kind::Command, Access::Writable) => Allowed::WriteOnly,
-        (_, Access::Writable) => Allowed::ReadWrite,
-        (_, Access::WriteOnly) => Allowed::WriteOnly,
-        (_, Access::ReadOnly) => Allowed::ReadOnly,
-        (_, Access::Locked) => Allowed::Locked,
-        (_, Access::Unavailable) => Allowed::NotAvailable,
+        // It is never read.
+        (Kind::Command, Access::ReadWrite) => Access::WriteOnly,
+        (_, access) => access,
     };
-    let is_readable = !matches!(access, Allowed::WriteOnly | Allowed::NotAvailable);
+    let is_readable = !matches!(access, Access::WriteOnly | Access::NotAvailable);
     Ok(Some(Feature {
         name: name.clone(),
         display_name: Text::label(display_name),
         description: Text::description(description),
-        visibility: match seen_by {
-            Seen::Unknown => Visibility::Unknown,
-            Seen::Beginner => Visibility::Beginner,
-            Seen::Expert => Visibility::Expert,
-            Seen::Guru => Visibility::Guru,
-            Seen::Invisible => Visibility::Invisible,
-        },
+        visibility,
         access,
         value: value.filter(|_| is_readable).unwrap_or(FeatureValue::None),
         kind,
@@ -167,34 +144,6 @@ fn c_name(name: &FeatureName) -> Result<CString, FeatureError> {
     CString::new(name.as_str()).map_err(|error| FeatureError::Unknown(format!("there is no feature {name}: {error}")))
 }
 
-/// Sets a feature from a text of the command line. A command runs with an empty value, `1`, `true` or `execute`.
-pub(super) fn set(camera: &Camera, feature: &str, value: &str) -> Result<(), SourceError> {
-    let source_error = |error: FeatureError| match error {
-        FeatureError::Failed(text) => SourceError::Driver(format!("setting {feature}={value:?}: {text}")),
-        error => SourceError::Invalid(error.to_string()),
-    };
-    set_from_text(camera, feature, value.trim()).map_err(source_error)
-}
-
-fn set_from_text(camera: &Camera, feature: &str, value: &str) -> Result<(), FeatureError> {
-    let name: FeatureName = feature.parse().map_err(|error| FeatureError::Unknown(format!("{error}")))?;
-    let Some(found) = read(camera, &name)? else { return Err(unknown(camera, &name)) };
-    check::access(&found)?;
-    match found.kind {
-        FeatureKind::Command if matches!(value, "" | "1" | "true" | "execute") => execute(camera, &name),
-        FeatureKind::Command => Err(FeatureError::Invalid(format!(
-            "{name}={value:?} is not possible: it is a command, which takes nothing, as in \"{name}=\""
-        ))),
-        _ => write(camera, &name, &check::value(&found, &FeatureValue::from(value))?),
-    }
-}
-
-fn unknown(camera: &Camera, name: &FeatureName) -> FeatureError {
-    let known: Vec<FeatureName> =
-        camera.features().iter().filter_map(|known| known.to_str().ok()?.parse().ok()).collect();
-    check::unknown(name, &known)
-}
-
 /// Whether an integer feature would take this value, where the camera has it and tells its range.
 pub(super) fn check_integer(camera: &Camera, feature: &str, value: u32) -> Result<(), SourceError> {
     let Ok(name) = feature.parse() else { return Ok(()) };
@@ -210,14 +159,14 @@ pub(super) fn check_integer(camera: &Camera, feature: &str, value: u32) -> Resul
 /// The value of an enumeration or string feature; `None` where the camera has none of this name.
 pub(super) fn text(camera: &Camera, feature: &str) -> Option<String> {
     let (name, kind) = find(camera, feature)?;
-    let readable = matches!(kind, Kind::Enumeration | Kind::String) && camera.access(&name) != Access::Unavailable;
+    let readable = matches!(kind, Kind::Enumeration | Kind::String) && camera.access(&name) != Access::NotAvailable;
     readable.then(|| camera.string(&name).ok()).flatten()
 }
 
 /// The value of an integer feature; `None` where the camera has none of this name.
 pub(super) fn integer(camera: &Camera, feature: &str) -> Option<i64> {
     let (name, kind) = find(camera, feature)?;
-    let readable = kind == Kind::Integer && camera.access(&name) != Access::Unavailable;
+    let readable = kind == Kind::Integer && camera.access(&name) != Access::NotAvailable;
     readable.then(|| camera.integer(&name).ok()).flatten()
 }
 
