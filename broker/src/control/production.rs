@@ -181,16 +181,23 @@ impl Control {
             Offered::Segments(offers) => offers,
         };
         let Some(stream) = self.streams.get_mut(production.stream) else { return Ok(false) };
+        let mut unsealed = None;
         for (segment, writable) in offers {
-            let sealed = segment.seal();
-            if sealed.is_err() || !stream.pool.awaits(segment.index()) {
-                stream.pool.vacate(segment.index());
-                sealed?;
-                continue;
+            match segment.seal() {
+                Ok(()) if stream.pool.awaits(segment.index()) => {
+                    production.lent.insert(segment.index(), segment.backing());
+                    let epoch = stream.epoch();
+                    stream.install(&segment, writable.for_epoch(epoch));
+                }
+                // Its place is free whatever becomes of the others: none may count that is not there.
+                sealed => {
+                    stream.pool.vacate(segment.index());
+                    unsealed = unsealed.or(sealed.err());
+                }
             }
-            production.lent.insert(segment.index(), segment.backing());
-            let epoch = stream.epoch();
-            stream.install(&segment, writable.for_epoch(epoch));
+        }
+        if let Some(error) = unsealed {
+            return Err(error);
         }
         stream.restore(&self.worker);
         self.settle_all();
