@@ -291,7 +291,9 @@ fn segments_that_cannot_be_sealed_count_no_longer() {
         raw.send(Ask::Mapped);
         // The first comes alone, the others are made while it is not mapped.
         assert_eq!(lent(&mut raw).len(), 1);
-        wait_for(&format!("all segments of round {round}"), PATIENCE, || (broker.stats().active_buffers == 8).then_some(()));
+        wait_for(&format!("all segments of round {round}"), PATIENCE, || {
+            (broker.stats().active_buffers == 8).then_some(())
+        });
         raw.send(Ask::Mapped);
         let fds = lent(&mut raw);
         assert_eq!(fds.len(), 7, "round {round}");

@@ -1,8 +1,9 @@
 //! Streams that another process fills.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
-use framebroker_protocol::message::{Ask, ErrorCode};
+use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Tell};
 use framebroker_tests::actor::figure;
+use framebroker_tests::raw::Heard;
 use framebroker_tests::raw_producer::produce;
 use framebroker_tests::{Actor, Broker, PATIENCE, wait_for};
 use nix::sys::signal::Signal;
@@ -288,4 +289,27 @@ fn a_producer_learns_of_the_brokers_end() {
     let answer = producer.answer();
     assert!(answer.contains("the stream has ended"), "{answer}");
     assert!(broker.ended().0.success());
+}
+
+/// Goal: who subscribes to a stream whose source is away is told so once. Method: every way to subscribe, and the answer to a
+/// request that was sent afterwards.
+#[test]
+fn a_subscriber_is_told_once_that_the_source_is_away() {
+    let broker = Broker::start("--source producer");
+    for policy in [Policy::Sequential, Policy::Latest, Policy::Lossless, Policy::Upcoming] {
+        for delivery in [Delivery::Shared, Delivery::Socket] {
+            let mut raw = broker.raw();
+            raw.hello();
+            raw.subscribe(policy, delivery, 2);
+            raw.send(Ask::Mapped);
+            let ping = raw.send(Ask::Ping);
+            let said = std::iter::from_fn(|| match raw.hear() {
+                Heard::Message(reply, _) => (reply.request != ping).then_some(reply.body),
+                Heard::End => panic!("closed"),
+            });
+            let said: Vec<Tell> = said.collect();
+            assert!(matches!(said[..], [Tell::Offline { .. }]), "{policy:?} {delivery:?}: {said:?}");
+        }
+    }
+    broker.end_clean();
 }
