@@ -129,6 +129,53 @@ fn frames_change_while_they_are_read() {
     broker.end_clean();
 }
 
+/// Goal: a producer whose new frames find no memory beside those that are held waits for it, and goes on: it broke no rule.
+/// Method: a limit with room for either; a reader that holds, then releases.
+#[test]
+fn a_producer_whose_new_frames_find_no_memory_waits_for_it() {
+    let broker = Broker::start("--source producer --memory-limit 2");
+    let mut producer = broker.producer();
+    assert!(producer.ask("produce width=640 height=480").starts_with("ok"));
+    let mut holder = broker.actor();
+    holder.must("subscribe max_held=3");
+    assert_eq!(producer.ask("publish count=2"), "published last=2");
+    holder.take();
+    holder.take();
+    assert_eq!(producer.ask("publish"), "published last=3");
+    producer.tell("change width=800 height=600");
+    wait_for("the lack of memory", PATIENCE, || broker.log().contains("--memory-limit 2").then_some(()));
+    wait_for("the news", PATIENCE, || holder.ask("state").starts_with("offline").then_some(()));
+    assert_eq!(holder.ask("check"), "good 2");
+    holder.must("release");
+    let changed = producer.answer();
+    assert!(changed.starts_with("ok"), "{changed} {}", broker.log());
+    producer.tell("publish count=20 interval_us=5000");
+    assert!(holder.take() >> 16 > 2);
+    assert!(holder.take() >> 16 > 3);
+    assert_eq!(holder.ask("check"), "good 2");
+    assert_eq!(producer.answer(), "published last=23");
+    drop(holder);
+    broker.end_clean();
+}
+
+/// Goal: frames of another size find the memory of those before, where nobody holds them: the stream stays live. Method: a limit
+/// with room for one ring; a producer that changes its frames when only the newest is in it.
+#[test]
+fn new_frames_take_the_memory_of_the_old() {
+    let broker = Broker::start("--source producer --memory-limit 2");
+    let mut producer = broker.producer();
+    assert!(producer.ask("produce width=640 height=480").starts_with("ok"));
+    assert_eq!(producer.ask("publish"), "published last=1");
+    for (width, last) in [(720, 2), (640, 3), (700, 4)] {
+        let changed = producer.ask(&format!("change width={width} height=480"));
+        assert!(changed.starts_with("ok"), "{width}: {changed}");
+        assert_eq!(producer.ask("publish"), format!("published last={last}"));
+    }
+    assert!(!broker.log().contains("offline"), "{}", broker.log());
+    drop(producer);
+    broker.end_clean();
+}
+
 /// Goal: a producer that is silent or stopped costs its readers nothing but frames: the broker serves on. Method: one that
 /// takes all and fills nothing, then SIGSTOP while it fills.
 #[test]

@@ -217,6 +217,13 @@ impl Control {
         self.settle(client);
     }
 
+    /// Whether what a stream's producer fills is published. One that waits for memory has broken no rule.
+    pub(super) fn has_begun(&self, id: StreamId) -> bool {
+        let stream = self.streams.iter().find(|stream| stream.core.id == id);
+        let session = stream.and_then(Stream::producer).and_then(|producer| self.sessions.get(&producer.client));
+        session.and_then(|session| session.production.as_ref()).is_some_and(|production| production.is_running)
+    }
+
     /// The ring has given up a segment: its producer can unmap it.
     pub(super) fn tell_withdrawn(&mut self, id: StreamId, index: SegmentIndex) {
         let Some(stream) = self.streams.iter().find(|stream| stream.core.id == id) else { return };
