@@ -1,7 +1,7 @@
 //! Streams that another process fills.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
-use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Tell};
+use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Reply, Tell};
 use framebroker_tests::actor::figure;
 use framebroker_tests::raw::Heard;
 use framebroker_tests::raw_producer::produce;
@@ -358,5 +358,34 @@ fn a_subscriber_is_told_once_that_the_source_is_away() {
             assert!(matches!(said[..], [Tell::Offline { .. }]), "{policy:?} {delivery:?}: {said:?}");
         }
     }
+    broker.end_clean();
+}
+
+/// Goal: a reader by socket that does something else for a moment keeps its session while a whole ring is given up, and learns of
+/// each segment. Method: more segments and subscriptions than messages fit in a socket; nothing is read until all are gone.
+#[test]
+fn a_ring_that_is_given_up_floods_no_reader() {
+    let broker = Broker::start("--source producer --segments 60");
+    let mut producer = broker.producer();
+    assert_eq!(figure(&producer.ask("produce width=64 height=48"), "segments"), 60);
+    let mut raw = broker.raw();
+    raw.hello();
+    let all = 8 * 60;
+    for _ in 0..8 {
+        let (subscribed, _) = raw.subscribe(Policy::Latest, Delivery::Socket, 1);
+        assert_eq!(subscribed.segments.len(), 60);
+        raw.send(Ask::Mapped);
+    }
+    producer.kill();
+    wait_for("the segments to go", PATIENCE, || (broker.stats().active_buffers == 0).then_some(()));
+    let mut removed = 0;
+    while removed < all {
+        match raw.hear() {
+            Heard::Message(Reply { body: Tell::SegmentRemoved { .. }, .. }, _) => removed += 1,
+            Heard::Message(Reply { body: Tell::Offline { .. }, .. }, _) => {}
+            other => panic!("{other:?} after {removed}"),
+        }
+    }
+    drop((producer, raw));
     broker.end_clean();
 }

@@ -249,7 +249,10 @@ impl Control {
 
     fn tell_removed(&mut self, stream: StreamId, index: SegmentIndex) {
         self.tell_withdrawn(stream, index);
-        self.tell_each(stream, |id, subscription| subscription.tell_removed(id, index));
+        self.tell_each(stream, |_, subscription| {
+            subscription.note_removed(index);
+            None
+        });
     }
 
     /// Tells the subscriptions of a stream that have begun.
