@@ -199,7 +199,9 @@ impl Control {
         if CLIENTS.may_speak()
             && let Some(stream) = self.streams.get(at)
         {
-            info!(stream = %stream.core.name, version, %feature, %value, %by, "setting changed");
+            // As debug output escapes it: a text may hold whatever its client likes, also what looks like another line.
+            let value = value.to_string();
+            info!(stream = %stream.core.name, version, %feature, ?value, %by, "setting changed");
         }
         for session in self.sessions.values_mut() {
             for (id, subscription) in session.subscriptions.iter_mut().filter(|(_, s)| s.stream == at) {
