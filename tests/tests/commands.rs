@@ -227,3 +227,25 @@ fn processes_in(directory: &Path) -> Vec<i32> {
     };
     pids.filter(ours).collect()
 }
+
+/// Goal: a text that a client sets can neither forge a line of the broker's log nor command the terminal of who watches. Method: a
+/// line end and an escape in a feature that takes any text.
+#[test]
+fn what_is_set_commands_neither_log_nor_terminal() {
+    let broker = Broker::start(SMALL);
+    let scratch = Scratch::default();
+    let said = scratch.file("said");
+    let watch = Process::start(framectl(&broker, "watch cam0").stderr(std::fs::File::create(&said).unwrap()));
+    wait_for("the watch", PATIENCE, || broker.client(watch.pid()));
+    let mut set = framectl(&broker, "set cam0 DeviceUserID");
+    let (status, _, errors) = run(set.arg("one\nforged \u{1b}[2J"));
+    assert!(status.success(), "{errors}");
+    let heard = |text: &str| text.contains("forged").then(|| text.to_owned());
+    let watched = wait_for("the news", PATIENCE, || heard(&std::fs::read_to_string(&said).unwrap()));
+    let logged = wait_for("the log", PATIENCE, || heard(&broker.log()));
+    for text in [watched, logged] {
+        assert!(!text.contains('\u{1b}') && !text.lines().any(|line| line.starts_with("forged")), "{text:?}");
+    }
+    drop(watch);
+    broker.end_clean();
+}
