@@ -1,0 +1,158 @@
+//! Features of every kind of source, set over the socket beside one another.
+
+use std::time::{Duration, Instant};
+
+use framebroker_client::{ErrorCode, FeatureValue, Subscription};
+use framebroker_tests::actor::figure;
+use framebroker_tests::{PATIENCE, wait_for};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::RETURN;
+use crate::reader::Reader;
+use crate::rig::{Device, Rig};
+use crate::settings::{SETTINGS, refusal, set, value_of};
+
+/// All news of a subscription so far: the settings version, the feature, its value.
+fn news(frames: &mut Subscription) -> Vec<(u32, String, String)> {
+    let _frame = frames.next(PATIENCE).unwrap();
+    let changes = std::iter::from_fn(|| frames.next_change());
+    changes.map(|change| (change.version, change.feature.to_string(), change.value.to_string())).collect()
+}
+
+/// Goal: features of each kind of source are read, set and executed over the socket; a value, its version and the news of it are
+/// those of one stream only. A source without features says so. Method: the library and `framectl`.
+#[test]
+fn each_kind_is_set_by_itself() {
+    let rig = Rig::start();
+    let control = rig.controller();
+    let watched = SETTINGS.map(|(stream, ..)| rig.broker.connect().subscribe(stream).open().unwrap());
+    let mut watched: Vec<Subscription> = watched.into();
+    for (stream, name, [value, _]) in SETTINGS {
+        assert!(control.features(stream).unwrap().iter().any(|feature| feature.name.as_str() == name), "{stream}");
+        assert_ne!(value_of(&control, stream, name), value, "{stream} {name}");
+        assert_eq!(set(&control, stream, name, value), 1, "{stream} {name}");
+        assert_eq!(control.execute(stream, "TriggerSoftware").unwrap().version, 2, "{stream}");
+    }
+    for ((stream, name, [value, other]), frames) in SETTINGS.into_iter().zip(&mut watched) {
+        assert_eq!(value_of(&control, stream, name), value, "{stream}");
+        let mut heard = Vec::new();
+        wait_for("the news", PATIENCE, || {
+            heard.extend(news(frames));
+            (heard.len() >= 2).then_some(())
+        });
+        let told = heard.iter().map(|(version, name, value)| (*version, name.as_str(), value.as_str()));
+        let no_value = FeatureValue::None.to_string();
+        let expected = [(1, name, value), (2, "TriggerSoftware", no_value.as_str())];
+        assert!(told.eq(expected), "{stream}: {heard:?}");
+        wait_for("a frame of the new version", PATIENCE, || {
+            let version = frames.next(PATIENCE).unwrap().settings_version();
+            assert!(version <= 2, "{stream}: {version}");
+            (version == 2).then_some(())
+        });
+        let (status, said, errors) = rig.framectl(&["set", stream, name, other, "--json"]);
+        let line: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said} {errors}"));
+        assert!(status.success() && line["settings_version"] == 3, "{line}");
+        let line: Value = serde_json::from_str(&rig.framectl(&["get", stream, name, "--json"]).1).unwrap();
+        assert_eq!(line["value"].to_string().trim_matches('"'), other, "{line}");
+    }
+    for stream in ["replay", "made"] {
+        assert!(control.features(stream).is_err(), "{stream} has no features");
+        let (_, text) = refusal(control.set_feature(stream, "Width", 32));
+        assert!(text.contains("has no features"), "{stream}: {text}");
+    }
+    drop((watched, control));
+    rig.end();
+}
+
+/// Goal: sole control is of one stream: who has it sets it alone, all others are set by anyone.
+#[test]
+fn sole_control_is_of_one_stream() {
+    let rig = Rig::start();
+    let (alone, other) = (rig.controller(), rig.controller());
+    for (of, ..) in SETTINGS {
+        alone.take_control(of).unwrap();
+        for (stream, name, [value, own]) in SETTINGS {
+            if stream == of {
+                assert_eq!(refusal(other.set_feature(stream, name, value)).0, ErrorCode::Controlled, "{stream}");
+            } else {
+                set(&other, stream, name, value);
+            }
+            set(&alone, stream, name, own);
+            assert_eq!(value_of(&other, stream, name), own, "anyone may read {stream}");
+        }
+        alone.give_control(of).unwrap();
+    }
+    for (of, ..) in SETTINGS {
+        alone.take_control(of).unwrap();
+    }
+    drop(alone);
+    for (stream, name, [value, _]) in SETTINGS {
+        wait_for("sole control to end", PATIENCE, || other.set_feature(stream, name, value).ok());
+    }
+    drop(other);
+    rig.end();
+}
+
+/// Goal: a region that changes, larger and smaller, changes no held frame and costs the consumers of all other streams nothing.
+#[test]
+fn a_region_changes_beside_other_streams() {
+    let rig = Rig::start();
+    let control = rig.controller();
+    let mut readers = Reader::two_of_each(&rig);
+    for (of, ..) in SETTINGS {
+        for width in [128, 32] {
+            let set = control.set_feature(of, "Width", width).unwrap();
+            assert_eq!(set.feature.value, width.into(), "{of}");
+        }
+        rig.wait_for_frames(10);
+        for reader in &mut readers {
+            if reader.stream == of {
+                let seen = reader.look();
+                assert!((figure(&seen, "width"), figure(&seen, "away")) == (32, 0), "{of}: {seen}");
+                assert!(figure(&seen, "resized") >= 1, "{of}: {seen}");
+            } else {
+                reader.noticed_nothing();
+            }
+        }
+    }
+    drop((readers, control));
+    rig.end();
+}
+
+/// Goal: a camera that does not answer delays who asks it, and no other stream's settings nor frames. Method: SIGSTOP; while one
+/// question to it waits for its answer, all other streams are read and set again and again.
+#[test]
+fn a_silent_camera_delays_no_other_stream() {
+    let rig = Rig::start();
+    let control = rig.controller();
+    let mut readers = Reader::two_of_each(&rig);
+    rig.signal(Device::GigeA, Signal::SIGSTOP);
+    let asking = rig.controller();
+    let silent = std::thread::spawn(move || (refusal(asking.set_feature("gige-a", "TestRegister", 3)), Instant::now()));
+    let (mut rounds, mut last_round) = (0, Instant::now());
+    while !silent.is_finished() {
+        for (stream, name, values) in SETTINGS.into_iter().filter(|(stream, ..)| *stream != "gige-a") {
+            let value = values[rounds % 2];
+            set(&control, stream, name, value);
+            assert_eq!(value_of(&control, stream, name), value);
+        }
+        (rounds, last_round) = (rounds + 1, Instant::now());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let ((code, text), answered) = silent.join().unwrap();
+    assert_eq!(code, ErrorCode::CameraFailed, "{text}");
+    assert!(rounds > 20, "others were set {rounds} times, the last {:?} after", last_round - answered);
+    for reader in readers.iter_mut().filter(|reader| reader.stream != "gige-a") {
+        reader.noticed_nothing();
+    }
+    rig.signal(Device::GigeA, Signal::SIGCONT);
+    wait_for("the camera to answer again", RETURN, || control.set_feature("gige-a", "TestRegister", 4).ok());
+    rig.wait_for_frames(10);
+    for reader in &mut readers {
+        let seen = reader.look();
+        assert!(figure(&seen, "first") > 0 && figure(&seen, "missing") == 0, "{seen}");
+    }
+    drop((readers, control));
+    rig.end();
+}
