@@ -79,6 +79,8 @@ const GEOMETRY: &str = "fps = 25\nwidth = 64\nheight = 48\n";
 pub struct Rig {
     pub broker: Broker,
     pub cameras: Cameras,
+    /// A connection for questions.
+    pub connection: client::Broker,
     network: Network,
     gige: [Option<Process>; 2],
     producer: Option<Actor>,
@@ -100,7 +102,8 @@ impl Rig {
         cameras.show(&mut program);
         let broker = Broker::start_program(&mut program, &format!("--config {}", file.display()));
         assert!(broker.ready().ends_with(" streams=7"), "{}", broker.ready());
-        let mut rig = Self { broker, cameras, network, gige, producer: None, _scratch: scratch };
+        let connection = broker.connect();
+        let mut rig = Self { broker, cameras, connection, network, gige, producer: None, _scratch: scratch };
         rig.bring_back(Device::Producer);
         for (stream, _) in STREAMS {
             rig.wait_for_state(stream, StreamState::Live);
@@ -159,7 +162,7 @@ impl Rig {
 
     pub fn wait_for_state(&self, stream: &str, state: StreamState) {
         wait_for(&format!("{stream} {state:?}"), RETURN, || {
-            let streams = self.broker.connect().streams().unwrap();
+            let streams = self.connection.streams().unwrap();
             let found = streams.iter().find(|info| info.name.as_str() == stream).unwrap();
             (StreamState::from_bits(found.state) == state).then_some(())
         });
@@ -167,10 +170,10 @@ impl Rig {
 
     /// Waits until every stream has published more.
     pub fn wait_for_frames(&self, count: u64) {
-        let published = || STREAMS.map(|(stream, _)| self.broker.stats_of(stream).published);
+        let published = || self.connection.stats().unwrap().iter().map(|stats| stats.published).collect::<Vec<_>>();
         let before = published();
         wait_for("frames of every stream", RETURN, || {
-            published().iter().zip(before).all(|(now, before)| *now >= before + count).then_some(())
+            published().iter().zip(&before).all(|(now, before)| *now >= before + count).then_some(())
         });
     }
 
