@@ -31,7 +31,7 @@ mod pylon {
             .cpp(true)
             .std("c++14")
             .include(root.join("include"))
-            .files(["camera.cpp", "factory.cpp", "features.cpp"].map(|file| format!("{SHIM}/{file}")))
+            .files(["camera.cpp", "chunks.cpp", "factory.cpp", "features.cpp"].map(|file| format!("{SHIM}/{file}")))
             // The SDK's headers are not ours to mend.
             .flag_if_supported("-Wno-unused-parameter")
             .flag_if_supported("-Wno-unknown-pragmas")

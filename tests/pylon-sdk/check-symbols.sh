@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 genapi=$(basename "$(find "$libraries" -maxdepth 1 -name 'libGenApi_gcc_v*_Basler_pylon*.so' | head -1)" .so)
 suffix=${genapi#libGenApi_gcc_v}
 [ -n "$suffix" ] || { echo "no libGenApi_gcc_v….so in $libraries" >&2 && exit 2; }
-for file in camera factory features; do
+for file in camera chunks factory features; do
     c++ -std=c++14 -fPIC -DGENICAM_SUFFIX="$suffix" -I"$here/include" \
         -c "$here/../../broker/src/source/pylon/shim/$file.cpp" -o "$work/$file.o"
 done

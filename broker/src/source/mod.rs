@@ -6,8 +6,6 @@
 
 #[cfg(feature = "aravis")]
 pub mod aravis;
-#[cfg(feature = "pylon")]
-mod feature_text;
 pub mod features;
 #[cfg(any(feature = "aravis", feature = "pylon"))]
 mod losses;

@@ -24,11 +24,18 @@ namespace GENICAM_NAMESPACE
     const char* GenericException::GetDescription() const throw() { return m_text.c_str(); }
     const char* GenericException::what() const throw() { return m_text.c_str(); }
 
-    RuntimeException::RuntimeException(const char* description, const char* file, int line)
-        : GenericException(description, file, static_cast<unsigned int>(line))
-    {
-    }
-    RuntimeException::~RuntimeException() throw() {}
+#define GENICAM_EXCEPTION(Name)                                                                                        \
+    Name::Name(const char* description, const char* file, int line)                                                    \
+        : GenericException(description, file, static_cast<unsigned int>(line))                                         \
+    {                                                                                                                  \
+    }                                                                                                                  \
+    Name::~Name() throw() {}
+    GENICAM_EXCEPTION(RuntimeException)
+    GENICAM_EXCEPTION(AccessException)
+    GENICAM_EXCEPTION(OutOfRangeException)
+    GENICAM_EXCEPTION(InvalidArgumentException)
+    GENICAM_EXCEPTION(PropertyException)
+#undef GENICAM_EXCEPTION
 } // namespace GENICAM_NAMESPACE
 
 namespace Pylon

@@ -129,11 +129,10 @@ namespace Pylon
         m_engine->device.reset(dynamic_cast<Device*>(device));
         m_engine->info = info_of(m_engine->device->path);
         auto* engine = m_engine.get();
-        engine->device->is_grabbing = [engine] { return engine->grabbing.load(); };
+        auto& locked = engine->device->features.at<IntegerNode>("TLParamsLocked");
         for (const char* name : {"MaxNumBuffer", "MaxNumQueuedBuffer"})
         {
-            auto& node = engine->features.add<IntegerNode>(name, GENAPI_NAMESPACE::RW, 10, 1, INT64_MAX);
-            node.is_locked = engine->device->is_grabbing;
+            engine->features.add<IntegerNode>(name, GENAPI_NAMESPACE::RW, 10, 1, INT64_MAX).locked_by(locked);
         }
     }
     CInstantCamera::~CInstantCamera() { Close(); }

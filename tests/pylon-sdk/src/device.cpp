@@ -130,8 +130,9 @@ namespace standin
         }
         m_lock = lock;
         // The default configuration of an instant camera.
-        features.at<TextNode>("TriggerMode").value = "Off";
-        features.at<TextNode>("AcquisitionMode").value = "Continuous";
+        features.at<EnumerationNode>("TriggerMode").value = "Off";
+        features.at<EnumerationNode>("AcquisitionMode").value = "Continuous";
+        is_triggered = false;
         note("open");
     }
     void Device::close()
@@ -157,7 +158,7 @@ namespace standin
 
     int64_t Device::bytes_per_row() const
     {
-        int64_t bytes = features.at<TextNode>("PixelFormat").value == "Mono12" ? 2 : 1;
+        int64_t bytes = features.at<EnumerationNode>("PixelFormat").value == "Mono12" ? 2 : 1;
         return features.at<IntegerNode>("Width").value * bytes + settings.number("padding", 0);
     }
     int64_t Device::image_bytes() const { return bytes_per_row() * features.at<IntegerNode>("Height").value; }
@@ -166,50 +167,5 @@ namespace standin
         return image_bytes() + (features.at<BooleanNode>("ChunkModeActive").value ? 256 : 0);
     }
 
-    void Device::make_features()
-    {
-        auto locked = [this] { return is_grabbing && is_grabbing(); };
-        auto& payload = features.add<IntegerNode>("PayloadSize", RO, 0, 0, INT64_MAX);
-        auto resized = [this, &payload] { payload.value = payload_bytes(); };
-        auto geometry = [&](Node& node) {
-            node.is_locked = locked;
-            node.on_set = resized;
-        };
-        geometry(features.add<IntegerNode>("Width", RW, settings.number("width", 640), 16, 4096, 4));
-        geometry(features.add<IntegerNode>("Height", RW, settings.number("height", 480), 2, 4096, 2));
-        geometry(features.add<IntegerNode>("OffsetX", RW, settings.number("offset_x", 0), 0, 4096, 4));
-        geometry(features.add<IntegerNode>("OffsetY", RW, settings.number("offset_y", 0), 0, 4096, 2));
-        std::vector<std::string> formats = {"Mono8", "Mono12", "BayerRG8"};
-        geometry(features.add<TextNode>("PixelFormat", RW, settings.text("pixel_format", "Mono8"), formats));
-        geometry(features.add<BooleanNode>("ChunkModeActive", RW, settings.number("chunks", 0) != 0));
-        features.add<TextNode>("ChunkSelector", RW, "Timestamp", std::vector<std::string>{"Timestamp", "ExposureTime"});
-        features.add<BooleanNode>("ChunkEnable", RW, true);
-        features.add<TextNode>("DeviceVendorName", RO, "Stand-in");
-        features.add<TextNode>("DeviceModelName", RO, settings.text("model", "standin-1000gm"));
-        features.add<TextNode>("DeviceSerialNumber", RO, serial_of(path));
-        features.add<TextNode>("DeviceUserID", RW, settings.text("name", ""));
-        features.add<BooleanNode>("AcquisitionFrameRateEnable", RW, false);
-        auto& reached = features.add<FloatNode>("ResultingFrameRate", RO, double(settings.number("fps", 20)), 0.0, 1000.0);
-        auto& rate = features.add<FloatNode>("AcquisitionFrameRate", RW, reached.value, 0.1, 1000.0);
-        rate.on_set = [&reached, &rate] { reached.value = rate.value; };
-        features.add<FloatNode>("ExposureTime", RW, 1000.0, 10.0, 1e6);
-        features.add<IntegerNode>("GainRaw", RW, 0, 0, 63);
-        features.add<TextNode>("AcquisitionMode", RW, "SingleFrame", std::vector<std::string>{"SingleFrame", "Continuous"});
-        features.add<TextNode>("TriggerSelector", RW, "FrameStart", std::vector<std::string>{"FrameStart"});
-        features.add<TextNode>("TriggerMode", RW, "On", std::vector<std::string>{"Off", "On"});
-        features.add<CommandNode>("TriggerSoftware").on_set = [this] { on_trigger ? on_trigger() : void(); };
-        if (settings.text("class", "BaslerGigE") == "BaslerGigE")
-        {
-            features.add<IntegerNode>("GevTimestampTickFrequency", RO, settings.number("ticks", 125000000), 1, INT64_MAX);
-            features.add<IntegerNode>("GevHeartbeatTimeout", RW, 3000, 500, 60000);
-            tl_features.add<IntegerNode>("HeartbeatTimeout", RW, 3000, 500, 60000);
-        }
-        for (const char* name : {"Statistic_Total_Buffer_Count", "Statistic_Failed_Buffer_Count",
-                                 "Statistic_Buffer_Underrun_Count", "Statistic_Failed_Packet_Count",
-                                 "Statistic_Resend_Packet_Count"})
-        {
-            stream_features.add<IntegerNode>(name, RO, 0, 0, INT64_MAX);
-        }
-        resized();
-    }
+    void Device::lock_parameters(bool locked) { features.at<IntegerNode>("TLParamsLocked").value = locked ? 1 : 0; }
 } // namespace standin

@@ -3,6 +3,8 @@
 
 #include "nodes.h"
 
+#include <chrono>
+
 namespace standin
 {
     // What a camera's file says.
@@ -37,12 +39,23 @@ namespace standin
         std::string path;
         Settings settings;
         NodeMap features, tl_features, stream_features, event_features;
-        std::function<bool()> is_grabbing;
         std::function<void()> on_trigger;
+        // What the sensor follows without asking its features, which may be slow.
+        std::atomic<bool> is_triggered{false};
+        double fps() const { return features.at<FloatNode>("AcquisitionFrameRate").value; }
+        // While it grabs, others cannot set what the transport layer relies on.
+        void lock_parameters(bool locked);
 
     private:
         void make_features();
+        void make_geometry();
+        void make_acquisition();
+        void make_control();
+        void make_transport();
+        void reset_geometry();
+        void access(const Node& node) const;
         int m_lock = -1;
+        std::chrono::steady_clock::time_point m_command_done;
     };
 
     // The files of all cameras there are.

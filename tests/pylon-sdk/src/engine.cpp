@@ -82,7 +82,6 @@ namespace Pylon
         stop();
         if (device)
         {
-            device->is_grabbing = nullptr;
             device->on_trigger = nullptr;
         }
     }
@@ -123,6 +122,7 @@ namespace Pylon
         m_news.wait(lock, [this] { return m_ready; });
         grabbing = m_failure.empty();
         lock.unlock();
+        device->lock_parameters(grabbing);
         if (!grabbing)
         {
             m_thread.join();
@@ -144,6 +144,7 @@ namespace Pylon
         }
         m_thread.join();
         grabbing = false;
+        device->lock_parameters(false);
         m_done.clear();
         device->note("stopped out=" + std::to_string(m_pool->out()));
         m_pool->close();
@@ -166,16 +167,17 @@ namespace Pylon
     void Engine::pause(Clock::time_point until)
     {
         std::unique_lock<std::mutex> lock(m_mutex);
-        bool triggered = device->features.at<TextNode>("TriggerMode").value == "On";
-        if (triggered)
-        {
-            m_news.wait(lock, [this] { return m_stopping || m_triggers > 0; });
-            m_triggers -= m_triggers > 0 ? 1 : 0;
-        }
-        else
+        if (!device->is_triggered)
         {
             m_news.wait_until(lock, until, [this] { return m_stopping; });
+            return;
         }
+        // It may be told meanwhile to run freely.
+        const auto look = std::chrono::milliseconds(20);
+        while (device->is_triggered && !m_news.wait_for(lock, look, [this] { return m_stopping || m_triggers > 0; }))
+        {
+        }
+        m_triggers -= m_triggers > 0 ? 1 : 0;
     }
 
     void Engine::run()
@@ -183,8 +185,7 @@ namespace Pylon
         auto due = Clock::now();
         while (true)
         {
-            double fps = device->features.at<FloatNode>("AcquisitionFrameRate").value;
-            due += std::chrono::nanoseconds(int64_t(1e9 / fps));
+            due += std::chrono::nanoseconds(int64_t(1e9 / device->fps()));
             pause(due);
             {
                 std::lock_guard<std::mutex> lock(m_mutex);
@@ -247,7 +248,7 @@ namespace Pylon
         done->padding = uint32_t(device->settings.number("padding", 0));
         done->image_bytes = size_t(device->image_bytes());
         done->payload_bytes = size_t(device->payload_bytes());
-        done->format = EPixelType(device->features.at<TextNode>("PixelFormat").GetIntValue(false, false));
+        done->format = EPixelType(device->features.at<EnumerationNode>("PixelFormat").code());
         bool counts = !device->settings.is("class", "BaslerCamEmu");
         done->block_id = counts ? block_id : UINT64_MAX;
         done->ticks = count * uint64_t(device->settings.number("ticks_per_frame", 1000));
@@ -270,10 +271,11 @@ namespace Pylon
             using namespace GENAPI_NAMESPACE;
             chunks.add<IntegerNode>("ChunkTimestamp", RO, int64_t(done->ticks), 0, INT64_MAX);
             chunks.add<IntegerNode>("ChunkFramecounter", RO, int64_t(count), 0, INT64_MAX);
-            chunks.add<FloatNode>("ChunkExposureTime", RO, device->features.at<FloatNode>("ExposureTime").value, 0.0, 1e9);
+            chunks.add<FloatNode>("ChunkExposureTime", RO, double(device->features.at<FloatNode>("ExposureTime").value),
+                                 0.0, 1e9);
             chunks.add<BooleanNode>("ChunkSyncLocked", RO, true);
-            chunks.add<TextNode>("ChunkPixelFormat", RO, device->features.at<TextNode>("PixelFormat").value,
-                                 std::vector<std::string>{"Mono8", "Mono12", "BayerRG8"});
+            chunks.add<EnumerationNode>("ChunkPixelFormat", RO, device->features.at<EnumerationNode>("PixelFormat").value,
+                                        std::vector<std::string>{"Mono8", "Mono12", "BayerRG8"});
             // Part of every map and without a value here, as in the real one.
             chunks.add<BooleanNode>("ChunkModeActive", NA, true);
             chunks.add<FloatNode>("ChunkGain", NA, 0.0, 0.0, 0.0);

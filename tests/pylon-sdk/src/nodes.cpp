@@ -2,29 +2,97 @@
 #include "nodes.h"
 
 #include <cstdlib>
-#include <fstream>
 #include <sstream>
 
 namespace standin
 {
+    using namespace GENAPI_NAMESPACE;
+    using Lock = std::lock_guard<std::recursive_mutex>;
+
     void fail(const std::string& text) { throw RUNTIME_EXCEPTION(text.c_str()); }
+
+    template <class Exception>
+    [[noreturn]] static void refuse(const Node& node, const std::string& text)
+    {
+        throw Exception((text + " : thrown in node '" + node.name + "'").c_str(), __FILE__, __LINE__);
+    }
 
     EAccessMode Node::GetAccessMode() const
     {
-        return mode == GENAPI_NAMESPACE::RW && is_locked && is_locked() ? GENAPI_NAMESPACE::RO : mode;
+        if (locker == nullptr || locker->is_zero() || mode == RO)
+        {
+            return mode;
+        }
+        return mode == RW ? RO : NA;
+    }
+    void Node::GetChildren(NodeList_t& children, ELinkType link) const
+    {
+        if (link == ctDependingNodes)
+        {
+            for (Node* node : locks)
+            {
+                children.push_back(node);
+            }
+        }
+    }
+    bool Node::GetProperty(const gcstring& property, gcstring& value, gcstring& attribute)
+    {
+        if (std::string(property.c_str()) != "pIsLocked" || locker == nullptr)
+        {
+            return false;
+        }
+        value = locker->name.c_str();
+        attribute = "";
+        return true;
+    }
+    Node& Node::says(const char* shown, const char* text, const char* in)
+    {
+        display_name = shown;
+        description = text;
+        unit = in;
+        return *this;
+    }
+    Node& Node::locked_by(Node& other)
+    {
+        locker = &other;
+        other.locks.push_back(this);
+        return *this;
+    }
+    bool Node::is_zero() const
+    {
+        if (auto* integer = dynamic_cast<const IntegerNode*>(this))
+        {
+            return integer->value == 0;
+        }
+        auto* enumeration = dynamic_cast<const EnumerationNode*>(this);
+        return enumeration == nullptr || enumeration->value == enumeration->entries.front()->name;
     }
     void Node::must_be_writable() const
     {
-        if (GetAccessMode() != GENAPI_NAMESPACE::RW)
+        if (!IsWritable(GetAccessMode()))
         {
-            fail("Node is not writable. : AccessException thrown in node '" + name + "'");
+            refuse<GENICAM_NAMESPACE::AccessException>(*this, "Node is not writable.");
         }
     }
     void Node::must_be_readable() const
     {
-        if (!GENAPI_NAMESPACE::IsReadable(GetAccessMode()))
+        if (!IsReadable(GetAccessMode()))
         {
-            fail("Node is not readable. : AccessException thrown in node '" + name + "'");
+            refuse<GENICAM_NAMESPACE::AccessException>(*this, "Node is not readable.");
+        }
+    }
+    void Node::access() const
+    {
+        if (map->on_access)
+        {
+            map->on_access(*this);
+        }
+    }
+    void Node::was_set()
+    {
+        if (on_set)
+        {
+            on_set();
         }
     }
 
@@ -36,229 +104,161 @@ namespace standin
         return out.str();
     }
     template <class T>
-    static T parsed(const std::string& name, const gcstring& text)
+    static T parsed(const Node& node, const gcstring& text)
     {
         std::istringstream in(text.c_str());
         T value;
         if (!(in >> value) || in.peek() != EOF)
         {
-            fail("the text '" + std::string(text.c_str()) + "' is no value of node '" + name + "'");
+            refuse<GENICAM_NAMESPACE::InvalidArgumentException>(node, "cannot convert '" + std::string(text.c_str()) + "'");
         }
         return value;
     }
     template <class N, class T>
+    static T value_of(N& node)
+    {
+        Lock lock(node.map->mutex);
+        node.must_be_readable();
+        node.access();
+        return node.value;
+    }
+    template <class N, class T>
+    static void set(N& node, const T& wanted)
+    {
+        Lock lock(node.map->mutex);
+        node.must_be_writable();
+        node.access();
+        node.value = wanted;
+        node.was_set();
+    }
+    template <class N, class T>
     static void set_number(N& node, T wanted, bool on_grid)
     {
+        Lock lock(node.map->mutex);
         node.must_be_writable();
-        if (wanted < node.min || wanted > node.max || !on_grid)
+        if (wanted < node.GetMin() || wanted > node.GetMax() || !on_grid)
         {
-            fail("Value = " + text_of(wanted) + " must be within " + text_of(node.min) + " and " + text_of(node.max)
-                 + " and on the increment. : OutOfRangeException thrown in node '" + node.name + "'");
+            refuse<GENICAM_NAMESPACE::OutOfRangeException>(
+                node, "Value = " + text_of(wanted) + " must be within " + text_of(node.GetMin()) + " and "
+                          + text_of(node.GetMax()) + " and on the increment.");
         }
-        node.value = wanted;
-        if (node.on_set)
+        set(node, wanted);
+    }
+
+    gcstring IntegerNode::ToString(bool, bool) { return text_of(GetValue(false, false)).c_str(); }
+    void IntegerNode::FromString(const gcstring& text, bool) { SetValue(parsed<int64_t>(*this, text), true); }
+    int64_t IntegerNode::GetValue(bool, bool) { return value_of<IntegerNode, int64_t>(*this); }
+    void IntegerNode::SetValue(int64_t wanted, bool) { set_number(*this, wanted, (wanted - min) % inc == 0); }
+    int64_t IntegerNode::GetMax() { return max_now ? max_now() : max; }
+
+    gcstring FloatNode::ToString(bool, bool) { return text_of(GetValue(false, false)).c_str(); }
+    void FloatNode::FromString(const gcstring& text, bool) { SetValue(parsed<double>(*this, text), true); }
+    double FloatNode::GetValue(bool, bool) { return value_of<FloatNode, double>(*this); }
+    void FloatNode::SetValue(double wanted, bool) { set_number(*this, wanted, true); }
+
+    void BooleanNode::FromString(const gcstring& text, bool)
+    {
+        const std::string wanted = text.c_str();
+        SetValue(wanted == "1" || wanted == "true", true);
+    }
+    bool BooleanNode::GetValue(bool, bool) const { return value_of<const BooleanNode, bool>(*this); }
+    void BooleanNode::SetValue(bool wanted, bool) { set(*this, wanted); }
+
+    gcstring TextNode::ToString(bool, bool) { return value_of<TextNode, std::string>(*this).c_str(); }
+    void TextNode::FromString(const gcstring& text, bool) { set(*this, std::string(text.c_str())); }
+
+    EnumerationNode::EnumerationNode(
+        const std::string& name, EAccessMode mode, const std::string& value, const std::vector<std::string>& names)
+        : Node(name, intfIEnumeration, mode), value(value)
+    {
+        for (const auto& entry : names)
         {
-            node.on_set();
-        }
-    }
-
-    gcstring IntegerNode::ToString(bool, bool) { return text_of(value).c_str(); }
-    void IntegerNode::FromString(const gcstring& text, bool) { set(parsed<int64_t>(name, text)); }
-    int64_t IntegerNode::GetValue(bool, bool)
-    {
-        must_be_readable();
-        return value;
-    }
-    void IntegerNode::set(int64_t wanted) { set_number(*this, wanted, (wanted - min) % inc == 0); }
-
-    gcstring FloatNode::ToString(bool, bool) { return text_of(value).c_str(); }
-    void FloatNode::FromString(const gcstring& text, bool) { set(parsed<double>(name, text)); }
-    double FloatNode::GetValue(bool, bool)
-    {
-        must_be_readable();
-        return value;
-    }
-    void FloatNode::set(double wanted) { set_number(*this, wanted, true); }
-
-    void BooleanNode::FromString(const gcstring& text, bool) { set(std::string(text.c_str()) == "1" || std::string(text.c_str()) == "true"); }
-    bool BooleanNode::GetValue(bool, bool) const
-    {
-        must_be_readable();
-        return value;
-    }
-    void BooleanNode::set(bool wanted)
-    {
-        must_be_writable();
-        value = wanted;
-        if (on_set)
-        {
-            on_set();
+            entries.push_back(std::make_unique<EntryNode>(entry, RO));
         }
     }
-
-    gcstring TextNode::ToString(bool, bool)
+    gcstring EnumerationNode::ToString(bool, bool) { return value_of<EnumerationNode, std::string>(*this).c_str(); }
+    void EnumerationNode::FromString(const gcstring& text, bool)
     {
-        must_be_readable();
-        return value.c_str();
-    }
-    int64_t TextNode::GetIntValue(bool, bool)
-    {
-        static const std::map<std::string, int64_t> codes = {
-            {"Mono8", Pylon::PixelType_Mono8}, {"Mono12", Pylon::PixelType_Mono12}, {"BayerRG8", Pylon::PixelType_BayerRG8}};
-        auto code = codes.find(value);
-        return code == codes.end() ? 0 : code->second;
-    }
-    void TextNode::set(const std::string& wanted)
-    {
-        must_be_writable();
-        bool known = entries.empty();
+        const std::string wanted = text.c_str();
+        bool known = false;
         for (const auto& entry : entries)
         {
-            known = known || entry == wanted;
+            known = known || (entry->name == wanted && IsAvailable(entry->mode));
         }
         if (!known)
         {
-            fail("'" + wanted + "' is no entry. : InvalidArgumentException thrown in node '" + name + "'");
+            refuse<GENICAM_NAMESPACE::InvalidArgumentException>(*this, "'" + wanted + "' is no entry.");
         }
-        value = wanted;
-        if (on_set)
+        set(*this, wanted);
+    }
+    void EnumerationNode::GetEntries(NodeList_t& list)
+    {
+        for (const auto& entry : entries)
         {
-            on_set();
+            list.push_back(entry.get());
         }
+    }
+    int64_t EnumerationNode::GetIntValue(bool, bool)
+    {
+        Lock lock(map->mutex);
+        access();
+        return code();
+    }
+    int64_t EnumerationNode::code() const
+    {
+        static const std::map<std::string, int64_t> codes = {
+            {"Mono8", Pylon::PixelType_Mono8}, {"Mono12", Pylon::PixelType_Mono12}, {"BayerRG8", Pylon::PixelType_BayerRG8}};
+        auto found = codes.find(value);
+        return found == codes.end() ? 0 : found->second;
     }
 
     void CommandNode::Execute(bool)
     {
+        Lock lock(map->mutex);
         must_be_writable();
-        if (on_set)
+        access();
+        was_set();
+    }
+    bool CommandNode::IsDone(bool)
+    {
+        Lock lock(map->mutex);
+        return !is_done || is_done();
+    }
+
+    void CategoryNode::GetFeatures(FeatureList_t& list) const
+    {
+        for (Node* node : members)
         {
-            on_set();
+            list.push_back(node);
         }
     }
 
-    void NodeMap::GetNodes(GENAPI_NAMESPACE::NodeList_t& list) const
+    void NodeMap::GetNodes(NodeList_t& list) const
     {
+        Lock lock(mutex);
         for (const auto& node : nodes)
         {
             list.push_back(node.second.get());
         }
     }
-    GENAPI_NAMESPACE::INode* NodeMap::GetNode(const gcstring& name) const
+    INode* NodeMap::GetNode(const gcstring& name) const
     {
+        Lock lock(mutex);
         auto found = nodes.find(name.c_str());
         return found == nodes.end() ? nullptr : found->second.get();
     }
-
-    template <class T>
-    static T& node_of(GENAPI_NAMESPACE::INode* node)
+    void NodeMap::begin(const std::string& category)
     {
-        T* found = dynamic_cast<T*>(node);
-        if (found == nullptr)
+        m_category = nullptr;
+        if (category.empty())
         {
-            fail("The attached node is missing or of another type. : AccessException");
+            return;
         }
-        return *found;
+        if (nodes.count("Root") == 0)
+        {
+            add<CategoryNode>("Root");
+        }
+        m_category = &at<CategoryNode>("Root");
+        m_category = &add<CategoryNode>(category);
     }
 } // namespace standin
-
-namespace Pylon
-{
-    using namespace standin;
-    using GENAPI_NAMESPACE::INodeMap;
-
-    CBooleanParameter::CBooleanParameter(INodeMap& map, const char* name) : m_node(map.GetNode(name)) {}
-    CBooleanParameter::~CBooleanParameter() {}
-    bool CBooleanParameter::GetValue(bool, bool) const { return node_of<BooleanNode>(m_node).GetValue(false, false); }
-    void CBooleanParameter::SetValue(bool value, bool) { node_of<BooleanNode>(m_node).set(value); }
-
-    CIntegerParameter::CIntegerParameter(INodeMap& map, const char* name) : m_node(map.GetNode(name)) {}
-    CIntegerParameter::~CIntegerParameter() {}
-    int64_t CIntegerParameter::GetValue(bool, bool) { return node_of<IntegerNode>(m_node).GetValue(false, false); }
-    void CIntegerParameter::SetValue(int64_t value, bool) { node_of<IntegerNode>(m_node).set(value); }
-    int64_t CIntegerParameter::GetMin() { return node_of<IntegerNode>(m_node).min; }
-    int64_t CIntegerParameter::GetMax() { return node_of<IntegerNode>(m_node).max; }
-    String_t CIntegerParameter::GetUnit() { return ""; }
-
-    CFloatParameter::CFloatParameter(INodeMap& map, const char* name) : m_node(map.GetNode(name)) {}
-    CFloatParameter::~CFloatParameter() {}
-    double CFloatParameter::GetValue(bool, bool) { return node_of<FloatNode>(m_node).GetValue(false, false); }
-    void CFloatParameter::SetValue(double value, bool) { node_of<FloatNode>(m_node).set(value); }
-    double CFloatParameter::GetMin() { return node_of<FloatNode>(m_node).min; }
-    double CFloatParameter::GetMax() { return node_of<FloatNode>(m_node).max; }
-    String_t CFloatParameter::GetUnit() const { return ""; }
-
-    CEnumParameter::CEnumParameter(INodeMap& map, const char* name) : m_node(map.GetNode(name)) {}
-    CEnumParameter::~CEnumParameter() {}
-    String_t CEnumParameter::GetValue() { return node_of<TextNode>(m_node).ToString(false, false); }
-    void CEnumParameter::SetValue(const String_t& value) { node_of<TextNode>(m_node).set(value.c_str()); }
-    void CEnumParameter::GetSettableValues(StringList_t& values)
-    {
-        for (const auto& entry : node_of<TextNode>(m_node).entries)
-        {
-            values.push_back(entry.c_str());
-        }
-    }
-
-    CCommandParameter::CCommandParameter(INodeMap& map, const char* name) : m_node(map.GetNode(name)) {}
-    CCommandParameter::~CCommandParameter() {}
-    void CCommandParameter::Execute(bool) { node_of<CommandNode>(m_node).Execute(true); }
-
-    // A .pfs file is lines of name and value with a tabulator between; # begins a comment.
-    static void load(std::istream& in, INodeMap* map)
-    {
-        for (std::string line; std::getline(in, line);)
-        {
-            auto tab = line.find('\t');
-            if (line.empty() || line[0] == '#' || tab == std::string::npos)
-            {
-                continue;
-            }
-            std::string name = line.substr(0, tab);
-            auto* node = map->GetNode(name.c_str());
-            if (node == nullptr)
-            {
-                fail("Feature '" + name + "' not found in the node map.");
-            }
-            dynamic_cast<GENAPI_NAMESPACE::IValue&>(*node).FromString(line.substr(tab + 1).c_str(), true);
-        }
-    }
-    static void save(std::ostream& out, INodeMap* map)
-    {
-        GENAPI_NAMESPACE::NodeList_t nodes;
-        map->GetNodes(nodes);
-        out << "# {05D8C294-F295-4dfb-9D01-096BD04049F4}\n";
-        for (auto* node : nodes)
-        {
-            if (node->GetAccessMode() == GENAPI_NAMESPACE::RW && dynamic_cast<CommandNode*>(node) == nullptr)
-            {
-                out << node->GetName().c_str() << '\t' << dynamic_cast<GENAPI_NAMESPACE::IValue&>(*node).ToString().c_str()
-                    << '\n';
-            }
-        }
-    }
-    void CFeaturePersistence::Load(const String_t& name, INodeMap* map, bool)
-    {
-        std::ifstream in(name.c_str());
-        if (!in)
-        {
-            fail("Failed to open file '" + std::string(name.c_str()) + "'");
-        }
-        load(in, map);
-    }
-    void CFeaturePersistence::Save(const String_t& name, INodeMap* map)
-    {
-        std::ofstream out(name.c_str());
-        save(out, map);
-    }
-    void CFeaturePersistence::LoadFromString(const String_t& features, INodeMap* map, bool)
-    {
-        std::istringstream in(features.c_str());
-        load(in, map);
-    }
-    void CFeaturePersistence::SaveToString(String_t& features, INodeMap* map)
-    {
-        std::ostringstream out;
-        save(out, map);
-        features = out.str().c_str();
-    }
-} // namespace Pylon

@@ -4,6 +4,7 @@
 
 mod cameras;
 mod faults;
+mod features;
 mod holding;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A camera's features: as they are for clients, and set from the command line.
+//! A camera's features: as they are for clients, and what the source itself asks.
 
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -10,18 +10,7 @@ use framebroker_protocol::{FeatureName, Text};
 
 use super::ffi::{Access, Camera, Details, Failure, FailureKind, Kind, Seen};
 use crate::source::SourceError;
-use crate::source::features::{FeatureError, Features, changes_frames, check};
-
-/// Features upon which depends how many segments the driver needs or how it is set up, so that they are set while the camera is
-/// stopped.
-const SET_STOPPED: [&str; 6] = [
-    "AcquisitionFrameRate",
-    "AcquisitionFrameRateAbs",
-    "AcquisitionFrameRateEnable",
-    "AcquisitionMode",
-    "GevSCPSPacketSize",
-    "TriggerMode",
-];
+use crate::source::features::{FeatureError, Features, changes_frames, changes_needs, check};
 
 /// A camera that the source and its [`CameraFeatures`] share. `libaravis` guards only what goes over the wire, so they take turns;
 /// the source takes its turns when it starts and stops, never while it waits for frames.
@@ -68,7 +57,7 @@ impl Features for CameraFeatures {
     }
 
     fn needs_stop(&self, name: &FeatureName) -> bool {
-        changes_frames(name.as_str()) || SET_STOPPED.contains(&name.as_str())
+        changes_frames(name.as_str()) || changes_needs(name.as_str())
     }
 }
 
@@ -165,34 +154,6 @@ fn away(failure: &Failure) -> FeatureError {
 
 fn c_name(name: &FeatureName) -> Result<CString, FeatureError> {
     CString::new(name.as_str()).map_err(|error| FeatureError::Unknown(format!("there is no feature {name}: {error}")))
-}
-
-/// Sets a feature from a text of the command line. A command runs with an empty value, `1`, `true` or `execute`.
-pub(super) fn set(camera: &Camera, feature: &str, value: &str) -> Result<(), SourceError> {
-    let source_error = |error: FeatureError| match error {
-        FeatureError::Failed(text) => SourceError::Driver(format!("setting {feature}={value:?}: {text}")),
-        error => SourceError::Invalid(error.to_string()),
-    };
-    set_from_text(camera, feature, value.trim()).map_err(source_error)
-}
-
-fn set_from_text(camera: &Camera, feature: &str, value: &str) -> Result<(), FeatureError> {
-    let name: FeatureName = feature.parse().map_err(|error| FeatureError::Unknown(format!("{error}")))?;
-    let Some(found) = read(camera, &name)? else { return Err(unknown(camera, &name)) };
-    check::access(&found)?;
-    match found.kind {
-        FeatureKind::Command if matches!(value, "" | "1" | "true" | "execute") => execute(camera, &name),
-        FeatureKind::Command => Err(FeatureError::Invalid(format!(
-            "{name}={value:?} is not possible: it is a command, which takes nothing, as in \"{name}=\""
-        ))),
-        _ => write(camera, &name, &check::value(&found, &FeatureValue::from(value))?),
-    }
-}
-
-fn unknown(camera: &Camera, name: &FeatureName) -> FeatureError {
-    let known: Vec<FeatureName> =
-        camera.features().iter().filter_map(|known| known.to_str().ok()?.parse().ok()).collect();
-    check::unknown(name, &known)
 }
 
 /// Whether an integer feature would take this value, where the camera has it and tells its range.

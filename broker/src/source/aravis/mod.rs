@@ -13,8 +13,8 @@ mod ffi;
 mod frame;
 mod open;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::PixelFormat;
@@ -100,10 +100,11 @@ impl AravisSource {
     /// Finds, opens and sets up the camera. Takes a second or more; can be called again after any error or loss.
     pub fn open(options: &Options) -> Result<Self, SourceError> {
         let opened = open::open(options)?;
+        let lost = lock(&opened.camera).lost();
         Ok(Self {
             run: None,
-            lost: opened.camera.lost(),
-            camera: Arc::new(Mutex::new(opened.camera)),
+            lost,
+            camera: opened.camera,
             transport: opened.transport,
             description: opened.description,
             layout: opened.layout,

@@ -1,12 +1,15 @@
 //! Finding, opening and setting up a camera.
 
 use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
 
 use framebroker_protocol::PixelFormat;
 
+use super::Options;
+use super::feature::{self, CameraFeatures, Shared, lock};
 use super::ffi::{self, Camera, DeviceInfo, Failure, FailureKind, Region};
 use super::frame::{Layout, Transport};
-use super::{Options, feature};
+use crate::source::features::options::{set_all, set_geometry};
 use crate::source::{Description, SourceError};
 
 /// IDs with this beginning belong to the simulated camera of libaravis and switch its interface on.
@@ -38,7 +41,7 @@ pub fn list(device: Option<&str>) -> Result<Vec<DeviceInfo>, SourceError> {
 
 /// A camera that is ready to be started, and what it will send.
 pub(super) struct Opened {
-    pub(super) camera: Camera,
+    pub(super) camera: Shared,
     pub(super) description: Description,
     pub(super) layout: Layout,
     pub(super) transport: Transport,
@@ -59,8 +62,10 @@ pub(super) fn open(options: &Options) -> Result<Opened, SourceError> {
     }
     // One whose last owner crashed may still be sending, with the settings below locked. Most are idle and may say so.
     let _ = camera.stop_acquisition();
+    let camera = Arc::new(Mutex::new(camera));
     apply(&camera, options)?;
-    let (description, layout) = describe(&camera).map_err(|failure| driver(&id, failure))?;
+    let described = describe(&lock(&camera));
+    let (description, layout) = described.map_err(|failure| driver(&id, failure))?;
     Ok(Opened { camera, description, layout, transport })
 }
 
@@ -117,24 +122,14 @@ fn set_up_gige(camera: &Camera, options: &Options) -> Result<(), SourceError> {
 }
 
 /// Geometry, pixel format and rate; then the features, which have the last word (setting a rate switches triggers off).
-fn apply(camera: &Camera, options: &Options) -> Result<(), SourceError> {
-    camera.set_continuous().map_err(|failure| SourceError::Driver(failure.text))?;
-    if let Some(format) = options.pixel_format {
-        let name = format.name().ok_or_else(|| {
-            SourceError::Invalid(format!("pixel format {:#010x} has no name that could be set", format.code()))
-        })?;
-        feature::set(camera, "PixelFormat", name)?;
-    }
-    if let Some(width) = options.width {
-        feature::set(camera, "Width", &width.to_string())?;
-    }
-    if let Some(height) = options.height {
-        feature::set(camera, "Height", &height.to_string())?;
-    }
+fn apply(camera: &Shared, options: &Options) -> Result<(), SourceError> {
+    lock(camera).set_continuous().map_err(|failure| SourceError::Driver(failure.text))?;
+    let mut features = CameraFeatures::of(camera);
+    set_geometry(&mut features, options.pixel_format, options.width, options.height)?;
     if let Some(fps) = options.fps {
-        set_frame_rate(camera, fps)?;
+        set_frame_rate(&lock(camera), fps)?;
     }
-    options.features.iter().try_for_each(|(name, value)| feature::set(camera, name, value))
+    set_all(&mut features, &options.features)
 }
 
 fn set_frame_rate(camera: &Camera, fps: f64) -> Result<(), SourceError> {

@@ -5,6 +5,8 @@
 //! value that [`check`] has found to be of its kind and in its range.
 
 pub mod check;
+#[cfg(any(feature = "aravis", feature = "pylon"))]
+pub mod options;
 
 use framebroker_protocol::FeatureName;
 use framebroker_protocol::message::{ErrorCode, Feature, FeatureValue};
@@ -72,6 +74,22 @@ pub fn changes_frames(name: &str) -> bool {
         "ChunkModeActive",
         "ChunkEnable",
         "UserSetLoad",
+    ];
+    NAMES.contains(&name)
+}
+
+/// Whether the number of segments that a camera's driver needs, or how it is set up, depends on a feature of this SFNC name.
+#[must_use]
+pub fn changes_needs(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "AcquisitionFrameRate",
+        "AcquisitionFrameRateAbs",
+        "AcquisitionFrameRateEnable",
+        "AcquisitionFrameRateEnabled",
+        "AcquisitionMode",
+        "GevSCPSPacketSize",
+        "PayloadSize",
+        "TriggerMode",
     ];
     NAMES.contains(&name)
 }

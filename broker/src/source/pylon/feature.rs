@@ -1,119 +1,200 @@
-//! `Feature=Value`: texts into the camera's settings, with answers that say what is allowed.
+//! A camera's features: as they are for clients, and what the source itself asks.
 
-use super::ffi::{Access, Camera, Failure, Kind, Map};
-use crate::source::SourceError;
-use crate::source::feature_text::{integer_range, parse_boolean, parse_integer};
+use std::time::{Duration, Instant};
 
-/// Sets a feature from a text, by the type its GenICam node has.
-///
-/// Integers may be written in hexadecimal (`0x…`), booleans as `true`/`false`, `on`/`off`, `yes`/`no` or `1`/`0`; enumerations
-/// take the name of an entry; a command runs with an empty value, `1`, `true` or `execute`.
-pub(super) fn set(camera: &Camera, feature: &str, value: &str) -> Result<(), SourceError> {
-    let value = value.trim();
-    let known = camera.feature(Map::Camera, feature).map_err(|Failure(text)| SourceError::Driver(text))?;
-    let (kind, access) = known.ok_or_else(|| unknown(feature))?;
-    let not_possible = |reason: &str| SourceError::Invalid(format!("{feature}={value:?} is not possible: {reason}"));
-    match access {
-        Access::Writable => {}
-        Access::ReadOnly => {
-            return Err(not_possible("it is read-only, or locked by the present value of another feature"));
-        }
-        Access::Unavailable => {
-            return Err(not_possible("it is not available with the present values of other features"));
+use framebroker_protocol::message::{
+    Access as Allowed, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange, Visibility,
+};
+use framebroker_protocol::{FeatureName, Text};
+
+use super::ffi::{Access, Camera, Details, Failure, Kind, Map, Nodes, Seen, Value, WeakNodes};
+use crate::source::features::{FeatureError, Features, changes_frames, changes_needs};
+
+/// A camera that says no does so at once; one that took longer was silent.
+const SILENCE: Duration = Duration::from_millis(500);
+/// How long a command may take. Whoever asks gets an answer within 4 s, and is told what became of it.
+const COMMAND_TIME: Duration = Duration::from_secs(3);
+/// How often it is asked whether it is done.
+const COMMAND_LOOK: Duration = Duration::from_millis(10);
+
+/// The features of an open camera. Keeps it open only during a call.
+pub(super) struct CameraFeatures(WeakNodes);
+
+impl CameraFeatures {
+    pub(super) fn of(camera: &Camera) -> Self {
+        Self(camera.nodes().downgrade())
+    }
+
+    fn nodes(&self) -> Result<Nodes, FeatureError> {
+        let gone = || FeatureError::Failed("the camera is away; it can be asked when it is back".to_owned());
+        self.0.upgrade().ok_or_else(gone)
+    }
+}
+
+impl Features for CameraFeatures {
+    fn names(&mut self) -> Result<Vec<FeatureName>, FeatureError> {
+        let names = self.nodes()?.names().map_err(|failure| away(&failure))?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    fn read(&mut self, name: &FeatureName) -> Result<Option<Feature>, FeatureError> {
+        let (nodes, began) = (self.nodes()?, Instant::now());
+        let is_silent = || began.elapsed() >= SILENCE || nodes.is_removed();
+        match nodes.details(name.as_str()) {
+            Err(failure) => Err(away(&failure)),
+            Ok(Some((_, Details { failure: Some(failure), .. }))) if is_silent() => Err(away(&failure)),
+            Ok(known) => Ok(known.and_then(|(known, details)| told(name, known, details))),
         }
     }
-    let not_allowed = || not_possible(&format!("allowed: {}", allowed(camera, feature, kind)));
-    let text = wanted(kind, value).ok_or_else(not_allowed)?;
-    if kind == Kind::Enumeration && !camera.entries(feature).is_ok_and(|entries| entries.contains(&text)) {
-        return Err(not_allowed());
+
+    fn write(&mut self, name: &FeatureName, value: &FeatureValue) -> Result<(), FeatureError> {
+        let (nodes, feature) = (self.nodes()?, name.as_str());
+        let done = match value {
+            FeatureValue::None => return Err(FeatureError::Invalid(format!("{name} cannot be set to no value"))),
+            FeatureValue::Integer(value) => nodes.set_integer(feature, *value),
+            FeatureValue::Float(value) => nodes.set_float(feature, *value),
+            FeatureValue::Boolean(value) => nodes.set_boolean(feature, *value),
+            FeatureValue::Text(value) => nodes.set_text(feature, value.as_str()),
+        };
+        done.map_err(|Failure { is_refusal, text }| {
+            let text = format!("{name} cannot be {value}: the camera answers: {text}");
+            if is_refusal { FeatureError::Invalid(text) } else { FeatureError::Failed(text) }
+        })
     }
-    camera.set(feature, &text).map_err(|Failure(answer)| {
-        not_possible(&format!("pylon answers: {answer}; allowed: {}", allowed(camera, feature, kind)))
+
+    fn execute(&mut self, name: &FeatureName) -> Result<(), FeatureError> {
+        let nodes = self.nodes()?;
+        let failed = |Failure { text, .. }| FeatureError::Failed(format!("{name}: {text}"));
+        nodes.execute(name.as_str()).map_err(failed)?;
+        let deadline = Instant::now() + COMMAND_TIME;
+        while !nodes.is_done(name.as_str()).map_err(failed)? {
+            if Instant::now() >= deadline {
+                let seconds = COMMAND_TIME.as_secs();
+                return Err(FeatureError::Failed(format!("{name} was begun, and is not done after {seconds} s")));
+            }
+            std::thread::sleep(COMMAND_LOOK);
+        }
+        Ok(())
+    }
+
+    fn needs_stop(&self, name: &FeatureName) -> bool {
+        let is_held = || self.nodes().is_ok_and(|nodes| nodes.is_held(name.as_str()).unwrap_or(false));
+        changes_frames(name.as_str()) || changes_needs(name.as_str()) || is_held()
+    }
+}
+
+/// A feature as clients see it; `None` for what is none.
+fn told(name: &FeatureName, known: super::ffi::Feature, details: Details) -> Option<Feature> {
+    let Details { display_name, description, unit, entries, integers, floats, failure } = details;
+    let unit = Text::label(unit);
+    let kind = match known.kind {
+        Kind::Integer => {
+            let (min, max, increment) = integers.unwrap_or((i64::MIN, i64::MAX, 1));
+            FeatureKind::Integer(IntegerRange { min, max, increment: increment.max(1), unit })
+        }
+        Kind::Float => {
+            let (min, max) = floats.unwrap_or((f64::MIN, f64::MAX));
+            FeatureKind::Float(FloatRange { min, max, unit })
+        }
+        Kind::Boolean => FeatureKind::Boolean,
+        Kind::Enumeration => FeatureKind::enumeration(entries),
+        Kind::Text => FeatureKind::String,
+        Kind::Command => FeatureKind::Command,
+        Kind::Other => return None,
+    };
+    let description = match failure {
+        Some(Failure { text, .. }) => format!("(Cannot be read now: {text}) {description}"),
+        None => description,
+    };
+    Some(Feature {
+        name: name.clone(),
+        display_name: Text::label(display_name),
+        description: Text::description(description),
+        visibility: match known.seen_by {
+            Seen::Unknown => Visibility::Unknown,
+            Seen::Beginner => Visibility::Beginner,
+            Seen::Expert => Visibility::Expert,
+            Seen::Guru => Visibility::Guru,
+            Seen::Invisible => Visibility::Invisible,
+        },
+        access: match (known.kind, known.access) {
+            // Neither is read.
+            (Kind::Command, Access::ReadWrite | Access::WriteOnly) | (_, Access::WriteOnly) => Allowed::WriteOnly,
+            (_, Access::ReadWrite) => Allowed::ReadWrite,
+            (_, Access::ReadOnly) => Allowed::ReadOnly,
+            (_, Access::Locked) => Allowed::Locked,
+            (_, Access::Unavailable) => Allowed::NotAvailable,
+        },
+        value: known.value.map_or(FeatureValue::None, value),
+        kind,
     })
 }
 
-/// Sets one of several names for the same thing: the first that the camera has. False where it has none.
-pub(super) fn set_first(camera: &Camera, names: &[&str], value: &str) -> Result<bool, SourceError> {
-    match names.iter().find(|name| camera.feature(Map::Camera, name).is_ok_and(|known| known.is_some())) {
-        Some(name) => set(camera, name, value).map(|()| true),
-        None => Ok(false),
+fn value(value: Value) -> FeatureValue {
+    match value {
+        Value::Integer(value) => value.into(),
+        // What is no number cannot be told.
+        Value::Float(value) if !value.is_finite() => FeatureValue::None,
+        Value::Float(value) => value.into(),
+        Value::Boolean(value) => value.into(),
+        Value::Text(value) | Value::Entry(value, _) => value.as_str().into(),
     }
 }
 
-/// The value of an integer; `None` where the camera has none of this name that can be read.
+fn away(failure: &Failure) -> FeatureError {
+    FeatureError::Failed(format!("the camera does not answer ({}); check its cable, network and power", failure.text))
+}
+
+/// The value of an integer, or the code of an enumeration's entry; `None` where the camera has none of this name, or does not
+/// tell.
 pub(super) fn integer(camera: &Camera, name: &str) -> Option<i64> {
-    is(camera, name, Kind::Integer).then(|| camera.integer(Map::Camera, name).ok()).flatten()
+    match read(camera, Map::Camera, name)? {
+        Value::Integer(value) | Value::Entry(_, value) => Some(value),
+        _ => None,
+    }
 }
 
-/// The value of a floating-point feature; `None` where the camera has none of this name that can be read.
+/// A figure of what receives the stream.
+pub(super) fn stream_integer(camera: &Camera, name: &str) -> Option<u64> {
+    match read(camera, Map::Stream, name)? {
+        Value::Integer(value) => u64::try_from(value).ok(),
+        _ => None,
+    }
+}
+
+/// The value of a floating-point feature; `None` where the camera has none of this name, or does not tell.
 pub(super) fn float(camera: &Camera, name: &str) -> Option<f64> {
-    is(camera, name, Kind::Float).then(|| camera.float(name).ok()).flatten()
+    match read(camera, Map::Camera, name)? {
+        Value::Float(value) => Some(value),
+        _ => None,
+    }
 }
 
-/// The value of a boolean; `None` where the camera has none of this name that can be read.
+/// The value of a boolean; `None` where the camera has none of this name, or does not tell.
 pub(super) fn boolean(camera: &Camera, name: &str) -> Option<bool> {
-    is(camera, name, Kind::Boolean).then(|| camera.boolean(name).ok()).flatten()
+    match read(camera, Map::Camera, name)? {
+        Value::Boolean(value) => Some(value),
+        _ => None,
+    }
 }
 
-/// The value of an enumeration; `None` where the camera has none of this name that can be read.
+/// The entry of an enumeration; `None` where the camera has none of this name, or does not tell.
 pub(super) fn entry(camera: &Camera, name: &str) -> Option<String> {
-    is(camera, name, Kind::Enumeration).then(|| camera.text(name).ok()).flatten()
-}
-
-fn is(camera: &Camera, name: &str, kind: Kind) -> bool {
-    matches!(camera.feature(Map::Camera, name), Ok(Some((found, access))) if found == kind && access != Access::Unavailable)
-}
-
-fn unknown(feature: &str) -> SourceError {
-    SourceError::Invalid(format!(
-        "this camera has no feature {feature:?}. Names are those of the GenICam SFNC; older cameras have some of their own, as \
-         ExposureTimeAbs for ExposureTime. pylon Viewer lists the camera's"
-    ))
-}
-
-/// The text as GenICam reads it; `None` where it cannot be a value of that type.
-fn wanted(kind: Kind, value: &str) -> Option<String> {
-    match kind {
-        Kind::Integer => parse_integer(value).map(|value| value.to_string()),
-        Kind::Float => value.parse::<f64>().ok().filter(|value| value.is_finite()).map(|value| value.to_string()),
-        Kind::Boolean => parse_boolean(value).map(|value| u8::from(value).to_string()),
-        Kind::Enumeration | Kind::Text => Some(value.to_owned()),
-        Kind::Command => matches!(value, "" | "1" | "true" | "execute").then(String::new),
-        Kind::Other => None,
+    match read(camera, Map::Camera, name)? {
+        Value::Entry(value, _) => Some(value),
+        _ => None,
     }
 }
 
-/// What a feature may be set to, in words.
-fn allowed(camera: &Camera, feature: &str, kind: Kind) -> String {
-    match kind {
-        Kind::Integer => camera.integer_bounds(feature).map_or_else(|_| "a whole number".to_owned(), integer_range),
-        Kind::Float => camera.float_bounds(feature).map_or_else(|_| "a number".to_owned(), float_range),
-        Kind::Boolean => "true or false".to_owned(),
-        Kind::Enumeration => camera
-            .entries(feature)
-            .map_or_else(|_| "one of its entries".to_owned(), |all| format!("one of {}", all.join(", "))),
-        Kind::Text => "a text".to_owned(),
-        Kind::Command => format!("nothing, as in \"{feature}=\": it is a command"),
-        Kind::Other => "nothing: it is a group or a register, which cannot be set from a text".to_owned(),
+/// What a start cannot do without.
+pub(super) fn needed(camera: &Camera, name: &str) -> Result<i64, Failure> {
+    let untold = || Failure { is_refusal: true, text: format!("the camera does not tell its {name}") };
+    match camera.nodes().feature(Map::Camera, name)?.and_then(|feature| feature.value) {
+        Some(Value::Integer(value) | Value::Entry(_, value)) => Ok(value),
+        _ => Err(untold()),
     }
 }
 
-fn float_range((min, max): (f64, f64)) -> String {
-    format!("{min} to {max}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_read_as_people_write_them() {
-        assert_eq!(wanted(Kind::Integer, "0x10").as_deref(), Some("16"));
-        assert_eq!(wanted(Kind::Float, "2.5").as_deref(), Some("2.5"));
-        assert_eq!(wanted(Kind::Float, "inf"), None);
-        assert_eq!(wanted(Kind::Boolean, "off").as_deref(), Some("0"));
-        assert_eq!(wanted(Kind::Command, "execute").as_deref(), Some(""));
-        assert_eq!(wanted(Kind::Command, "later"), None);
-        assert_eq!(wanted(Kind::Other, "1"), None);
-    }
+fn read(camera: &Camera, map: Map, name: &str) -> Option<Value> {
+    camera.nodes().feature(map, name).ok()??.value
 }

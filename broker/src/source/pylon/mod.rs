@@ -22,11 +22,14 @@ use std::time::{Duration, Instant};
 use framebroker_protocol::PixelFormat;
 use framebroker_protocol::chunks::{ChunkWriter, Value};
 
+use self::feature::CameraFeatures;
 use self::ffi::{ChunkValue, Failure, Frame, Grabber, Library};
 use self::frame::{Layout, block_id, frame_info};
 use self::statistics::Statistics;
 use super::losses::FrameLosses;
-use super::{Description, Event, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment};
+use super::{
+    Description, Event, Features, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment,
+};
 
 pub use self::ffi::DeviceInfo;
 
@@ -72,8 +75,8 @@ impl Pylon {
         if let Some(library) = &*library {
             return Ok(Arc::clone(library));
         }
-        let opened = Library::open().map_err(|Failure(reason)| {
-            SourceError::Driver(format!("pylon cannot be initialized: {reason}. Check the installation of the SDK"))
+        let opened = Library::open().map_err(|Failure { text, .. }| {
+            SourceError::Driver(format!("pylon cannot be initialized: {text}. Check the installation of the SDK"))
         })?;
         *library = Some(Arc::clone(&opened));
         Ok(opened)
@@ -84,7 +87,7 @@ impl Pylon {
     /// # Errors
     /// pylon's word.
     pub fn list(&self) -> Result<Vec<DeviceInfo>, SourceError> {
-        self.library()?.devices().map_err(|Failure(reason)| SourceError::Driver(format!("pylon: {reason}")))
+        self.library()?.devices().map_err(|failure| SourceError::Driver(format!("pylon: {}", failure.text)))
     }
 }
 
@@ -92,6 +95,7 @@ impl Pylon {
 #[derive(Debug)]
 pub struct PylonSource {
     grabber: Grabber,
+    device: DeviceInfo,
     description: Description,
     layout: Layout,
     wraps: bool,
@@ -118,6 +122,7 @@ impl PylonSource {
         let opened = open::open(&pylon.library()?, options)?;
         Ok(Self {
             grabber: Grabber::new(opened.camera),
+            device: opened.device,
             description: opened.description,
             layout: opened.layout,
             wraps: opened.wraps,
@@ -184,14 +189,14 @@ impl PylonSource {
             (info.chunk_offset, info.chunk_bytes) = (buffer_bytes, used);
         }
         if (read.is_err() || !fit) && !std::mem::replace(&mut self.warned_of_chunks, true) {
-            let reason = read.err().map_or_else(|| "they do not fit".to_owned(), |Failure(text)| text);
+            let reason = read.err().map_or_else(|| "they do not fit".to_owned(), |failure| failure.text);
             tracing::warn!(reason, "some chunk data cannot be passed on");
         }
     }
 
     /// Nothing came for a while: why, if it is known.
     fn idle(&mut self) -> Option<Event> {
-        if self.grabber.camera().is_removed() {
+        if self.grabber.camera().nodes().is_removed() {
             return Some(Event::Gone("the camera was unplugged or does not answer".to_owned()));
         }
         if !self.grabber.is_grabbing() {
@@ -228,8 +233,9 @@ impl Source for PylonSource {
         self.losses = FrameLosses::new(self.wraps);
         self.statistics = Statistics::of(self.grabber.camera());
         let segments = std::mem::take(&mut self.kept);
-        self.grabber.start(segments, self.layout.buffer_bytes).map_err(|Failure(reason)| {
-            SourceError::Driver(format!("camera {} does not start: pylon: {reason}", self.description.serial))
+        self.grabber.start(segments, self.layout.buffer_bytes).map_err(|failure| {
+            let (serial, reason) = (&self.description.serial, failure.text);
+            SourceError::Driver(format!("camera {serial} does not start: pylon: {reason}"))
         })
     }
 
@@ -251,7 +257,7 @@ impl Source for PylonSource {
             let event = match self.grabber.retrieve(left.min(LOOK_AFTER_CAMERA)) {
                 Ok(Some((segment, frame))) => self.take(segment, &frame),
                 Ok(None) => self.idle(),
-                Err(Failure(reason)) => Some(Event::Gone(format!("pylon: {reason}"))),
+                Err(failure) => Some(Event::Gone(format!("pylon: {}", failure.text))),
             };
             self.statistics.refresh(self.grabber.camera());
             match event {
@@ -275,6 +281,15 @@ impl Source for PylonSource {
         let starved = self.starved_before + self.losses.starved_total();
         let Statistics { resent_packets, missing_packets, .. } = self.statistics;
         TransportCounters { resent_packets, missing_packets, failed_frames: self.failed + starved }
+    }
+
+    fn features(&self) -> Option<Box<dyn Features>> {
+        Some(Box::new(CameraFeatures::of(self.grabber.camera())))
+    }
+
+    fn refresh(&mut self) -> Result<(), SourceError> {
+        (self.description, self.layout) = open::describe(self.grabber.camera(), &self.device)?;
+        Ok(())
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use framebroker_protocol::PixelFormat;
+use framebroker_protocol::{FeatureName, PixelFormat};
 
-use super::ffi::{Camera, DeviceInfo, Failure, Library, Map, Reach};
+use super::Options;
+use super::feature::{self, CameraFeatures};
+use super::ffi::{Camera, DeviceInfo, Failure, Library, Reach};
 use super::frame::Layout;
-use super::{Options, feature};
-use crate::source::{Description, SourceError};
+use crate::source::features::options::{set, set_all, set_geometry};
+use crate::source::{Description, Features, SourceError};
 
 /// How soon the camera of a crashed owner is free again. pylon gives a sign of life several times in that time.
 const HEARTBEAT_MS: i64 = 3000;
@@ -28,6 +30,7 @@ const USB: &str = "BaslerUsb";
 /// A camera that is ready to be started, and what it will send.
 pub(super) struct Opened {
     pub(super) camera: Camera,
+    pub(super) device: DeviceInfo,
     pub(super) description: Description,
     pub(super) layout: Layout,
     /// Its block IDs end at 65535 and begin again.
@@ -43,13 +46,13 @@ pub(super) fn open(library: &Arc<Library>, options: &Options) -> Result<Opened, 
     let camera =
         Camera::open(library, &device.full_name).map_err(|failure| cannot_open(library, device, failure, &seen))?;
     if device.class == GIGE
-        && let Err(Failure(reason)) = camera.set_heartbeat(HEARTBEAT_MS)
+        && let Err(failure) = camera.set_heartbeat(HEARTBEAT_MS)
     {
-        tracing::warn!(reason, "the camera keeps its own heartbeat timeout");
+        tracing::warn!(reason = failure.text, "the camera keeps its own heartbeat timeout");
     }
     apply(&camera, options)?;
-    let (description, layout) = describe(&camera, device).map_err(|failure| of_camera(device, failure))?;
-    Ok(Opened { camera, description, layout, wraps: device.class == GIGE })
+    let (description, layout) = describe(&camera, device)?;
+    Ok(Opened { camera, device: device.clone(), description, layout, wraps: device.class == GIGE })
 }
 
 /// The camera asked for by serial number, user-defined name or model; without a word, the first one.
@@ -86,8 +89,8 @@ fn check_reach(library: &Library, device: &DeviceInfo, seen: &[DeviceInfo]) -> R
 /// Another program may have been faster, or the camera may be gone since it was seen.
 fn cannot_open(library: &Library, device: &DeviceInfo, failure: Failure, seen: &[DeviceInfo]) -> SourceError {
     match library.reach(&device.full_name) {
-        Ok(Reach::Taken) => busy(device, &failure.0),
-        Ok(Reach::Absent) => absent(&format!("camera {}: {}", device.serial, failure.0), seen),
+        Ok(Reach::Taken) => busy(device, &failure.text),
+        Ok(Reach::Absent) => absent(&format!("camera {}: {}", device.serial, failure.text), seen),
         Ok(Reach::Free) | Err(_) => of_camera(device, failure),
     }
 }
@@ -95,46 +98,51 @@ fn cannot_open(library: &Library, device: &DeviceInfo, failure: Failure, seen: &
 /// A file of settings; geometry, pixel format and rate; then the features, which have the last word.
 fn apply(camera: &Camera, options: &Options) -> Result<(), SourceError> {
     if let Some(file) = &options.load {
-        camera.load(file).map_err(|Failure(reason)| {
+        camera.load(file).map_err(|failure| {
             SourceError::Invalid(format!(
-                "cannot load {}: {reason}. It must be a file that pylon Viewer saved for this model of camera",
-                file.display()
+                "cannot load {}: {}. It must be a file that pylon Viewer saved for this model of camera",
+                file.display(),
+                failure.text
             ))
         })?;
     }
-    if let Some(format) = options.pixel_format {
-        let name = format.name().ok_or_else(|| {
-            SourceError::Invalid(format!("pixel format {:#010x} has no name that could be set", format.code()))
-        })?;
-        feature::set(camera, "PixelFormat", name)?;
-    }
-    if let Some(width) = options.width {
-        feature::set(camera, "Width", &width.to_string())?;
-    }
-    if let Some(height) = options.height {
-        feature::set(camera, "Height", &height.to_string())?;
-    }
+    let mut features = CameraFeatures::of(camera);
+    set_geometry(&mut features, options.pixel_format, options.width, options.height)?;
     if let Some(fps) = options.fps {
-        set_frame_rate(camera, fps)?;
+        set_frame_rate(&mut features, fps)?;
     }
-    options.features.iter().try_for_each(|(name, value)| feature::set(camera, name, value))
+    set_all(&mut features, &options.features)
 }
 
 /// pylon has switched triggers off when it opened the camera.
-fn set_frame_rate(camera: &Camera, fps: f64) -> Result<(), SourceError> {
-    feature::set_first(camera, &["AcquisitionFrameRateEnable", "AcquisitionFrameRateEnabled"], "true")?;
-    if feature::set_first(camera, &["AcquisitionFrameRate", "AcquisitionFrameRateAbs"], &fps.to_string())? {
+fn set_frame_rate(features: &mut CameraFeatures, fps: f64) -> Result<(), SourceError> {
+    set_first(features, &["AcquisitionFrameRateEnable", "AcquisitionFrameRateEnabled"], "true")?;
+    if set_first(features, &["AcquisitionFrameRate", "AcquisitionFrameRateAbs"], &fps.to_string())? {
         return Ok(());
     }
     Err(SourceError::Invalid("this camera's frame rate cannot be set: leave --fps out".to_owned()))
 }
 
-fn describe(camera: &Camera, device: &DeviceInfo) -> Result<(Description, Layout), Failure> {
-    let pixels = |name| camera.integer(Map::Camera, name).map(|value| u32::try_from(value).unwrap_or(0));
+/// Sets one of several names for the same thing: the first that the camera has. False where it has none.
+fn set_first(features: &mut CameraFeatures, names: &[&str], value: &str) -> Result<bool, SourceError> {
+    let mut has = |name: &FeatureName| features.read(name).is_ok_and(|known| known.is_some());
+    match names.iter().find(|name| name.parse().is_ok_and(|name| has(&name))) {
+        Some(name) => set(features, name, value).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// What the camera is set to, as it will send it.
+pub(super) fn describe(camera: &Camera, device: &DeviceInfo) -> Result<(Description, Layout), SourceError> {
+    described(camera, device).map_err(|failure| of_camera(device, failure))
+}
+
+fn described(camera: &Camera, device: &DeviceInfo) -> Result<(Description, Layout), Failure> {
+    let pixels = |name| feature::needed(camera, name).map(|value| u32::try_from(value).unwrap_or(0));
     let offset = |name| feature::integer(camera, name).and_then(|value| u32::try_from(value).ok()).unwrap_or(0);
     let (width, height) = (pixels("Width")?, pixels("Height")?);
     let pixel_format = PixelFormat::from_code(pixels("PixelFormat")?);
-    let payload_bytes = camera.integer(Map::Camera, "PayloadSize")?;
+    let payload_bytes = feature::needed(camera, "PayloadSize")?;
     let payload_bytes = usize::try_from(payload_bytes).unwrap_or(usize::MAX);
     let sends_chunks = feature::boolean(camera, "ChunkModeActive").unwrap_or(false);
     let ticks = feature::integer(camera, "GevTimestampTickFrequency").and_then(|ticks| u64::try_from(ticks).ok());
@@ -182,12 +190,12 @@ fn frame_rate(camera: &Camera) -> f64 {
     }
 }
 
-fn driver(Failure(text): Failure) -> SourceError {
-    SourceError::Driver(format!("pylon: {text}"))
+fn driver(failure: Failure) -> SourceError {
+    SourceError::Driver(format!("pylon: {}", failure.text))
 }
 
-fn of_camera(device: &DeviceInfo, Failure(text): Failure) -> SourceError {
-    SourceError::Driver(format!("camera {} ({}): pylon: {text}", device.serial, device.model))
+fn of_camera(device: &DeviceInfo, failure: Failure) -> SourceError {
+    SourceError::Driver(format!("camera {} ({}): pylon: {}", device.serial, device.model, failure.text))
 }
 
 fn busy(device: &DeviceInfo, reason: &str) -> SourceError {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::ffi::{Camera, Map};
+use super::feature::stream_integer;
+use super::ffi::Camera;
 
 /// Reading takes pylon's locks and some memory: not for every frame.
 const REFRESH: Duration = Duration::from_secs(1);
@@ -23,7 +24,7 @@ pub(super) struct Statistics {
 impl Statistics {
     /// Of a camera that is about to be started.
     pub(super) fn of(camera: &Camera) -> Self {
-        let exists = camera.feature(Map::Stream, MISSING).is_ok_and(|known| known.is_some());
+        let exists = stream_integer(camera, MISSING).is_some();
         Self { due: exists.then(Instant::now), ..Self::default() }
     }
 
@@ -34,8 +35,7 @@ impl Statistics {
             return;
         }
         self.due = Some(now + REFRESH);
-        let read = |name| camera.integer(Map::Stream, name).ok().and_then(|count| u64::try_from(count).ok());
-        self.resent_packets = read(RESENT).unwrap_or(self.resent_packets);
-        self.missing_packets = read(MISSING).unwrap_or(self.missing_packets);
+        self.resent_packets = stream_integer(camera, RESENT).unwrap_or(self.resent_packets);
+        self.missing_packets = stream_integer(camera, MISSING).unwrap_or(self.missing_packets);
     }
 }

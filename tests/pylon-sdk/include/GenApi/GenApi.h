@@ -65,12 +65,20 @@ namespace GENICAM_NAMESPACE
         std::string m_text;
     };
 
-    class RuntimeException : public GenericException
-    {
-    public:
-        RuntimeException(const char* description, const char* sourceFileName, int sourceLine);
-        virtual ~RuntimeException() throw();
-    };
+    // Each class of errors is a class of its own, as in the SDK.
+#define GENICAM_EXCEPTION(Name)                                                                                        \
+    class Name : public GenericException                                                                               \
+    {                                                                                                                  \
+    public:                                                                                                            \
+        Name(const char* description, const char* sourceFileName, int sourceLine);                                     \
+        virtual ~Name() throw();                                                                                       \
+    }
+    GENICAM_EXCEPTION(RuntimeException);
+    GENICAM_EXCEPTION(AccessException);
+    GENICAM_EXCEPTION(OutOfRangeException);
+    GENICAM_EXCEPTION(InvalidArgumentException);
+    GENICAM_EXCEPTION(PropertyException);
+#undef GENICAM_EXCEPTION
 } // namespace GENICAM_NAMESPACE
 namespace GenICam = GENICAM_NAMESPACE;
 
@@ -107,6 +115,49 @@ namespace GENAPI_NAMESPACE
         intfIPort
     } EInterfaceType;
 
+    typedef enum _EVisibility
+    {
+        Beginner = 0,
+        Expert = 1,
+        Guru = 2,
+        Invisible = 3,
+        _UndefinedVisibility = 99
+    } EVisibility;
+
+    typedef enum _ELinkType
+    {
+        ctParentNodes,
+        ctReadingChildren,
+        ctWritingChildren,
+        ctInvalidatingChildren,
+        ctDependingNodes,
+        ctTerminalNodes
+    } ELinkType;
+
+    class INode;
+    class IValue;
+
+    template <class T>
+    class pointer_vector
+    {
+    public:
+        typedef typename std::vector<T*>::iterator iterator;
+        iterator begin() { return m_items.begin(); }
+        iterator end() { return m_items.end(); }
+        void push_back(T* item) { m_items.push_back(item); }
+
+    private:
+        std::vector<T*> m_items;
+    };
+    class node_vector : public pointer_vector<INode>
+    {
+    };
+    typedef node_vector NodeList_t;
+    class value_vector : public pointer_vector<IValue>
+    {
+    };
+    typedef value_vector FeatureList_t;
+
     class IBase
     {
     public:
@@ -118,12 +169,19 @@ namespace GENAPI_NAMESPACE
     {
     public:
         virtual gcstring GetName(bool FullQualified = false) const = 0;
+        virtual EVisibility GetVisibility() const = 0;
+        virtual gcstring GetToolTip() const = 0;
+        virtual gcstring GetDescription() const = 0;
+        virtual gcstring GetDisplayName() const = 0;
+        virtual void GetChildren(NodeList_t& Children, ELinkType LinkType = ctReadingChildren) const = 0;
+        virtual bool GetProperty(const gcstring& PropertyName, gcstring& ValueStr, gcstring& AttributeStr) = 0;
         virtual EInterfaceType GetPrincipalInterfaceType() const = 0;
     };
 
     class IValue : virtual public IBase
     {
     public:
+        virtual INode* GetNode() = 0;
         virtual gcstring ToString(bool Verify = false, bool IgnoreCache = false) = 0;
         virtual void FromString(const gcstring& ValueStr, bool Verify = true) = 0;
     };
@@ -131,25 +189,41 @@ namespace GENAPI_NAMESPACE
     class IInteger : virtual public IValue
     {
     public:
+        virtual void SetValue(int64_t Value, bool Verify = true) = 0;
         virtual int64_t GetValue(bool Verify = false, bool IgnoreCache = false) = 0;
+        virtual int64_t GetMin() = 0;
+        virtual int64_t GetMax() = 0;
         virtual int64_t GetInc() = 0;
+        virtual gcstring GetUnit() = 0;
     };
 
     class IFloat : virtual public IValue
     {
     public:
+        virtual void SetValue(double Value, bool Verify = true) = 0;
         virtual double GetValue(bool Verify = false, bool IgnoreCache = false) = 0;
+        virtual double GetMin() = 0;
+        virtual double GetMax() = 0;
+        virtual gcstring GetUnit() const = 0;
     };
 
     class IBoolean : virtual public IValue
     {
     public:
+        virtual void SetValue(bool Value, bool Verify = true) = 0;
         virtual bool GetValue(bool Verify = false, bool IgnoreCache = false) const = 0;
+    };
+
+    class IEnumEntry : virtual public IValue
+    {
+    public:
+        virtual gcstring GetSymbolic() const = 0;
     };
 
     class IEnumeration : virtual public IValue
     {
     public:
+        virtual void GetEntries(NodeList_t& Entries) = 0;
         virtual int64_t GetIntValue(bool Verify = false, bool IgnoreCache = false) = 0;
     };
 
@@ -157,20 +231,14 @@ namespace GENAPI_NAMESPACE
     {
     public:
         virtual void Execute(bool Verify = true) = 0;
+        virtual bool IsDone(bool Verify = true) = 0;
     };
 
-    class node_vector
+    class ICategory : virtual public IValue
     {
     public:
-        typedef std::vector<INode*>::iterator iterator;
-        iterator begin() { return m_items.begin(); }
-        iterator end() { return m_items.end(); }
-        void push_back(INode* item) { m_items.push_back(item); }
-
-    private:
-        std::vector<INode*> m_items;
+        virtual void GetFeatures(FeatureList_t& Features) const = 0;
     };
-    typedef node_vector NodeList_t;
 
     class INodeMap
     {
@@ -203,8 +271,15 @@ namespace GENAPI_NAMESPACE
     typedef CPointer<IFloat> CFloatPtr;
     typedef CPointer<IBoolean> CBooleanPtr;
     typedef CPointer<ICommand> CCommandPtr;
+    typedef CPointer<IEnumeration> CEnumerationPtr;
+    typedef CPointer<IEnumEntry> CEnumEntryPtr;
+    typedef CPointer<ICategory> CCategoryPtr;
 
     inline bool IsReadable(EAccessMode mode) { return mode == RO || mode == RW; }
+    inline bool IsAvailable(EAccessMode mode) { return mode != NA && mode != NI; }
+    inline bool IsAvailable(const IBase* base) { return base != nullptr && IsAvailable(base->GetAccessMode()); }
+    inline bool IsWritable(EAccessMode mode) { return mode == WO || mode == RW; }
+    inline bool IsWritable(const IBase* base) { return base != nullptr && IsWritable(base->GetAccessMode()); }
     inline bool IsReadable(const IBase* base) { return base != nullptr && IsReadable(base->GetAccessMode()); }
 } // namespace GENAPI_NAMESPACE
 namespace GenApi = GENAPI_NAMESPACE;

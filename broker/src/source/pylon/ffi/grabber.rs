@@ -121,7 +121,7 @@ impl Grabber {
         // SAFETY: the camera is alive.
         let is_free = unsafe { sys::fb_pylon_forget(self.camera.shim()) };
         let mut offered =
-            if is_free { Ok(()) } else { Err(Failure("pylon still has buffers of an earlier start".to_owned())) };
+            if is_free { Ok(()) } else { Err(Failure::new("pylon still has buffers of an earlier start")) };
         let buffers = segments.len();
         for segment in segments {
             offered = offered.and_then(|()| self.offer(segment, buffer_bytes));
@@ -188,7 +188,7 @@ impl Grabber {
         let frame = unsafe { frame.assume_init() };
         let slot = usize::try_from(frame.index).ok().and_then(|at| self.slots.get_mut(at));
         let Some(segment) = slot.and_then(|slot| slot.segment.take()) else {
-            return Err(Failure(format!("pylon delivered buffer {} twice", frame.index)));
+            return Err(Failure::new(format!("pylon delivered buffer {} twice", frame.index)));
         };
         self.queued -= 1;
         Ok(Some((segment, Frame::from(&frame))))
@@ -223,8 +223,8 @@ impl Grabber {
         if !std::mem::take(&mut self.is_started) {
             return Vec::new();
         }
-        if let Err(Failure(reason)) = self.camera.instant().stop_grabbing().map_err(Failure::from) {
-            tracing::warn!(reason, "pylon did not stop in order");
+        if let Err(failure) = self.camera.instant().stop_grabbing().map_err(Failure::from) {
+            tracing::warn!(reason = failure.text, "pylon did not stop in order");
         }
         // SAFETY: the camera is alive. pylon has stopped: what is let go of now is freed, not filled again.
         unsafe { sys::fb_pylon_release_all(self.camera.shim()) };

@@ -2,12 +2,13 @@
 //!
 //! | what | by |
 //! |---|---|
-//! | the library's life, list of cameras, open and close, start and stop, features by type, `.pfs` files | pylon-cxx |
-//! | cameras whose buffers are segments, grab results that are kept, chunk data, features of any type | `shim/` |
+//! | the library's life, list of cameras, open and close, start and stop, `.pfs` files | pylon-cxx |
+//! | cameras whose buffers are segments, grab results that are kept, chunk data, features | `shim/` |
 //!
 //! What the types own:
 //! * [`Library`] keeps pylon initialized.
-//! * [`Camera`] owns pylon-cxx's camera and the shim's part of it, which are two views of one `CInstantCamera`.
+//! * [`Camera`] is a camera for the one thread that grabs; it and each [`Nodes`], for any thread, own a share of what is open:
+//!   pylon-cxx's camera and the shim's part of it, two views of one `CInstantCamera`. `camera.rs` argues why that is sound.
 //! * [`Grabber`] owns a camera and the segments that lie under its buffers: `grabber.rs` argues why that is sound.
 //!
 //! Every function of the shim catches all C++ exceptions. Those of pylon-cxx that are called here catch what pylon throws.
@@ -22,28 +23,41 @@ mod sys;
 use std::ffi::{CStr, CString, c_char};
 
 pub(super) use camera::Camera;
-pub(super) use feature::{Access, Kind, Map};
+pub(super) use feature::{Access, Details, Feature, Kind, Map, Nodes, Seen, Value, WeakNodes};
 pub(super) use grabber::{ChunkValue, Frame, Grabber};
 pub use library::DeviceInfo;
 pub(super) use library::{Library, Reach};
 
 /// What pylon says of a failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure(pub(super) String);
+pub(super) struct Failure {
+    /// The camera is well and says no: not this value, or not now.
+    pub(super) is_refusal: bool,
+    pub(super) text: String,
+}
+
+impl Failure {
+    fn new(text: impl Into<String>) -> Self {
+        Self { is_refusal: false, text: text.into() }
+    }
+}
 
 impl From<pylon_cxx::PylonError> for Failure {
     fn from(error: pylon_cxx::PylonError) -> Self {
         // `PylonError(TEXT)`, and the text may begin with the exception's class.
         let text = error.to_string();
         let text = text.strip_prefix("PylonError(").and_then(|text| text.strip_suffix(')')).unwrap_or(&text);
-        Self(text.trim_start_matches("Pylon::GenericException: ").to_owned())
+        Self::new(text.trim_start_matches("Pylon::GenericException: "))
     }
 }
 
 /// Runs a function of the shim that fills in a failure when it answers false.
 fn call(function: impl FnOnce(*mut sys::Failure) -> bool) -> Result<(), Failure> {
-    let mut failure = sys::Failure { text: [0; 1024] };
-    if function(&raw mut failure) { Ok(()) } else { Err(Failure(text(&failure.text))) }
+    let mut failure = sys::Failure { is_refusal: 0, text: [0; 1024] };
+    if function(&raw mut failure) {
+        return Ok(());
+    }
+    Err(Failure { is_refusal: failure.is_refusal != 0, text: text(&failure.text) })
 }
 
 /// The text before the first zero.
@@ -56,5 +70,5 @@ fn text(chars: &[c_char]) -> String {
 
 /// A name as C wants it; one with a zero inside names nothing.
 fn c_string(text: &str) -> Result<CString, Failure> {
-    CString::new(text).map_err(|_zero_inside| Failure(format!("{text:?} has a zero byte in it")))
+    CString::new(text).map_err(|_zero_inside| Failure::new(format!("{text:?} has a zero byte in it")))
 }

@@ -2,9 +2,10 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-/// A text with a final zero.
+/// Why something failed: a text with a final zero.
 #[repr(C)]
 pub struct Failure {
+    pub is_refusal: u32,
     pub text: [c_char; 1024],
 }
 
@@ -56,7 +57,14 @@ pub const MAP_STREAM: u32 = 1;
 
 pub const ACCESS_MISSING: u32 = 0;
 pub const ACCESS_READ_ONLY: u32 = 2;
-pub const ACCESS_WRITABLE: u32 = 3;
+pub const ACCESS_READ_WRITE: u32 = 3;
+pub const ACCESS_WRITE_ONLY: u32 = 4;
+pub const ACCESS_LOCKED: u32 = 5;
+
+pub const VISIBILITY_BEGINNER: u32 = 1;
+pub const VISIBILITY_EXPERT: u32 = 2;
+pub const VISIBILITY_GURU: u32 = 3;
+pub const VISIBILITY_INVISIBLE: u32 = 4;
 
 pub const KIND_INTEGER: u32 = 1;
 pub const KIND_FLOAT: u32 = 2;
@@ -64,6 +72,34 @@ pub const KIND_BOOLEAN: u32 = 3;
 pub const KIND_ENUMERATION: u32 = 4;
 pub const KIND_TEXT: u32 = 5;
 pub const KIND_COMMAND: u32 = 6;
+
+/// A feature as it is now, but for its texts.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Feature {
+    pub kind: u32,
+    pub access: u32,
+    pub visibility: u32,
+    pub has_value: u32,
+    pub has_range: u32,
+    pub integer: i64,
+    pub min: i64,
+    pub max: i64,
+    pub increment: i64,
+    pub number: f64,
+    pub lowest: f64,
+    pub highest: f64,
+}
+
+pub const TEXT_NAME: u32 = 0;
+pub const TEXT_VALUE: u32 = 1;
+pub const TEXT_ENTRY: u32 = 2;
+pub const TEXT_UNIT: u32 = 3;
+pub const TEXT_DISPLAY_NAME: u32 = 4;
+pub const TEXT_DESCRIPTION: u32 = 5;
+
+/// Takes a text that lives during the call; called by the thread that asks, before its call returns.
+pub type Tell = unsafe extern "C" fn(to: *mut c_void, what: u32, text: *const c_char);
 
 pub const REACH_FREE: u32 = 0;
 pub const REACH_TAKEN: u32 = 1;
@@ -104,34 +140,38 @@ unsafe extern "C" {
         camera: *mut Camera,
         map: u32,
         name: *const c_char,
-        kind: *mut u32,
-        access: *mut u32,
+        with_details: bool,
+        feature: *mut Feature,
+        tell: Option<Tell>,
+        to: *mut c_void,
         failure: *mut Failure,
     ) -> bool;
-    pub fn fb_pylon_feature_integer(
+    pub fn fb_pylon_feature_names(
         camera: *mut Camera,
-        map: u32,
-        name: *const c_char,
-        value: *mut i64,
+        tell: Option<Tell>,
+        to: *mut c_void,
         failure: *mut Failure,
     ) -> bool;
-    pub fn fb_pylon_feature_increment(
+    pub fn fb_pylon_feature_is_held(
         camera: *mut Camera,
         name: *const c_char,
-        increment: *mut i64,
+        is_held: *mut bool,
         failure: *mut Failure,
     ) -> bool;
-    pub fn fb_pylon_feature_text(
+    pub fn fb_pylon_set_integer(camera: *mut Camera, name: *const c_char, value: i64, failure: *mut Failure) -> bool;
+    pub fn fb_pylon_set_float(camera: *mut Camera, name: *const c_char, value: f64, failure: *mut Failure) -> bool;
+    pub fn fb_pylon_set_boolean(camera: *mut Camera, name: *const c_char, value: bool, failure: *mut Failure) -> bool;
+    pub fn fb_pylon_set_text(
         camera: *mut Camera,
         name: *const c_char,
-        text: *mut c_char,
-        room: usize,
+        value: *const c_char,
         failure: *mut Failure,
     ) -> bool;
-    pub fn fb_pylon_feature_set(
+    pub fn fb_pylon_execute(camera: *mut Camera, name: *const c_char, failure: *mut Failure) -> bool;
+    pub fn fb_pylon_is_done(
         camera: *mut Camera,
         name: *const c_char,
-        text: *const c_char,
+        is_done: *mut bool,
         failure: *mut Failure,
     ) -> bool;
 }

@@ -1,5 +1,5 @@
 /* What pylon-cxx lacks, as C functions: a buffer factory over the broker's segments, grab results that are kept, chunk
- * data, and features of any type. ffi/sys.rs declares the same for Rust.
+ * data, and features for other threads. ffi/sys.rs declares the same for Rust.
  *
  * No function lets a C++ exception out. Those that can fail return false (or -1) and fill in the failure. */
 #pragma once
@@ -14,10 +14,12 @@ extern "C"
 
     struct fb_failure
     {
-        char text[1024]; /* UTF-8 with a final zero */
+        uint32_t is_refusal; /* the camera is well and says no: not this value, or not now */
+        char text[1024];     /* UTF-8 with a final zero */
     };
 
-    /* One camera. Not for more than one thread at a time, but for what pylon's own threads call. */
+    /* One camera. Not for more than one thread at a time, but for what pylon's own threads call, and for functions on
+     * features: those read no field but `instant`, which stays as it was made, and node maps, which lock themselves. */
     struct fb_camera;
 
     /* What is known of a grab result. */
@@ -71,7 +73,18 @@ extern "C"
         FB_ACCESS_MISSING = 0,
         FB_ACCESS_UNAVAILABLE = 1,
         FB_ACCESS_READ_ONLY = 2,
-        FB_ACCESS_WRITABLE = 3
+        FB_ACCESS_READ_WRITE = 3,
+        FB_ACCESS_WRITE_ONLY = 4,
+        FB_ACCESS_LOCKED = 5 /* read-only while other features have the values they have */
+    };
+
+    enum fb_visibility
+    {
+        FB_VISIBILITY_UNKNOWN = 0,
+        FB_VISIBILITY_BEGINNER = 1,
+        FB_VISIBILITY_EXPERT = 2,
+        FB_VISIBILITY_GURU = 3,
+        FB_VISIBILITY_INVISIBLE = 4
     };
 
     enum fb_kind
@@ -84,6 +97,36 @@ extern "C"
         FB_KIND_TEXT = 5,
         FB_KIND_COMMAND = 6
     };
+
+    /* A feature as it is now, but for its texts. */
+    struct fb_feature
+    {
+        uint32_t kind;
+        uint32_t access;
+        uint32_t visibility;
+        uint32_t has_value;
+        uint32_t has_range;
+        int64_t integer; /* of a boolean 0 or 1; of an enumeration the code of its entry */
+        int64_t min;
+        int64_t max;
+        int64_t increment;
+        double number;
+        double lowest;
+        double highest;
+    };
+
+    enum fb_text
+    {
+        FB_TEXT_NAME = 0,
+        FB_TEXT_VALUE = 1,
+        FB_TEXT_ENTRY = 2,
+        FB_TEXT_UNIT = 3,
+        FB_TEXT_DISPLAY_NAME = 4,
+        FB_TEXT_DESCRIPTION = 5
+    };
+
+    /* Takes a text that lives during the call. It is called by the thread that asks, before its call returns. */
+    typedef void (*fb_tell)(void* to, uint32_t what, const char* text);
 
     enum fb_reach
     {
@@ -120,19 +163,33 @@ extern "C"
     int fb_pylon_chunks(
         struct fb_camera* camera, uint32_t index, struct fb_chunk* chunks, uint32_t room, struct fb_failure* failure);
 
+    /* From here on: for any thread, beside the one that grabs, until the camera is deleted. */
+
     bool fb_pylon_is_removed(struct fb_camera* camera);
 
-    bool fb_pylon_feature(
-        struct fb_camera* camera, uint32_t map, const char* name, uint32_t* kind, uint32_t* access, struct fb_failure* failure);
-    /* The value of an integer, or the code of an enumeration's entry. */
-    bool fb_pylon_feature_integer(
-        struct fb_camera* camera, uint32_t map, const char* name, int64_t* value, struct fb_failure* failure);
-    bool fb_pylon_feature_increment(
-        struct fb_camera* camera, const char* name, int64_t* increment, struct fb_failure* failure);
-    bool fb_pylon_feature_text(
-        struct fb_camera* camera, const char* name, char* text, size_t room, struct fb_failure* failure);
-    /* Sets a feature of any type from a text; runs a command. */
-    bool fb_pylon_feature_set(struct fb_camera* camera, const char* name, const char* text, struct fb_failure* failure);
+    /* Reads a feature; with its details, what it may be set to and what it is for. Without `tell`, no texts. After a
+     * failure, `feature` is what was known by then. */
+    bool fb_pylon_feature(struct fb_camera* camera,
+                          uint32_t map,
+                          const char* name,
+                          bool with_details,
+                          struct fb_feature* feature,
+                          fb_tell tell,
+                          void* to,
+                          struct fb_failure* failure);
+    /* The features that this camera has, in the order of its categories. */
+    bool fb_pylon_feature_names(struct fb_camera* camera, fb_tell tell, void* to, struct fb_failure* failure);
+    /* Whether a feature cannot be set or executed because the camera grabs. */
+    bool fb_pylon_feature_is_held(struct fb_camera* camera, const char* name, bool* is_held, struct fb_failure* failure);
+
+    bool fb_pylon_set_integer(struct fb_camera* camera, const char* name, int64_t value, struct fb_failure* failure);
+    bool fb_pylon_set_float(struct fb_camera* camera, const char* name, double value, struct fb_failure* failure);
+    bool fb_pylon_set_boolean(struct fb_camera* camera, const char* name, bool value, struct fb_failure* failure);
+    /* Sets a string, or an enumeration by the name of its entry. */
+    bool fb_pylon_set_text(struct fb_camera* camera, const char* name, const char* value, struct fb_failure* failure);
+    /* Begins a command; whether it is done is asked until it is. */
+    bool fb_pylon_execute(struct fb_camera* camera, const char* name, struct fb_failure* failure);
+    bool fb_pylon_is_done(struct fb_camera* camera, const char* name, bool* is_done, struct fb_failure* failure);
 
 #ifdef __cplusplus
 }
