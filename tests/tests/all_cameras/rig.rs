@@ -150,6 +150,11 @@ impl Rig {
         }
     }
 
+    /// Says more of a Basler camera that stays plugged in: see the stand-in's own page.
+    pub fn tell(&self, device: Device, more: &str) {
+        self.cameras.tell(device.serial(), &format!("{} {more}", device.settings()));
+    }
+
     /// A connection that may set features.
     pub fn controller(&self) -> client::Broker {
         client::Broker::builder().socket(self.broker.socket()).name("control").control(true).connect().unwrap()

@@ -3,9 +3,11 @@
 use framebroker_client::{self as client, Error, ErrorCode};
 
 /// Of every stream that can be set, a feature and two values that it does not have at the start. None of them changes the image.
-pub const SETTINGS: [(&str, &str, [&str; 2]); 3] = [
+pub const SETTINGS: [(&str, &str, [&str; 2]); 5] = [
     ("gige-a", "TestRegister", ["5", "2"]),
     ("gige-b", "TestRegister", ["6", "3"]),
+    ("basler-a", "GainRaw", ["7", "8"]),
+    ("basler-b", "GainRaw", ["9", "10"]),
     ("pattern", "DeviceUserID", ["six", "two"]),
 ];
 
