@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus};
 use framebroker_client::{self as client, StreamState};
 use framebroker_tests::broker::run;
 use framebroker_tests::process::Process;
-use framebroker_tests::{Actor, Broker, Cameras, Network, Scratch, binaries, wait_for};
+use framebroker_tests::{Actor, Broker, Cameras, Network, PATIENCE, Scratch, binaries, wait_for};
 use nix::sys::signal::Signal;
 
 use crate::RETURN;
@@ -157,7 +157,13 @@ impl Rig {
 
     /// A connection that may set features.
     pub fn controller(&self) -> client::Broker {
-        client::Broker::builder().socket(self.broker.socket()).name("control").control(true).connect().unwrap()
+        client::Broker::builder()
+            .socket(self.broker.socket())
+            .name("control")
+            .control(true)
+            .timeout(PATIENCE)
+            .connect()
+            .unwrap()
     }
 
     /// Runs `framectl` with these words.
