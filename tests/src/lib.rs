@@ -18,6 +18,7 @@ pub mod pylon;
 pub mod raw;
 pub mod raw_producer;
 pub mod scratch;
+pub mod settings;
 
 pub use actor::Actor;
 pub use beside::Beside;

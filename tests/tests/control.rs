@@ -8,24 +8,12 @@ use std::time::Duration;
 use framebroker_client::{self as client, Access, Delivery, Error, ErrorCode, Feature, FeatureKind, FeatureValue};
 use framebroker_tests::actor::figure;
 use framebroker_tests::broker::run;
+use framebroker_tests::settings::{controller, refusal};
 use framebroker_tests::{Actor, Beside, Broker, PATIENCE, binaries, wait_for};
 use nix::sys::signal::Signal;
 
 const SMALL: &str = "--segments 8 --fps 100 --width 64 --height 48";
 const CAM0: &str = "cam0";
-
-/// A connection that may set features.
-fn controller(broker: &Broker, name: &str) -> client::Broker {
-    client::Broker::builder().socket(broker.socket()).name(name).control(true).connect().unwrap()
-}
-
-/// Code and text of a refusal.
-fn refusal<T: std::fmt::Debug>(result: client::Result<T>) -> (ErrorCode, String) {
-    match result {
-        Err(Error::Refused { code, text }) => (code, text),
-        other => panic!("not refused: {other:?}"),
-    }
-}
 
 /// Goal: features of every kind are listed, read and set, by typed values and by texts, and what the stream says of itself
 /// follows. Method: each kind of the pattern's.

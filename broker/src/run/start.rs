@@ -136,7 +136,7 @@ fn start(
     let core = Arc::new(StreamCore::create(options.name.clone(), id)?);
     let (commands, todo) = channel();
     let limits = limits(options, streams)?;
-    let memory_bytes = limits.memory_bytes;
+    let (memory_bytes, max_segments) = (limits.memory_bytes, limits.max_segments);
     let mut pool = Pool::default();
     let (needs, description) = match &source {
         Opened::Source(source) => (source.requirements(), source.describe()),
@@ -168,6 +168,7 @@ fn start(
         commands,
         settings: settings.clone(),
         memory_bytes,
+        max_segments,
     };
     let features = source.as_ref().and_then(|source| source.features());
     // Its receiver lives in the device thread's state, which is not started yet.

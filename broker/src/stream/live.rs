@@ -300,6 +300,8 @@ impl Stream {
             let needed = self.reserve() + self.granted + self.limits.history;
             self.size = needed.max(self.limits.min_segments).min(self.limits.max_segments);
         }
+        // It may need more than before: its rate was set.
+        self.size = self.size.max((self.reserve() + self.granted).min(self.limits.max_segments));
         // The grab thread takes it back as well.
         self.leaving = 0;
     }

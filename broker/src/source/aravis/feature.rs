@@ -3,12 +3,10 @@
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use framebroker_protocol::message::{
-    Access as Allowed, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange, Visibility,
-};
+use framebroker_protocol::message::{Access, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange};
 use framebroker_protocol::{FeatureName, Text};
 
-use super::ffi::{Access, Camera, Details, Failure, FailureKind, Kind, Seen};
+use super::ffi::{Camera, Details, Failure, FailureKind, Kind};
 use crate::source::SourceError;
 use crate::source::features::{FeatureError, Features, changes_frames, changes_needs, check};
 
@@ -63,7 +61,7 @@ impl Features for CameraFeatures {
 
 fn read(camera: &Camera, name: &FeatureName) -> Result<Option<Feature>, FeatureError> {
     let Some((at, of)) = find(camera, name.as_str()) else { return Ok(None) };
-    let Details { display_name, description, seen_by, unit } = camera.details(&at);
+    let Details { display_name, description, visibility, unit } = camera.details(&at);
     let unit = Text::label(unit);
     // Values first: at the first question, a camera that is silent is not asked further.
     let (kind, value) = match of {
@@ -88,26 +86,16 @@ fn read(camera: &Camera, name: &FeatureName) -> Result<Option<Feature>, FeatureE
         Kind::Other => return Ok(None),
     };
     let access = match (of, camera.access(&at)) {
-        // Neither is read.
-        (Kind::Command, Access::Writable) => Allowed::WriteOnly,
-        (_, Access::Writable) => Allowed::ReadWrite,
-        (_, Access::WriteOnly) => Allowed::WriteOnly,
-        (_, Access::ReadOnly) => Allowed::ReadOnly,
-        (_, Access::Locked) => Allowed::Locked,
-        (_, Access::Unavailable) => Allowed::NotAvailable,
+        // It is never read.
+        (Kind::Command, Access::ReadWrite) => Access::WriteOnly,
+        (_, access) => access,
     };
-    let is_readable = !matches!(access, Allowed::WriteOnly | Allowed::NotAvailable);
+    let is_readable = !matches!(access, Access::WriteOnly | Access::NotAvailable);
     Ok(Some(Feature {
         name: name.clone(),
         display_name: Text::label(display_name),
         description: Text::description(description),
-        visibility: match seen_by {
-            Seen::Unknown => Visibility::Unknown,
-            Seen::Beginner => Visibility::Beginner,
-            Seen::Expert => Visibility::Expert,
-            Seen::Guru => Visibility::Guru,
-            Seen::Invisible => Visibility::Invisible,
-        },
+        visibility,
         access,
         value: value.filter(|_| is_readable).unwrap_or(FeatureValue::None),
         kind,
@@ -171,14 +159,14 @@ pub(super) fn check_integer(camera: &Camera, feature: &str, value: u32) -> Resul
 /// The value of an enumeration or string feature; `None` where the camera has none of this name.
 pub(super) fn text(camera: &Camera, feature: &str) -> Option<String> {
     let (name, kind) = find(camera, feature)?;
-    let readable = matches!(kind, Kind::Enumeration | Kind::String) && camera.access(&name) != Access::Unavailable;
+    let readable = matches!(kind, Kind::Enumeration | Kind::String) && camera.access(&name) != Access::NotAvailable;
     readable.then(|| camera.string(&name).ok()).flatten()
 }
 
 /// The value of an integer feature; `None` where the camera has none of this name.
 pub(super) fn integer(camera: &Camera, feature: &str) -> Option<i64> {
     let (name, kind) = find(camera, feature)?;
-    let readable = kind == Kind::Integer && camera.access(&name) != Access::Unavailable;
+    let readable = kind == Kind::Integer && camera.access(&name) != Access::NotAvailable;
     readable.then(|| camera.integer(&name).ok()).flatten()
 }
 

@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::message::{
-    Access as Allowed, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange, Visibility,
-};
+use framebroker_protocol::message::{Access, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange};
 use framebroker_protocol::{FeatureName, Text};
 
-use super::ffi::{Access, Camera, Details, Failure, Kind, Map, Nodes, Seen, Value, WeakNodes};
+use super::ffi::{Camera, Details, Failure, Kind, Map, Nodes, Value, WeakNodes};
 use crate::source::features::{FeatureError, Features, changes_frames, changes_needs};
 
 /// A camera that says no does so at once; one that took longer was silent.
@@ -110,20 +108,11 @@ fn told(name: &FeatureName, known: super::ffi::Feature, details: Details) -> Opt
         name: name.clone(),
         display_name: Text::label(display_name),
         description: Text::description(description),
-        visibility: match known.seen_by {
-            Seen::Unknown => Visibility::Unknown,
-            Seen::Beginner => Visibility::Beginner,
-            Seen::Expert => Visibility::Expert,
-            Seen::Guru => Visibility::Guru,
-            Seen::Invisible => Visibility::Invisible,
-        },
+        visibility: known.visibility,
         access: match (known.kind, known.access) {
-            // Neither is read.
-            (Kind::Command, Access::ReadWrite | Access::WriteOnly) | (_, Access::WriteOnly) => Allowed::WriteOnly,
-            (_, Access::ReadWrite) => Allowed::ReadWrite,
-            (_, Access::ReadOnly) => Allowed::ReadOnly,
-            (_, Access::Locked) => Allowed::Locked,
-            (_, Access::Unavailable) => Allowed::NotAvailable,
+            // It is never read.
+            (Kind::Command, Access::ReadWrite) => Access::WriteOnly,
+            (_, access) => access,
         },
         value: known.value.map_or(FeatureValue::None, value),
         kind,

@@ -56,7 +56,7 @@ impl Device {
         // Whatever came of it: the source must know how the camera is set now.
         loan.refresh()?;
         let after = after?;
-        let Some(reason) = self.too_large(loan) else { return Ok(after) };
+        let Some(reason) = self.too_much(loan) else { return Ok(after) };
         if value.is_some() {
             self.features()?.write(name, &before.value)?;
         }
@@ -64,12 +64,18 @@ impl Device {
         Err(FeatureError::Invalid(reason))
     }
 
-    /// Why there can be no ring for frames of this size, if so.
-    fn too_large(&self, loan: &Loan) -> Option<String> {
+    /// Why there can be no ring for such frames, or for so many, if so.
+    fn too_much(&self, loan: &Loan) -> Option<String> {
         let needs = loan.source.as_ref()?.requirements();
         let segments = needs.min_queued + 1;
-        let bytes = (needs.payload_bytes as u64).saturating_mul(segments as u64);
-        let limit = self.parts.memory_bytes;
+        let (bytes, limit) = ((needs.payload_bytes as u64).saturating_mul(segments as u64), self.parts.memory_bytes);
+        let most = self.parts.max_segments;
+        if segments > most {
+            return Some(format!(
+                "frames would come too fast: the source would need {segments} segments, and the broker may have {most}; raise its \
+                 --max-segments"
+            ));
+        }
         (bytes > limit).then(|| {
             let (needed_mb, limit_mb) = (bytes.div_ceil(1 << 20), limit >> 20);
             format!(

@@ -137,6 +137,8 @@ pub struct Parts {
     pub settings: Settings,
     /// The most that segments may take.
     pub memory_bytes: u64,
+    /// The most segments there may be.
+    pub max_segments: usize,
 }
 
 /// The thread's state.

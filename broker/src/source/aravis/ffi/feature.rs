@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::ptr::NonNull;
 
 use aravis_sys::{ArvGcFeatureNode, ArvGcNode};
+use framebroker_protocol::message::{Access, Visibility};
 use glib_sys::GType;
 
 use super::{Camera, Failure, c_string, call, string};
@@ -22,41 +23,19 @@ pub(in super::super) enum Kind {
     Other,
 }
 
-/// Whether a feature can be set now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Access {
-    Writable,
-    WriteOnly,
-    ReadOnly,
-    /// Not with the present values of other features.
-    Locked,
-    /// Not on this camera, or not with the present values of other features.
-    Unavailable,
-}
-
-/// For whom a feature is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Seen {
-    Unknown,
-    Beginner,
-    Expert,
-    Guru,
-    Invisible,
-}
-
 /// What the camera says of a feature; empty where it says nothing.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Details {
     pub(in super::super) display_name: String,
     pub(in super::super) description: String,
-    pub(in super::super) seen_by: Seen,
+    pub(in super::super) visibility: Visibility,
     pub(in super::super) unit: String,
 }
 
 impl Default for Details {
     fn default() -> Self {
         let [display_name, description, unit] = [const { String::new() }; 3];
-        Self { display_name, description, seen_by: Seen::Unknown, unit }
+        Self { display_name, description, visibility: Visibility::Unknown, unit }
     }
 }
 
@@ -92,15 +71,15 @@ impl Camera {
         let description =
             if description.is_empty() { read(aravis_sys::arv_gc_feature_node_get_tooltip) } else { description };
         // SAFETY: `feature` is an ArvGcFeatureNode (checked above) of the live device.
-        let seen_by = match unsafe { aravis_sys::arv_gc_feature_node_get_visibility(feature) } {
-            aravis_sys::ARV_GC_VISIBILITY_BEGINNER => Seen::Beginner,
-            aravis_sys::ARV_GC_VISIBILITY_EXPERT => Seen::Expert,
-            aravis_sys::ARV_GC_VISIBILITY_GURU => Seen::Guru,
-            aravis_sys::ARV_GC_VISIBILITY_INVISIBLE => Seen::Invisible,
-            _ => Seen::Unknown,
+        let visibility = match unsafe { aravis_sys::arv_gc_feature_node_get_visibility(feature) } {
+            aravis_sys::ARV_GC_VISIBILITY_BEGINNER => Visibility::Beginner,
+            aravis_sys::ARV_GC_VISIBILITY_EXPERT => Visibility::Expert,
+            aravis_sys::ARV_GC_VISIBILITY_GURU => Visibility::Guru,
+            aravis_sys::ARV_GC_VISIBILITY_INVISIBLE => Visibility::Invisible,
+            _ => Visibility::Unknown,
         };
         let display_name = read(aravis_sys::arv_gc_feature_node_get_display_name);
-        Details { display_name, description, seen_by, unit: unit(node) }
+        Details { display_name, description, visibility, unit: unit(node) }
     }
 
     /// Reads a floating-point number.
@@ -137,7 +116,7 @@ impl Camera {
     /// Whether a feature can be set now; a camera that does not answer counts as willing: setting will tell.
     pub(in super::super) fn access(&self, feature: &CStr) -> Access {
         let Some(node) = self.node(feature).filter(|node| is_a(*node, aravis_sys::arv_gc_feature_node_get_type)) else {
-            return Access::Unavailable;
+            return Access::NotAvailable;
         };
         let node = node.as_ptr().cast();
         // SAFETY: `node` is an ArvGcFeatureNode (checked above) of the live device, `error` a null-initialized place.
@@ -149,7 +128,7 @@ impl Camera {
         // SAFETY: as above.
         let mode = unsafe { aravis_sys::arv_gc_feature_node_get_actual_access_mode(node) };
         if implemented == Ok(0) || available == Ok(0) {
-            Access::Unavailable
+            Access::NotAvailable
         } else if mode == aravis_sys::ARV_GC_ACCESS_MODE_RO {
             Access::ReadOnly
         } else if locked.is_ok_and(|locked| locked != 0) {
@@ -157,7 +136,7 @@ impl Camera {
         } else if mode == aravis_sys::ARV_GC_ACCESS_MODE_WO {
             Access::WriteOnly
         } else {
-            Access::Writable
+            Access::ReadWrite
         }
     }
 

@@ -26,7 +26,7 @@ use glib_sys::GError;
 use stream::{Buffer, Stream};
 
 pub(super) use camera::{Camera, Region};
-pub(super) use feature::{Access, Details, Kind, Seen};
+pub(super) use feature::{Details, Kind};
 pub(super) use receiver::Receiver;
 pub(super) use stream::{Report, Statistics, Status};
 pub use system::DeviceInfo;

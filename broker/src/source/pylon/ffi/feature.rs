@@ -3,6 +3,8 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::sync::{Arc, Weak};
 
+use framebroker_protocol::message::{Access, Visibility};
+
 use super::camera::Open;
 use super::{Failure, c_string, call, sys};
 
@@ -35,27 +37,6 @@ pub(in super::super) enum Kind {
     Other,
 }
 
-/// What can be done with a feature now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Access {
-    ReadWrite,
-    WriteOnly,
-    ReadOnly,
-    /// Read-only while other features have the values they have.
-    Locked,
-    Unavailable,
-}
-
-/// For whom a feature is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Seen {
-    Unknown,
-    Beginner,
-    Expert,
-    Guru,
-    Invisible,
-}
-
 /// The value of a feature.
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) enum Value {
@@ -72,7 +53,7 @@ pub(in super::super) enum Value {
 pub(in super::super) struct Feature {
     pub(in super::super) kind: Kind,
     pub(in super::super) access: Access,
-    pub(in super::super) seen_by: Seen,
+    pub(in super::super) visibility: Visibility,
     /// `None` where it has none, or does not tell.
     pub(in super::super) value: Option<Value>,
 }
@@ -288,18 +269,18 @@ fn known(feature: &sys::Feature, texts: &mut Texts) -> Option<Feature> {
         sys::ACCESS_WRITE_ONLY => Access::WriteOnly,
         sys::ACCESS_READ_ONLY => Access::ReadOnly,
         sys::ACCESS_LOCKED => Access::Locked,
-        _ => Access::Unavailable,
+        _ => Access::NotAvailable,
     };
-    let seen_by = match feature.visibility {
-        sys::VISIBILITY_BEGINNER => Seen::Beginner,
-        sys::VISIBILITY_EXPERT => Seen::Expert,
-        sys::VISIBILITY_GURU => Seen::Guru,
-        sys::VISIBILITY_INVISIBLE => Seen::Invisible,
-        _ => Seen::Unknown,
+    let visibility = match feature.visibility {
+        sys::VISIBILITY_BEGINNER => Visibility::Beginner,
+        sys::VISIBILITY_EXPERT => Visibility::Expert,
+        sys::VISIBILITY_GURU => Visibility::Guru,
+        sys::VISIBILITY_INVISIBLE => Visibility::Invisible,
+        _ => Visibility::Unknown,
     };
     let text = || std::mem::take(&mut texts.value);
     let value = (feature.has_value != 0).then(|| value(kind, feature, text)).flatten();
-    Some(Feature { kind, access, seen_by, value })
+    Some(Feature { kind, access, visibility, value })
 }
 
 fn value(kind: Kind, feature: &sys::Feature, text: impl FnOnce() -> String) -> Option<Value> {

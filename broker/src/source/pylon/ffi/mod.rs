@@ -23,7 +23,7 @@ mod sys;
 use std::ffi::{CStr, CString, c_char};
 
 pub(super) use camera::Camera;
-pub(super) use feature::{Access, Details, Feature, Kind, Map, Nodes, Seen, Value, WeakNodes};
+pub(super) use feature::{Details, Feature, Kind, Map, Nodes, Value, WeakNodes};
 pub(super) use grabber::{ChunkValue, Frame, Grabber};
 pub use library::DeviceInfo;
 pub(super) use library::{Library, Reach};
