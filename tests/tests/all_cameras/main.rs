@@ -5,6 +5,7 @@
 mod campaign;
 mod control;
 mod matching;
+mod others;
 mod reader;
 mod recovery;
 mod rig;

@@ -1,19 +1,17 @@
 //! Sources that go away and come back, one after the other and all at once.
 
-use std::process::Command;
 use std::time::Duration;
 
 use framebroker_client::{ErrorCode, StreamState, Subscription};
 use framebroker_tests::actor::figure;
-use framebroker_tests::process::Process;
-use framebroker_tests::{PATIENCE, binaries, wait_for};
-use nix::sys::signal::Signal;
-use serde_json::Value;
+use framebroker_tests::settings::refusal;
+use framebroker_tests::wait_for;
 
 use crate::RETURN;
+use crate::others::Others;
 use crate::reader::Reader;
 use crate::rig::{Device, Rig, STREAMS};
-use crate::settings::{SETTINGS, refusal, set, value_of};
+use crate::settings::{SETTINGS, set, value_of};
 
 /// Goal: each source can go away and come back while two consumers of every stream hold frames: its consumers stay attached,
 /// sequences go on, nothing in between is missing, and no consumer of another stream notices anything.
@@ -34,14 +32,14 @@ fn each_source_goes_and_comes_back_alone() {
 }
 
 /// Goal: all sources go away and come back at once, twice: consumers in other processes are told why, stay attached and read on;
-/// what was set over the socket is set again; pattern and replay go on untouched. Method: the scripted consumers, and `framectl
-/// watch`, which must have lost nothing at the end.
+/// what was set over the socket is set again; pattern and replay go on untouched. Method: the scripted consumers, and beside
+/// them `framectl watch` and programs in C, Python and Go, which must have lost nothing at the end.
 #[test]
 fn all_sources_go_and_come_back_at_once() {
     let mut rig = Rig::start();
     let control = rig.controller();
     let mut readers = Reader::two_of_each(&rig);
-    let watches = STREAMS.map(|(stream, _)| watch(&rig, stream));
+    let others = Others::start(&rig);
     let subscribe = |device: Device| rig.broker.connect().subscribe(device.stream()).open().unwrap();
     let mut told = Device::ALL.map(subscribe);
     for turn in 0..2 {
@@ -69,7 +67,7 @@ fn all_sources_go_and_come_back_at_once() {
             assert_eq!(value_of(&control, stream, name), values[turn], "{stream} {name}");
         }
     }
-    watches.into_iter().for_each(must_have_seen_all);
+    others.must_have_seen_all(2);
     drop((readers, told, control));
     rig.end();
 }
@@ -91,17 +89,4 @@ fn reason_of_loss(frames: &mut Subscription) -> String {
         let _frame = frames.next(Duration::from_millis(50));
         frames.offline_reason().map(ToOwned::to_owned)
     })
-}
-
-fn watch(rig: &Rig, stream: &str) -> Process {
-    let mut command = Command::new(binaries::framectl());
-    Process::start(command.arg("--socket").arg(rig.broker.socket()).args(["watch", stream, "--json"]))
-}
-
-/// Ends `framectl watch`.
-fn must_have_seen_all(mut watch: Process) {
-    watch.signal(Signal::SIGINT);
-    let line: Value = serde_json::from_str(&watch.line(PATIENCE).unwrap()).unwrap();
-    assert!(line["received"].as_u64() > Some(40) && line["lost"] == 0, "{line}");
-    assert!(watch.ended(PATIENCE).success(), "{line}");
 }

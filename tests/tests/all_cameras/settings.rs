@@ -1,6 +1,6 @@
 //! Setting features over the socket, of any stream.
 
-use framebroker_client::{self as client, Error, ErrorCode};
+use framebroker_client as client;
 
 /// Of every stream that can be set, a feature and two values that it does not have at the start. None of them changes the image.
 pub const SETTINGS: [(&str, &str, [&str; 2]); 5] = [
@@ -20,12 +20,4 @@ pub fn set(control: &client::Broker, stream: &str, name: &str, value: &str) -> u
 
 pub fn value_of(control: &client::Broker, stream: &str, name: &str) -> String {
     control.feature(stream, name).unwrap().value.to_string()
-}
-
-/// Why something is refused.
-pub fn refusal<T: std::fmt::Debug>(result: client::Result<T>) -> (ErrorCode, String) {
-    match result {
-        Err(Error::Refused { code, text }) => (code, text),
-        other => panic!("not refused: {other:?}"),
-    }
 }
