@@ -1,5 +1,7 @@
 //! Consumers that watch the streams.
 
+use std::path::Path;
+
 use framebroker_tests::Actor;
 use framebroker_tests::actor::figure;
 
@@ -19,28 +21,34 @@ pub struct Reader {
 }
 
 impl Reader {
-    fn start(rig: &Rig, (stream, content): (&'static str, &'static str), terms: &'static str) -> Self {
-        let mut actor = rig.broker.actor();
-        actor.must(&format!("subscribe stream={stream} max_held=3 {terms}"));
-        let first = actor.take() >> 16;
-        let mut reader = Self { stream, content, terms, first, actor };
-        reader.watch();
-        reader
-    }
-
     /// Two for every stream.
     pub fn two_of_each(rig: &Rig) -> Vec<Self> {
-        STREAMS.into_iter().flat_map(|stream| TERMS.map(|terms| Self::start(rig, stream, terms))).collect()
+        let subscribed = |stream| TERMS.map(|terms| Self::subscribed(rig.broker.socket(), stream, terms));
+        let mut readers: Vec<Self> = STREAMS.into_iter().flat_map(subscribed).collect();
+        readers.iter_mut().for_each(Self::begin);
+        readers
+    }
+
+    fn subscribed(socket: &Path, (stream, content): (&'static str, &'static str), terms: &'static str) -> Self {
+        let mut actor = Actor::start(socket);
+        actor.must(&format!("subscribe stream={stream} max_held=3 {terms}"));
+        Self { stream, content, terms, first: 0, actor }
+    }
+
+    /// Holds the first frame, which must come soon, and watches from then on.
+    pub fn begin(&mut self) {
+        self.first = self.actor.take() >> 16;
+        self.watch();
+    }
+
+    /// Kills it while it holds and watches; another one subscribes in its place, maybe while the source is away, and has yet to begin.
+    pub fn replace(&mut self, socket: &Path) {
+        self.actor.kill();
+        *self = Self::subscribed(socket, (self.stream, self.content), self.terms);
     }
 
     fn watch(&mut self) {
         self.actor.must(&format!("watch content={}", self.content));
-    }
-
-    /// Kills it while it holds and watches; another one takes its place.
-    pub fn replace(&mut self, rig: &Rig) {
-        self.actor.kill();
-        *self = Self::start(rig, (self.stream, self.content), self.terms);
     }
 
     /// What it has seen since it was asked last. Checks that all it saw was right, that what it holds is as it was, that it is still

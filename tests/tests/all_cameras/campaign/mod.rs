@@ -21,7 +21,7 @@ const FEW: u64 = 3;
 
 /// Goal: whatever goes away, in whatever order and company, comes back; consumers stay attached and count what they lose, those of
 /// other streams lose nothing, what was set is set again, and in the end nothing is left. Method: rounds from a seed, which is
-/// printed; in each some sources meet a fate while features are set, here and there the size of frames; a consumer is killed.
+/// printed; in each some sources meet a fate, while features are set, among them the size of frames, and a consumer is killed.
 #[test]
 fn random_losses_leave_nothing_behind() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
@@ -61,18 +61,23 @@ impl Campaign {
     fn fight(&mut self) {
         let Self { chance, rig, control, readers, wishes, before } = self;
         let killed = chance.below(readers.len());
-        readers[killed].replace(rig);
         let fates = fate::draw(chance);
         let attempts = wishes::draw(wishes, chance);
         println!("{fates:?}, {attempts:?}, a new reader of {}", readers[killed].stream);
-        let others_chance = Chance(chance.0);
+        let mut others_chance = Chance(chance.0);
+        let socket = rig.broker.socket().to_owned();
         std::thread::scope(|scope| {
-            scope.spawn(|| wishes::make(wishes, &attempts, control, others_chance));
+            scope.spawn(|| {
+                others_chance.pause();
+                readers[killed].replace(&socket);
+                wishes::make(wishes, &attempts, control, others_chance);
+            });
             fate::suffer(rig, chance, &fates);
         });
         for (stream, _) in STREAMS {
             rig.wait_for_state(stream, StreamState::Live);
         }
+        readers[killed].begin();
         rig.wait_for_frames(10);
         for reader in readers {
             let is_lost = fates.iter().any(|(device, _)| device.stream() == reader.stream);
