@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sources of every kind go away and come back, in rounds chosen at random, beside consumers that must lose nothing. The tests do
-# three rounds; this does as many as you like (default 50, about ten seconds each). Needs what scripts/setup.sh installs, and root.
+# three rounds; this does as many as you like (default 50, some seven seconds each). Needs what scripts/setup.sh installs, and root.
 #
 #     scripts/campaign.sh [ROUNDS] [SEED]
 #
