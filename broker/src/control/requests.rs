@@ -177,9 +177,7 @@ impl Control {
     pub(super) fn find_stream(&self, session: &mut Session, request: u32, name: &StreamName) -> Option<usize> {
         let found = self.streams.iter().position(|stream| stream.core.name == *name);
         if found.is_none() {
-            let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
-            let known = known.join(", ");
-            session.refuse(request, ErrorCode::UnknownStream, format_args!("no stream {name}; there is {known}"));
+            self.refuse_unknown_stream(session, request, name);
         }
         found
     }
@@ -239,7 +237,11 @@ impl Control {
     pub(super) fn refuse_unknown_stream(&self, session: &mut Session, request: u32, name: &StreamName) {
         let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
         let known = known.join(", ");
-        session.refuse(request, ErrorCode::UnknownStream, format_args!("no stream {name}; there is {known}"));
+        session.refuse(
+            request,
+            ErrorCode::UnknownStream,
+            format_args!("there is no stream \"{name}\"; there is {known}"),
+        );
     }
 
     /// Puts a subscription into the ring.
