@@ -13,6 +13,7 @@ Who may write a segment is settled by these rules:
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from .._errors import WaitTimeoutError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _ALL_S = 5.0
 """How long the broker may take to lend all segments there are."""
+_LOOK_S = 0.1
+"""How often it is asked meanwhile which there are."""
 
 
 class SegmentFactory(pylon.BufferFactory):  # type: ignore[misc]
@@ -50,11 +53,23 @@ class SegmentFactory(pylon.BufferFactory):  # type: ignore[misc]
         self._results: dict[int, Any] = {}
         self.shortfall: str | None = None
         """Why pylon was refused a buffer, if it was."""
-        wanted = len(producer.segments())
-        while len(self._segments) < wanted:
-            kept = producer.take(_ALL_S).keep()
+        deadline = time.monotonic() + _ALL_S
+        # The broker may give one up, or make one, until all are here.
+        while missing := self._missing():
+            try:
+                kept = producer.take(_LOOK_S).keep()
+            except WaitTimeoutError:
+                if time.monotonic() < deadline:
+                    continue
+                text = f"the broker did not lend segments {', '.join(map(str, missing))} within {_ALL_S:g} s"
+                raise WaitTimeoutError(text, "segment") from None
             self._segments[kept.buffer_context] = kept
             self._unused.append(kept.buffer_context)
+
+    def _missing(self) -> list[int]:
+        """Buffer contexts of segments that are there and were not taken yet."""
+        there = {segment.buffer_context for segment in self._producer.segments()}
+        return sorted(there - self._segments.keys())
 
     @property
     def contexts(self) -> tuple[int, ...]:
