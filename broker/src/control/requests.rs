@@ -179,7 +179,8 @@ impl Control {
         if found.is_none() {
             let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
             let known = known.join(", ");
-            session.refuse(request, ErrorCode::UnknownStream, format_args!("no stream {name}; there is {known}"));
+            let text = format_args!("there is no stream \"{name}\"; there is {known}");
+            session.refuse(request, ErrorCode::UnknownStream, text);
         }
         found
     }
