@@ -47,9 +47,9 @@ pub enum Command {
     List,
     /// Show statistics: buffers and frames of each stream, who holds which buffer, and the other clients
     ///
-    /// Memory: *current* and *peak* of all buffers, *mapped* in whole pages, *given up* because a program that still runs may read
-    /// it. Frames: *starved* were dropped because no segment was free, *incomplete* lack packets, *lost at camera* never came.
-    /// *Overdue* holds were older than the lease.
+    /// Memory: current and peak of all buffers, mapped in whole pages, given up because a program that still runs may read
+    /// it. Frames: starved were dropped because no segment was free, incomplete lack packets, lost at camera never came.
+    /// Overdue holds were older than the lease.
     Stats(StatsOptions),
     /// Receive a stream's frames; print rate, latency and losses once a second, and all of it at the end
     ///
