@@ -212,6 +212,6 @@ fn framectl_watches_several_streams() {
     let (status, _, errors) = watch("a b");
     assert!(!status.success() && errors.contains("--sync"), "{errors}");
     let (status, _, errors) = watch("a nobody --sync 2ms");
-    assert!(!status.success() && errors.contains("no stream nobody; there is a, b"), "{errors}");
+    assert!(!status.success() && errors.contains("there is no stream \"nobody\"; there is a, b"), "{errors}");
     broker.end_clean();
 }

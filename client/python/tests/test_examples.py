@@ -40,6 +40,13 @@ def test_save(broker: BrokerProcess, tmp_path: Path) -> None:
     assert pixels.shape == (48, 64) and pixels[0, 0] == 17 * sequence % 256
 
 
+def test_save_says_where_to() -> None:
+    ended = subprocess.run(
+        [sys.executable, str(EXAMPLES / "save_pillow.py")], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 1 and "FILE.png" in ended.stderr and "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize("pixel_format,brightest", [("Mono8", 255), ("Mono12p", 4095)])
 def test_statistics(start_broker: StartBroker, pixel_format: str, brightest: int) -> None:
     process = start_broker("--pixel-format", pixel_format, "--width", 256, "--height", 16, "--fps", 100)
