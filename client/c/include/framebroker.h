@@ -102,7 +102,8 @@ typedef enum {
     FB_TIMEOUT = 1,
     /**
      * fb_try_next: no frame is there now; the descriptor becomes readable with the next news. fb_try_take: no segment is
-     * there now. fb_subscription_next_change: no more was changed.
+     * there now. fb_synced_try_next: no set is there now. fb_subscription_next_change,
+     * fb_synced_next_change: no more was changed.
      */
     FB_EMPTY = 2,
     /**
@@ -1869,6 +1870,37 @@ fb_status fb_synced_next(fb_synced *synced,
                          fb_frame **frames,
                          size_t capacity,
                          fb_set_info *info);
+
+/**
+ * The next set if there is one now, as fb_synced_next gives it; else FB_EMPTY. Never waits, but as fb_try_next does.
+ *
+ * Errors as those of fb_synced_next.
+ */
+fb_status fb_synced_try_next(fb_synced *synced, fb_frame **frames, size_t capacity, fb_set_info *info);
+
+/**
+ * What to wait for after fb_synced_try_next gave FB_EMPTY, in a poll loop of your own: until one of the descriptors is readable
+ * (level-triggered), or timeout_ms has gone by, since a set is also decided when the patience is over. Then call
+ * fb_synced_try_next until it gives FB_EMPTY, and ask here again: which descriptors there are changes.
+ *
+ * Fills at most capacity elements of fds; *count gets how many there are, which is never more than there are streams. They
+ * belong to the synced subscription: do not read from them, do not close them, and do not use them after fb_synced_close.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_synced_poll(fb_synced *synced,
+                         int *fds,
+                         size_t capacity,
+                         size_t *count,
+                         int *timeout_ms);
+
+/**
+ * What somebody has changed in the settings of one of the cameras, by its place in the order of the subscriptions, as
+ * fb_subscription_next_change tells it. News are heard by fb_synced_next and fb_synced_try_next.
+ *
+ * FB_EMPTY. FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_synced_next_change(fb_synced *synced, size_t index, fb_settings_change *change);
 
 /**
  * Gives the frames of an array back, such as those of a set. Places with NULL are passed over, and all are NULL afterwards.

@@ -16,7 +16,8 @@ pub enum fb_status {
     /// No frame came in time, for a producer no segment to fill. Nothing has ended; call again.
     FB_TIMEOUT = 1,
     /// fb_try_next: no frame is there now; the descriptor becomes readable with the next news. fb_try_take: no segment is
-    /// there now. fb_subscription_next_change: no more was changed.
+    /// there now. fb_synced_try_next: no set is there now. fb_subscription_next_change,
+    /// fb_synced_next_change: no more was changed.
     FB_EMPTY = 2,
 
     /// The caller: an argument is NULL, out of its range or no UTF-8, or a struct_size is none that this library knows.

@@ -3,18 +3,21 @@
 #![expect(unsafe_code, reason = "exported functions take pointers")]
 #![expect(clippy::missing_safety_doc, reason = "the head of the header says what a caller owes")]
 
+use std::ffi::c_int;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use framebroker_client::{Frame, FrameSet, Incomplete, SyncBy, SyncStats, SyncedSubscription};
+use framebroker_client::{Frame, FrameSet, Incomplete, Subscription, SyncBy, SyncStats, SyncedSubscription};
 
-use crate::border::{HandlePlace, Options, Place, Sized_, guard, list, options, places, timeout};
+use crate::border::{HandlePlace, Options, Place, Sized_, guard, list, options, place, places, timeout};
 use crate::handles::{Tables, tables};
 use crate::shared::Shared;
 use crate::status::{Failure, fb_status};
 use crate::types::{
-    fb_frame, fb_set_info, fb_subscription, fb_subscription_info, fb_sync_options, fb_sync_stats, fb_synced,
+    fb_frame, fb_set_info, fb_settings_change, fb_subscription, fb_subscription_info, fb_sync_options, fb_sync_stats,
+    fb_synced,
 };
 
 /// What it is called in errors.
@@ -96,31 +99,75 @@ pub unsafe extern "C" fn fb_synced_next(
     capacity: usize,
     info: *mut fb_set_info,
 ) -> fb_status {
+    // SAFETY: the caller vouches for its pointers.
+    guard(|| unsafe { hand_out_set(synced, frames, capacity, info, |synced| Ok(synced.next(timeout(timeout_ms)?)?)) })
+}
+
+/// The next set if there is one now, as fb_synced_next gives it; else FB_EMPTY. Never waits, but as fb_try_next does.
+///
+/// Errors as those of fb_synced_next.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fb_synced_try_next(
+    synced: *mut fb_synced,
+    frames: *mut *mut fb_frame,
+    capacity: usize,
+    info: *mut fb_set_info,
+) -> fb_status {
+    // SAFETY: the caller vouches for its pointers.
+    guard(|| unsafe { hand_out_set(synced, frames, capacity, info, |synced| synced.try_next()?.ok_or_else(empty)) })
+}
+
+/// What to wait for after fb_synced_try_next gave FB_EMPTY, in a poll loop of your own: until one of the descriptors is readable
+/// (level-triggered), or timeout_ms has gone by, since a set is also decided when the patience is over. Then call
+/// fb_synced_try_next until it gives FB_EMPTY, and ask here again: which descriptors there are changes.
+///
+/// Fills at most capacity elements of fds; *count gets how many there are, which is never more than there are streams. They
+/// belong to the synced subscription: do not read from them, do not close them, and do not use them after fb_synced_close.
+///
+/// FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fb_synced_poll(
+    synced: *mut fb_synced,
+    fds: *mut c_int,
+    capacity: usize,
+    count: Option<&mut MaybeUninit<usize>>,
+    timeout_ms: Option<&mut MaybeUninit<c_int>>,
+) -> fb_status {
     guard(|| {
+        let (count, wait) = (place("count", count)?, place("timeout_ms", timeout_ms)?);
         // SAFETY: the caller's pointer leads to so many places.
-        let frames = unsafe { places("frames", frames, capacity) }?;
-        for place in &mut *frames {
-            place.write(std::ptr::null_mut());
-        }
-        // SAFETY: the caller's pointer leads to a structure of its size, or is NULL.
-        let info = unsafe { Place::or_none(info) }?;
-        let timeout = timeout(timeout_ms)?;
-        let set = with(synced, |synced| {
-            let count = synced.subscriptions().count();
-            if capacity < count {
-                let text = format!("there are places for {capacity} frames, and sets have {count}");
-                return Err(Failure::argument(text));
+        let fds = unsafe { places("fds", fds, capacity) }?;
+        with(synced, |synced| {
+            for (place, fd) in fds.iter_mut().zip(synced.descriptors()) {
+                place.write(fd.as_raw_fd());
             }
-            Ok(synced.next(timeout)?)
-        })?;
-        let described = fb_set_info::from(&set);
-        for (place, handle) in frames.iter_mut().zip(hand_out(tables()?, set.into_frames())?) {
-            place.write(std::ptr::without_provenance_mut(handle));
-        }
-        if let Some(info) = info {
-            info.put(described);
-        }
-        Ok(())
+            count.write(synced.descriptors().count());
+            // Rounded up, so that nobody looks before the time.
+            let ms = synced.look_within().as_micros().div_ceil(1000);
+            wait.write(c_int::try_from(ms).unwrap_or(c_int::MAX));
+            Ok(())
+        })
+    })
+}
+
+/// What somebody has changed in the settings of one of the cameras, by its place in the order of the subscriptions, as
+/// fb_subscription_next_change tells it. News are heard by fb_synced_next and fb_synced_try_next.
+///
+/// FB_EMPTY. FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fb_synced_next_change(
+    synced: *mut fb_synced,
+    index: usize,
+    change: *mut fb_settings_change,
+) -> fb_status {
+    guard(|| {
+        // SAFETY: the caller's pointer leads to a structure of its size, or is NULL.
+        let place = unsafe { Place::new(change) }?;
+        with(synced, |synced| {
+            at(synced, index)?;
+            place.put((&synced.next_change(index).ok_or_else(empty)?).into());
+            Ok(())
+        })
     })
 }
 
@@ -185,9 +232,7 @@ pub unsafe extern "C" fn fb_synced_describe(
         // SAFETY: the caller's pointer leads to a structure of its size, or is NULL.
         let place = unsafe { Place::new(info) }?;
         with(synced, |synced| {
-            let count = synced.subscriptions().count();
-            let none = || Failure::argument(format!("index is {index}, and there are {count} subscriptions"));
-            place.put(synced.subscriptions().nth(index).ok_or_else(none)?.into());
+            place.put(at(synced, index)?.into());
             Ok(())
         })
     })
@@ -250,6 +295,53 @@ fn join(tables: &Tables, handles: &[usize], terms: Terms) -> Result<usize, Failu
     }
     joined.fill(synced)?;
     Ok(handle)
+}
+
+/// Takes a set, and makes handles of its frames.
+///
+/// # Safety
+/// `frames` leads to `capacity` places, `info` to a structure as large as its `struct_size` says; nobody else uses them. Both
+/// may be NULL.
+unsafe fn hand_out_set(
+    synced: *mut fb_synced,
+    frames: *mut *mut fb_frame,
+    capacity: usize,
+    info: *mut fb_set_info,
+    take: impl FnOnce(&mut SyncedSubscription) -> Result<FrameSet, Failure>,
+) -> Result<(), Failure> {
+    // SAFETY: the caller vouches for it.
+    let frames = unsafe { places("frames", frames, capacity) }?;
+    for place in &mut *frames {
+        place.write(std::ptr::null_mut());
+    }
+    // SAFETY: the caller vouches for it.
+    let info = unsafe { Place::or_none(info) }?;
+    let set = with(synced, |synced| {
+        let count = synced.subscriptions().count();
+        if capacity < count {
+            return Err(Failure::argument(format!("there are places for {capacity} frames, and sets have {count}")));
+        }
+        take(synced)
+    })?;
+    let described = fb_set_info::from(&set);
+    for (place, handle) in frames.iter_mut().zip(hand_out(tables()?, set.into_frames())?) {
+        place.write(std::ptr::without_provenance_mut(handle));
+    }
+    if let Some(info) = info {
+        info.put(described);
+    }
+    Ok(())
+}
+
+fn empty() -> Failure {
+    Failure::new(fb_status::FB_EMPTY, "")
+}
+
+/// One of the subscriptions.
+fn at(synced: &SyncedSubscription, index: usize) -> Result<&Subscription, Failure> {
+    let count = synced.subscriptions().count();
+    let none = || Failure::argument(format!("index is {index}, and there are {count} subscriptions"));
+    synced.subscriptions().nth(index).ok_or_else(none)
 }
 
 /// Makes handles of a set's frames, 0 where it has none. All or nothing.

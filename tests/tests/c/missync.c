@@ -1,11 +1,12 @@
 /*
- * What a program can do wrong with synced subscriptions is an error with a text, and leaves everything else as it was.
+ * What a program can do wrong with synced subscriptions is an error with a text, and leaves everything else as it was. Sets in a poll loop.
  *
  *     missync SOCKET, of two patterns "left" and "right" at the same rate
  */
 #include "check.h"
 #include "pattern.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -272,6 +273,56 @@ static void what_is_in_use_is_not_taken_over(fb_broker *broker, const char *sock
     MUST(FB_OK, fb_broker_close(controller));
 }
 
+/* Sets in a poll loop of the program's own, and news of the camera that was set and no other. */
+static void sets_are_polled_for(fb_broker *broker, const char *socket)
+{
+    fb_connect_options control = FB_INIT(fb_connect_options);
+    control.socket = socket, control.control = 1;
+    fb_broker *controller;
+    MUST(FB_OK, fb_broker_connect(&control, &controller));
+    fb_synced *synced = joined(broker);
+    MUST(FB_OK, fb_feature_set_text(controller, "right", "DeviceUserID", "polled", NULL));
+    fb_settings_change change = FB_INIT(fb_settings_change);
+    bool is_told = false;
+    int sets = 0;
+    for (int turns = 0; sets < 20 || !is_told; turns++) {
+        CHECK(turns < 10000);
+        fb_frame *frames[2];
+        fb_status status;
+        while ((status = fb_synced_try_next(synced, frames, 2, NULL)) == FB_OK) {
+            CHECK(frames[0] != NULL && frames[1] != NULL);
+            MUST(FB_OK, fb_frames_release(frames, 2));
+            sets++;
+        }
+        MUST(FB_EMPTY, status);
+        CHECK(frames[0] == NULL && frames[1] == NULL);
+        MUST(FB_EMPTY, fb_synced_next_change(synced, 0, &change));
+        if (fb_synced_next_change(synced, 1, &change) == FB_OK) {
+            CHECK(strcmp(change.feature, "DeviceUserID") == 0 && strcmp(change.value.text, "polled") == 0 && !is_told);
+            is_told = true;
+        }
+        int fds[2], timeout_ms;
+        size_t count;
+        MUST(FB_OK, fb_synced_poll(synced, fds, 2, &count, &timeout_ms));
+        CHECK(count == 2 && timeout_ms >= 0 && timeout_ms <= 1000);
+        struct pollfd news[2] = { { .fd = fds[0], .events = POLLIN }, { .fd = fds[1], .events = POLLIN } };
+        CHECK(poll(news, 2, timeout_ms) >= 0);
+    }
+    size_t count;
+    int timeout_ms;
+    MUST(FB_ERROR_ARGUMENT, fb_synced_next_change(synced, 2, &change));
+    MUST(FB_ERROR_ARGUMENT, fb_synced_next_change(synced, 0, NULL));
+    MUST(FB_ERROR_ARGUMENT, fb_synced_poll(synced, NULL, 1, &count, &timeout_ms));
+    MUST(FB_ERROR_ARGUMENT, fb_synced_poll(synced, NULL, 0, NULL, &timeout_ms));
+    MUST(FB_ERROR_ARGUMENT, fb_synced_poll(synced, NULL, 0, &count, NULL));
+    MUST(FB_OK, fb_synced_poll(synced, NULL, 0, &count, &timeout_ms));
+    CHECK(count == 2);
+    MUST(FB_OK, fb_synced_close(synced));
+    MUST(FB_ERROR_HANDLE, fb_synced_try_next(synced, NULL, 0, NULL));
+    MUST(FB_ERROR_HANDLE, fb_synced_poll(synced, NULL, 0, &count, &timeout_ms));
+    MUST(FB_OK, fb_broker_close(controller));
+}
+
 static void a_child_is_refused(fb_broker *broker)
 {
     fb_synced *synced = joined(broker);
@@ -311,6 +362,7 @@ int main(int argc, char **argv)
     holds_have_their_limit(broker);
     one_thread_at_a_time(broker);
     what_is_in_use_is_not_taken_over(broker, argv[1]);
+    sets_are_polled_for(broker, argv[1]);
     a_child_is_refused(broker);
     MUST(FB_OK, fb_broker_close(broker));
     return EXIT_SUCCESS;
