@@ -1,4 +1,4 @@
-//! Consumers and producers in processes of their own that do what they are told: `src/bin/actor.rs`, `src/bin/producer.rs`.
+//! Consumers and producers in processes of their own that do what they are told: `src/bin/actor`, `src/bin/producer.rs`.
 
 use std::path::Path;
 use std::process::Command;

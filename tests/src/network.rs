@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crate::process::Process;
 use crate::{PATIENCE, binaries};
 
-/// Two loopback addresses that nobody else can see. Dropping it ends the network when its last process ends.
+/// Two loopback addresses that nobody else can see. Dropping it, also by the death of the test, ends the network when its last
+/// process ends.
 #[derive(Debug)]
 pub struct Network(Process);
 
@@ -16,7 +17,7 @@ const CAMERA: &str = "arv-fake-gv-camera-0.8";
 
 impl Default for Network {
     fn default() -> Self {
-        let set_up = "ip link set lo up && ip addr add 127.0.0.2/8 dev lo && echo up && exec sleep 600";
+        let set_up = "ip link set lo up && ip addr add 127.0.0.2/8 dev lo && echo up && exec cat";
         let mut process = Process::start(Command::new("unshare").args(["--net", "sh", "-c", set_up]));
         let up = process.line(PATIENCE);
         assert_eq!(up.as_deref(), Some("up"), "a network namespace needs root, util-linux and iproute2");

@@ -53,8 +53,13 @@ impl Cameras {
     #[must_use]
     pub fn broker(&self) -> Command {
         let mut command = Command::new(binaries::camera_broker());
-        command.env("PYLON_STANDIN", self.0.path());
+        self.show(&mut command);
         command
+    }
+
+    /// Lets another command see these cameras.
+    pub fn show(&self, command: &mut Command) {
+        command.env("PYLON_STANDIN", self.0.path());
     }
 
     /// A path beside the cameras.
@@ -77,6 +82,16 @@ impl Cameras {
     #[must_use]
     pub fn buffers(&self, serial: &str, what: &str) -> Vec<Buffer> {
         self.notes(serial).iter().filter(|note| note.starts_with(what)).map(|note| buffer(note)).collect()
+    }
+
+    /// Checks that the SDK has given back every buffer that it took for a camera.
+    ///
+    /// # Panics
+    /// When it has not.
+    pub fn must_have_given_back(&self, serial: &str) {
+        let (taken, given) = (self.buffers(serial, "allocate"), self.buffers(serial, "free"));
+        assert!(!taken.is_empty() && taken.len() == given.len(), "{:?}", self.notes(serial));
+        assert!(given.iter().all(|buffer| taken.contains(buffer)), "{:?}", self.notes(serial));
     }
 
     fn file(&self, serial: &str) -> PathBuf {

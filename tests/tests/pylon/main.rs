@@ -43,7 +43,5 @@ fn must_be_balanced(cameras: &Cameras, serial: &str) {
     let stopped: Vec<u64> =
         notes.iter().filter(|note| note.starts_with("stopped")).map(|note| figure(note, "out")).collect();
     assert!(!stopped.is_empty() && !stopped.contains(&0), "{notes:?}");
-    let (taken, given) = (cameras.buffers(serial, "allocate"), cameras.buffers(serial, "free"));
-    assert_eq!(taken.len(), given.len(), "{:?}", cameras.notes(serial));
-    assert!(given.iter().all(|buffer| taken.contains(buffer)), "{:?}", cameras.notes(serial));
+    cameras.must_have_given_back(serial);
 }

@@ -1,6 +1,9 @@
 //! A consumer that does what it is told on standard input, one command a line, one line of answer each. The tests use it
 //! where a process must be killed, stopped or forked, or must hold frames for as long as the test wants.
 
+mod content;
+mod sight;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::HashMap;
 use std::io::{BufRead, Write};
@@ -12,9 +15,11 @@ use std::time::{Duration, Instant};
 use framebroker_client::{
     Broker, ContextId, Delivery, Error, Frame, Policy, Result, Start, StreamState, Subscription, WaitMode,
 };
-use framebroker_protocol::pattern::Pattern;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{UsageWho, getrusage};
+
+use self::content::{Content, Patterns, fault};
+use self::sight::Sight;
 
 fn main() {
     let socket = std::env::args_os().nth(1).map(PathBuf::from).expect("usage: actor SOCKET");
@@ -44,9 +49,9 @@ impl Actor {
             "try" => self.try_take(),
             "acquire" => self.acquire(number(rest)),
             "release" => self.release(rest),
-            "check" => Ok(self.check_held(if rest == ["ramp"] { Content::Ramp } else { Content::Pattern })),
+            "check" => Ok(self.check_held(Content::named(rest.first().copied()))),
             "run" => self.run(&options),
-            "watch" => self.watch(),
+            "watch" => self.watch(&options),
             "stop" => Ok("ok".to_owned()),
             "drain" => Ok(self.drain(millis(rest))),
             "describe" => Ok(self.describe()),
@@ -141,11 +146,7 @@ impl Actor {
         let timeout = Duration::from_millis(options.number("timeout").unwrap_or(5000));
         let pause = Duration::from_millis(options.number("pause").unwrap_or(0));
         let warm = options.number("warm").unwrap_or(100);
-        let content = match options.get("content") {
-            Some("ramp") => Content::Ramp,
-            Some("none") => Content::Unknown,
-            _ => Content::Pattern,
-        };
+        let content = Content::named(options.get("content"));
         let (mut bad, mut allocations, mut faults, mut first, mut last) = (Vec::new(), 0, 0, 0, 0);
         let mut bench = Patterns::default();
         for at in 0..count {
@@ -210,29 +211,22 @@ impl Actor {
         )
     }
 
-    /// Says `ok`, then takes and checks frames until there is another command.
-    fn watch(&mut self) -> Result<String> {
+    /// Says `ok`, then takes and checks frames until there is another command, while the source comes and goes.
+    fn watch(&mut self, options: &Options<'_>) -> Result<String> {
         println!("ok");
-        let (mut patterns, mut bad, mut worst) = (Patterns::default(), 0, None);
-        let mut taken = 0;
+        let mut sight = Sight::of(Content::named(options.get("content")));
         // At least one frame, however soon it is told to stop.
         let patience = Instant::now() + Duration::from_secs(5);
-        while !is_told_more() || (taken == 0 && Instant::now() < patience) {
-            match self.frames().next(Duration::from_millis(50)) {
-                Ok(frame) => {
-                    taken += 1;
-                    let fault = patterns.fault(&frame, Content::Pattern);
-                    bad += usize::from(fault.is_some());
-                    worst = worst.or(fault);
-                }
+        while !is_told_more() || (sight.frames == 0 && Instant::now() < patience) {
+            let frames = self.frames();
+            match frames.next(Duration::from_millis(50)) {
+                Ok(frame) => sight.see(&frame),
                 Err(Error::Timeout { .. }) => {}
                 Err(error) => return Err(error),
             }
+            sight.look_after(frames.state());
         }
-        if let Some(worst) = worst {
-            eprintln!("actor: {bad} bad frames, the first: {worst}");
-        }
-        Ok(format!("watched bad={bad} {}", self.counters()))
+        Ok(format!("watched {} {}", sight.end(), self.counters()))
     }
 
     /// Whether the bytes are those of the segment that the context ID names: nothing was copied.
@@ -303,58 +297,6 @@ fn fork() -> String {
         unsafe { libc::_exit(0) };
     }
     pid.to_string()
-}
-
-/// What the frames show.
-#[derive(Clone, Copy, PartialEq)]
-enum Content {
-    Pattern,
-    /// The simulated cameras of Aravis and of the stand-in for pylon: (x + y + frame id) modulo 255.
-    Ramp,
-    Unknown,
-}
-
-/// The pattern of each geometry seen.
-#[derive(Default)]
-struct Patterns(HashMap<(u32, u32, u32), Pattern>);
-
-impl Patterns {
-    fn fault(&mut self, frame: &Frame, content: Content) -> Option<String> {
-        let header = frame.header();
-        let context = frame.context();
-        let consistent = header.context == context.as_u64()
-            && frame.buffer_context() == context.segment().buffer_context()
-            && frame.sequence() == context.sequence();
-        if !consistent {
-            return Some(format!("frame {context} has the header {header:?}"));
-        }
-        match content {
-            Content::Unknown => None,
-            Content::Ramp => ramp_fault(frame),
-            Content::Pattern => {
-                let (format, width, height) = (header.pixel_format, header.width, header.height);
-                let pattern = self.0.entry((format.code(), width, height)).or_insert_with(|| {
-                    Pattern::new(format, width, height).expect("a geometry that the pattern can have")
-                });
-                let found = pattern.verify(frame.data(), header.block_id);
-                found.err().map(|mismatch| format!("frame {context}: {mismatch}"))
-            }
-        }
-    }
-}
-
-fn fault(frame: &Frame, content: Content) -> Option<String> {
-    Patterns::default().fault(frame, content)
-}
-
-fn ramp_fault(frame: &Frame) -> Option<String> {
-    let header = frame.header();
-    // Padding is part of the ramp.
-    let stride = frame.stride()?;
-    let of_row = |y: u64| (0..).map(move |x: u64| ((x + y + header.block_id) % 255) as u8);
-    let mut rows = (0..).zip(frame.data().chunks_exact(stride));
-    let bad = rows.find(|(y, row)| !row.iter().copied().eq(of_row(*y).take(stride)));
-    bad.map(|(y, _)| format!("frame {}, block id {}: row {y} is not the ramp", frame.context(), header.block_id))
 }
 
 fn describe(error: &Error) -> String {
