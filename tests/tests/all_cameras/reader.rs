@@ -68,6 +68,15 @@ impl Reader {
         seen
     }
 
+    /// Checks that its broker has ended, that it was told so, and that what it holds is as it was.
+    pub fn must_have_ended(&mut self) {
+        self.actor.tell("stop");
+        let said = self.actor.answer();
+        assert!(said.starts_with("error closed"), "{}: {said}", self.stream);
+        assert_eq!(self.actor.answer(), "ok");
+        assert_eq!(self.actor.ask(&format!("check {}", self.content)), "good 1", "{}", self.stream);
+    }
+
     /// Checks that its stream was there all the time and that it got every frame.
     pub fn noticed_nothing(&mut self) {
         let seen = self.look();
