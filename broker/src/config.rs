@@ -2,6 +2,7 @@
 
 mod error;
 mod file;
+mod help;
 mod values;
 
 use std::ffi::OsString;
@@ -17,7 +18,9 @@ use crate::control::Lease;
 use crate::factory::{Books, BufferFactory, HugeTlb, Memfd, Placement, Posix};
 use crate::source::{Fill, OnError};
 use crate::stream::scheduling::Scheduling;
-use values::{SourceKind, alignment, frame_rate, seconds, segment_count};
+use values::{
+    SourceKind, alignment, frame_rate, group, history, machine_memory, megabytes, seconds, segment_count, sessions,
+};
 
 pub use error::ConfigError;
 pub use values::{AllowedUser, BackingChoice, FeatureSetting, GrabStrategy, SourceChoice};
@@ -35,7 +38,7 @@ const LONGEST_LEASE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 /// $XDG_RUNTIME_DIR/framebroker.sock, else /run/framebroker/broker.sock (root, or with --allow-uid or --allow-gid), else
 /// /tmp/framebroker-$UID/broker.sock.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "broker", version, max_term_width = 120)]
+#[command(name = "broker", version, max_term_width = 120, after_long_help = help::AFTER, mut_args(help::take_negative))]
 struct CommandLine {
     /// Read the streams and all else from this TOML file: its keys are the options below without the dashes, each camera's
     /// in a table [[stream]]
@@ -44,6 +47,8 @@ struct CommandLine {
     /// List the cameras that the source can open, and end
     #[arg(long, help_heading = CAMERAS)]
     list: bool,
+    #[command(flatten)]
+    help: help::HelpOptions,
     #[command(flatten)]
     stream: StreamOptions,
     #[command(flatten)]
@@ -63,7 +68,7 @@ pub struct StreamOptions {
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
     pub shrink_after: u64,
     /// Frames to keep beyond all holds, so that a reader may lag
-    #[arg(long, value_name = "N", default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = history)]
     pub history: usize,
     /// Name of the stream
     #[arg(long, default_value = "cam0")]
@@ -92,13 +97,13 @@ pub struct StreamOptions {
     pub pixel_format: Option<PixelFormat>,
     /// Frames per second; the pattern and a replay take 0 for as many as possible [default: 30 for the pattern and images,
     /// else the camera's or the recording's]
-    #[arg(long, value_parser = frame_rate, allow_negative_numbers = true)]
+    #[arg(long, value_parser = frame_rate)]
     pub fps: Option<f64>,
     /// Begin a replay again after its last frame, instead of ending the stream
     #[arg(long)]
     pub replay_loop: bool,
     /// What becomes of a replay with a frame that cannot be read
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub replay_errors: OnError,
     /// What the pattern writes
     #[arg(long, value_enum, default_value_t)]
@@ -128,14 +133,14 @@ pub struct StreamOptions {
     #[arg(long)]
     pub mlock: bool,
     /// Allocate segments on this NUMA node only [default: where the thread that first writes them runs]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N")]
     pub numa_node: Option<u32>,
     /// Most memory for the stream's segments, in MB of 2^20 bytes [default: a quarter of the machine's, divided among the
     /// streams]
-    #[arg(long, value_name = "MB")]
+    #[arg(long, value_name = "MB", value_parser = megabytes)]
     pub memory_limit: Option<u64>,
     /// Warn once in the log when the stream's segments take more memory than this, in MB of 2^20 bytes [default: do not]
-    #[arg(long, value_name = "MB")]
+    #[arg(long, value_name = "MB", value_parser = megabytes)]
     pub memory_warn: Option<u64>,
     /// How long the pattern may wait for lossless readers within one ring of frames, in ms; cameras never wait. 0 refuses
     /// lossless
@@ -145,11 +150,11 @@ pub struct StreamOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: Option<u64>,
     /// Run the grab thread, and threads that a camera's driver starts from it, on this CPU only [default: on any]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N")]
     pub grab_cpu: Option<u32>,
     /// Run the grab thread at this real-time priority (SCHED_FIFO), 1 to 99: before all programs without one
     /// [default: without one]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=99), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=99))]
     pub grab_priority: Option<u8>,
 }
 
@@ -174,16 +179,17 @@ pub struct BrokerOptions {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..), help_heading = CLIENTS)]
     pub producer_rate: u32,
     /// Sessions at once
-    #[arg(long, value_name = "N", default_value_t = 256, help_heading = CLIENTS)]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = sessions, help_heading = CLIENTS)]
     pub max_clients: usize,
     /// Sessions at once of one user other than the broker's
-    #[arg(long, value_name = "N", default_value_t = 64, help_heading = CLIENTS)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = sessions, help_heading = CLIENTS)]
     pub max_clients_per_user: usize,
-    /// Let this user connect, as consumer or with the roles given; may be given more than once
+    /// Let this user connect, as consumer or with the roles given: producer (fills a stream), control (sets cameras); may be
+    /// given more than once
     #[arg(long, value_name = "UID[:ROLE,ROLE]", help_heading = CLIENTS)]
     pub allow_uid: Vec<AllowedUser>,
     /// Let users of this group connect as consumers; may be given more than once
-    #[arg(long, value_name = "GID", help_heading = CLIENTS)]
+    #[arg(long, value_name = "GID", value_parser = group, help_heading = CLIENTS)]
     pub allow_gid: Vec<u32>,
 }
 
@@ -219,6 +225,9 @@ impl Config {
     pub fn try_parse_from(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, ConfigError> {
         let matches = CommandLine::command().try_get_matches_from(words)?;
         let line = CommandLine::from_arg_matches(&matches)?;
+        if let Some(answer) = line.help.clone().answer(CommandLine::command()) {
+            return Err(answer);
+        }
         let config = match &line.config {
             Some(path) => file::read(path, &matches)?,
             None => Self { list: line.list, broker: line.broker, streams: vec![line.stream] },
@@ -378,12 +387,6 @@ impl StreamOptions {
                 .ok_or_else(|| "cannot read the machine's memory from /proc/meminfo; give --memory-limit".to_owned()),
         }
     }
-}
-
-fn machine_memory() -> Option<u64> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]

@@ -86,6 +86,8 @@ pub enum Event {
         needs: Requirements,
         /// Segments that it cannot start with, since their frames are in the ring, and can take no later.
         left_behind: Vec<SegmentIndex>,
+        /// Segments that do not fit and had no frame: the ring has given them up.
+        given_up: Vec<SegmentIndex>,
     },
     /// The ring has given up a segment: it was one too many, or too small.
     Released {

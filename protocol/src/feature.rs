@@ -123,6 +123,33 @@ impl Feature {
     pub fn is_writable(&self) -> bool {
         matches!(self.access, Access::ReadWrite | Access::WriteOnly)
     }
+
+    /// What can be done with it, in a word.
+    #[must_use]
+    pub fn access_name(&self) -> &'static str {
+        match self.access {
+            Access::ReadWrite => "read-write",
+            Access::ReadOnly => "read-only",
+            Access::WriteOnly if self.kind == FeatureKind::Command => "execute",
+            Access::WriteOnly => "write-only",
+            Access::Locked => "locked",
+            Access::NotAvailable => "not available",
+        }
+    }
+}
+
+impl Visibility {
+    /// In a word; `None` where the camera does not tell.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Unknown => None,
+            Self::Beginner => Some("beginner"),
+            Self::Expert => Some("expert"),
+            Self::Guru => Some("guru"),
+            Self::Invisible => Some("invisible"),
+        }
+    }
 }
 
 impl FeatureKind {

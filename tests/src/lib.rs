@@ -17,6 +17,7 @@ pub mod process;
 pub mod pylon;
 pub mod raw;
 pub mod raw_producer;
+pub mod recordings;
 pub mod scratch;
 pub mod settings;
 

@@ -1,6 +1,7 @@
 //! Settings of a real GigE Vision camera: a simulated one (Debian's package aravis-tools) in a network of its own.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use framebroker_client::{self as client, Access, Error, ErrorCode, FeatureKind, FeatureValue, Visibility};
@@ -8,7 +9,7 @@ use framebroker_protocol::limits::PROTOCOL_VERSION;
 use framebroker_protocol::message::{Ask, Roles, Tell};
 use framebroker_protocol::{ClientName, FeatureName, StreamName};
 use framebroker_tests::actor::figure;
-use framebroker_tests::{Actor, Broker, Network, PATIENCE, wait_for};
+use framebroker_tests::{Actor, Broker, Network, PATIENCE, Raw, wait_for};
 use nix::sys::signal::Signal;
 
 const CAM0: &str = "cam0";
@@ -209,6 +210,79 @@ fn a_camera_that_does_not_answer_delays_nobody_else() {
     holder.must("release");
     wait_for("frames", RETURN, || holder.ask("take 500").starts_with("frame ").then_some(()));
     drop(holder);
+    broker.end_clean();
+}
+
+/// Goal: those who only read a camera's features, as fast as they can, never keep from setting them who may. Method: more readers
+/// than requests can wait, each with as many as a session may have.
+#[test]
+fn readers_that_ask_without_end_keep_nobody_from_setting() {
+    let network = Network::default();
+    let _camera = network.camera("GV01", "127.0.0.1", &[]);
+    let broker = Broker::start_program(&mut network.broker(), "--source aravis --segments 8 --fps 20");
+    let control = controller(&broker);
+    let (is_over, socket) = (AtomicBool::new(false), broker.socket().to_owned());
+    let flood = || {
+        let ask = || Ask::Features { stream: CAM0.parse().unwrap(), from: 0 };
+        let (mut raw, mut answered) = (Raw::connect(&socket), 0);
+        raw.hello();
+        for _ in 0..4 {
+            raw.send(ask());
+        }
+        while !is_over.load(Ordering::Relaxed) {
+            answered += u32::from(matches!(raw.answer().0, Tell::Features { .. }));
+            raw.send(ask());
+        }
+        answered
+    };
+    let answered: u32 = std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..10).map(|_| scope.spawn(flood)).collect();
+        let reader = broker.connect();
+        let is_full = || matches!(reader.feature(CAM0, "GainRaw"), Err(Error::Refused { code: ErrorCode::Busy, .. }));
+        wait_for("the queue to be full", PATIENCE, || is_full().then_some(()));
+        let set: Vec<_> = (0..10).map(|gain| control.set_feature(CAM0, "GainRaw", gain)).collect();
+        is_over.store(true, Ordering::Relaxed);
+        for (gain, setting) in (0..10).zip(set) {
+            assert_eq!(setting.unwrap().feature.value, gain.into());
+        }
+        readers.into_iter().map(|reader| reader.join().unwrap()).sum()
+    });
+    assert!(answered > 0, "readers are answered too");
+    drop(control);
+    broker.end_clean();
+}
+
+/// Goal: who takes sole control has it at once: settings of others that still wait for the camera are refused, and none but the
+/// one that had begun is made. Method: a stopped camera; reading is answered late.
+#[test]
+fn sole_control_overtakes_settings_that_wait() {
+    let network = Network::default();
+    let camera = network.camera("GV01", "127.0.0.1", &[]);
+    let broker = Broker::start_program(&mut network.broker(), "--source aravis --segments 8 --fps 20");
+    let control = controller(&broker);
+    control.set_feature(CAM0, "GainRaw", 1).unwrap();
+    camera.signal(Signal::SIGSTOP);
+    let mut other = broker.raw();
+    other.hello_as(Roles::ALL);
+    let (stream, feature): (StreamName, FeatureName) = (CAM0.parse().unwrap(), "GainRaw".parse().unwrap());
+    // The first is with the camera, perhaps.
+    other.send(Ask::GetFeature { stream: stream.clone(), feature: feature.clone() });
+    for gain in [7, 8] {
+        other.send(Ask::SetFeature { stream: stream.clone(), feature: feature.clone(), value: gain.into() });
+    }
+    other.send(Ask::Ping);
+    assert!(matches!(other.answer().0, Tell::Pong), "all are taken");
+    control.take_control(CAM0).unwrap();
+    for _ in 0..2 {
+        let (code, text) = other.error();
+        assert!(code == ErrorCode::Controlled && text.contains("control, pid"), "{code:?} {text}");
+    }
+    camera.signal(Signal::SIGCONT);
+    let read = other.answer().0;
+    assert!(matches!(read, Tell::Feature { .. } | Tell::Error { code: ErrorCode::CameraFailed, .. }), "{read:?}");
+    let gain = wait_for("the camera", RETURN, || control.feature(CAM0, "GainRaw").ok());
+    assert_eq!(gain.value, 1.into());
+    drop(control);
     broker.end_clean();
 }
 

@@ -227,3 +227,49 @@ fn processes_in(directory: &Path) -> Vec<i32> {
     };
     pids.filter(ours).collect()
 }
+
+/// Goal: a text that a client sets can neither forge a line of the broker's log nor command the terminal of who watches. Method: a
+/// line end and an escape in a feature that takes any text.
+#[test]
+fn what_is_set_commands_neither_log_nor_terminal() {
+    let broker = Broker::start(SMALL);
+    let scratch = Scratch::default();
+    let said = scratch.file("said");
+    let watch = Process::start(framectl(&broker, "watch cam0").stderr(std::fs::File::create(&said).unwrap()));
+    wait_for("the watch", PATIENCE, || broker.client(watch.pid()));
+    let mut set = framectl(&broker, "set cam0 DeviceUserID");
+    let (status, _, errors) = run(set.arg("one\nforged \u{1b}[2J"));
+    assert!(status.success(), "{errors}");
+    let heard = |text: &str| text.contains("forged").then(|| text.to_owned());
+    let watched = wait_for("the news", PATIENCE, || heard(&std::fs::read_to_string(&said).unwrap()));
+    let logged = wait_for("the log", PATIENCE, || heard(&broker.log()));
+    for text in [watched, logged] {
+        assert!(!text.contains('\u{1b}') && !text.lines().any(|line| line.starts_with("forged")), "{text:?}");
+    }
+    drop(watch);
+    broker.end_clean();
+}
+
+/// Goal: the service of `packaging` starts, and systemd is told when it is ready. Method: its file of streams, on a socket of our own
+/// and with ourselves for systemd.
+#[test]
+fn the_service_tells_its_manager_when_it_is_ready() {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging");
+    let unit = std::fs::read_to_string(packaging.join("framebroker.service")).unwrap();
+    assert!(unit.contains("\nType=notify\n"), "{unit}");
+    assert!(unit.contains("/broker --config /etc/framebroker.toml\n"), "{unit}");
+    let scratch = Scratch::default();
+    let (socket, manager) = (scratch.file("s"), scratch.file("manager"));
+    let notices = std::os::unix::net::UnixDatagram::bind(&manager).unwrap();
+    notices.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut command = Command::new(binaries::broker());
+    command.arg("--config").arg(packaging.join("framebroker.toml")).arg("--socket").arg(&socket);
+    let mut broker = Process::start(command.env("NOTIFY_SOCKET", &manager));
+    let mut notice = [0; 256];
+    let bytes = notices.recv(&mut notice).unwrap();
+    assert_eq!(notice[..bytes], *b"READY=1\n");
+    let (status, listed, errors) = run(Command::new(binaries::framectl()).arg("--socket").arg(&socket).arg("list"));
+    assert!(status.success() && listed.contains("cam0"), "{listed} {errors}");
+    broker.signal(Signal::SIGTERM);
+    assert!(broker.ended(PATIENCE).success());
+}

@@ -229,4 +229,35 @@ fn wrong_options_say_what_would_do() {
         assert!(!status.success(), "{words}");
         assert!(errors.contains(advice), "{words}: {errors}");
     }
+    let (status, _, errors) = run_broker(&format!("--socket /tmp/{}", "s".repeat(103)));
+    assert!(!status.success() && errors.contains("at most 107 bytes"), "{errors}");
+}
+
+/// Goal: a path that was mistyped costs nobody a file: only the socket of a dead broker is replaced.
+#[test]
+fn what_is_no_socket_is_not_replaced_by_one() {
+    let scratch = framebroker_tests::Scratch::default();
+    let [file, directory, link, pointed] = ["file", "directory", "link", "pointed"].map(|name| scratch.file(name));
+    std::fs::write(&file, "precious").unwrap();
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(&pointed, "precious").unwrap();
+    std::os::unix::fs::symlink(&pointed, &link).unwrap();
+    for path in [&file, &directory, &link] {
+        let (status, _, errors) = run_broker(&format!("--width 64 --height 64 --socket {}", path.display()));
+        assert!(!status.success(), "{errors}");
+        assert!(errors.contains("is no socket") && errors.contains("--socket PATH"), "{errors}");
+        let lock = path.with_extension("lock");
+        assert!(!lock.exists(), "{} is left behind", lock.display());
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+    assert_eq!(std::fs::read_link(&link).unwrap(), pointed);
+    // What a killed broker leaves is replaced.
+    let socket = scratch.file("socket");
+    for _ in 0..2 {
+        let mut command = std::process::Command::new(binaries::broker());
+        let mut broker = Process::start(command.arg("--socket").arg(&socket).args(["--width", "64", "--height", "64"]));
+        assert!(broker.line(Duration::from_secs(10)).is_some_and(|line| line.starts_with("ready")));
+        broker.kill();
+        assert!(socket.exists());
+    }
 }

@@ -1,17 +1,19 @@
 //! Producers that die, break the rules, or are not to be trusted: what becomes of their streams and of what is held.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use framebroker_client::{Frame, Subscription};
 use framebroker_protocol::FrameHeader;
-use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Roles, Tell};
+use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Produce, Roles, Tell};
 use framebroker_protocol::ring::Lend;
 use framebroker_tests::actor::figure;
 use framebroker_tests::attack::ways_to_write;
 use framebroker_tests::raw::Heard;
 use framebroker_tests::raw_producer::{produce, record};
-use framebroker_tests::{Broker, PATIENCE, RawProducer, wait_for};
+use framebroker_tests::{Broker, PATIENCE, Raw, RawProducer, wait_for};
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 
 /// Whether every byte of a frame is this one.
 fn shows(frame: &Frame, byte: u8) -> bool {
@@ -262,6 +264,51 @@ fn segments_of_a_producer_are_sealed() {
     }
     producer.publish(3);
     drop((producer, raw));
+    broker.end_clean();
+}
+
+/// The descriptors of the segments that come next.
+fn lent(raw: &mut Raw) -> Vec<OwnedFd> {
+    match raw.hear() {
+        Heard::Message(reply, fds) if matches!(reply.body, Tell::SegmentsLent { .. }) => fds,
+        other => panic!("not segments but {other:?}"),
+    }
+}
+
+/// Goal: producers that keep the broker from sealing what they were lent take nothing from those that come after. Method: each
+/// seals one segment against further seals before it says `Mapped`; the memory limit has room for one ring.
+#[test]
+fn segments_that_cannot_be_sealed_count_no_longer() {
+    let broker = Broker::start("--source producer --memory-limit 1");
+    for round in 0..8 {
+        let mut raw = broker.raw();
+        raw.hello_as(Roles::PRODUCER);
+        let large = Produce { payload_bytes: 100_000, ..produce() };
+        wait_for("the one before to go", PATIENCE, || {
+            raw.send(Ask::Produce(large.clone()));
+            matches!(raw.answer().0, Tell::Producing { .. }).then_some(())
+        });
+        raw.send(Ask::Mapped);
+        // The first comes alone, the others are made while it is not mapped.
+        assert_eq!(lent(&mut raw).len(), 1);
+        wait_for(&format!("all segments of round {round}"), PATIENCE, || {
+            (broker.stats().active_buffers == 8).then_some(())
+        });
+        raw.send(Ask::Mapped);
+        let fds = lent(&mut raw);
+        assert_eq!(fds.len(), 7, "round {round}");
+        fcntl(&fds[0], FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SEAL)).unwrap();
+        raw.send(Ask::Mapped);
+        let (code, text) = raw.error();
+        assert_eq!(code, ErrorCode::Unavailable, "{text}");
+        raw.must_end();
+    }
+    let mut producer = broker.producer();
+    let answer = producer.ask("produce width=300 height=300");
+    assert!(answer.starts_with("ok"), "{answer}");
+    assert_eq!(producer.ask("publish count=50 interval_us=1000"), "published last=50");
+    assert_eq!(broker.stats().active_buffers, 8);
+    drop(producer);
     broker.end_clean();
 }
 

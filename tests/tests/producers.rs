@@ -1,8 +1,9 @@
 //! Streams that another process fills.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
-use framebroker_protocol::message::{Ask, ErrorCode};
+use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Reply, Tell};
 use framebroker_tests::actor::figure;
+use framebroker_tests::raw::Heard;
 use framebroker_tests::raw_producer::produce;
 use framebroker_tests::{Actor, Broker, PATIENCE, wait_for};
 use nix::sys::signal::Signal;
@@ -124,6 +125,53 @@ fn frames_change_while_they_are_read() {
     drop(actors);
     let log = broker.log();
     assert!(!log.contains("offline"), "{log}");
+    drop(producer);
+    broker.end_clean();
+}
+
+/// Goal: a producer whose new frames find no memory beside those that are held waits for it, and goes on: it broke no rule.
+/// Method: a limit with room for either; a reader that holds, then releases.
+#[test]
+fn a_producer_whose_new_frames_find_no_memory_waits_for_it() {
+    let broker = Broker::start("--source producer --memory-limit 2");
+    let mut producer = broker.producer();
+    assert!(producer.ask("produce width=640 height=480").starts_with("ok"));
+    let mut holder = broker.actor();
+    holder.must("subscribe max_held=3");
+    assert_eq!(producer.ask("publish count=2"), "published last=2");
+    holder.take();
+    holder.take();
+    assert_eq!(producer.ask("publish"), "published last=3");
+    producer.tell("change width=800 height=600");
+    wait_for("the lack of memory", PATIENCE, || broker.log().contains("--memory-limit 2").then_some(()));
+    wait_for("the news", PATIENCE, || holder.ask("state").starts_with("offline").then_some(()));
+    assert_eq!(holder.ask("check"), "good 2");
+    holder.must("release");
+    let changed = producer.answer();
+    assert!(changed.starts_with("ok"), "{changed} {}", broker.log());
+    producer.tell("publish count=20 interval_us=5000");
+    assert!(holder.take() >> 16 > 2);
+    assert!(holder.take() >> 16 > 3);
+    assert_eq!(holder.ask("check"), "good 2");
+    assert_eq!(producer.answer(), "published last=23");
+    drop(holder);
+    broker.end_clean();
+}
+
+/// Goal: frames of another size find the memory of those before, where nobody holds them: the stream stays live. Method: a limit
+/// with room for one ring; a producer that changes its frames when only the newest is in it.
+#[test]
+fn new_frames_take_the_memory_of_the_old() {
+    let broker = Broker::start("--source producer --memory-limit 2");
+    let mut producer = broker.producer();
+    assert!(producer.ask("produce width=640 height=480").starts_with("ok"));
+    assert_eq!(producer.ask("publish"), "published last=1");
+    for (width, last) in [(720, 2), (640, 3), (700, 4)] {
+        let changed = producer.ask(&format!("change width={width} height=480"));
+        assert!(changed.starts_with("ok"), "{width}: {changed}");
+        assert_eq!(producer.ask("publish"), format!("published last={last}"));
+    }
+    assert!(!broker.log().contains("offline"), "{}", broker.log());
     drop(producer);
     broker.end_clean();
 }
@@ -288,4 +336,56 @@ fn a_producer_learns_of_the_brokers_end() {
     let answer = producer.answer();
     assert!(answer.contains("the stream has ended"), "{answer}");
     assert!(broker.ended().0.success());
+}
+
+/// Goal: who subscribes to a stream whose source is away is told so once. Method: every way to subscribe, and the answer to a
+/// request that was sent afterwards.
+#[test]
+fn a_subscriber_is_told_once_that_the_source_is_away() {
+    let broker = Broker::start("--source producer");
+    for policy in [Policy::Sequential, Policy::Latest, Policy::Lossless, Policy::Upcoming] {
+        for delivery in [Delivery::Shared, Delivery::Socket] {
+            let mut raw = broker.raw();
+            raw.hello();
+            raw.subscribe(policy, delivery, 2);
+            raw.send(Ask::Mapped);
+            let ping = raw.send(Ask::Ping);
+            let said = std::iter::from_fn(|| match raw.hear() {
+                Heard::Message(reply, _) => (reply.request != ping).then_some(reply.body),
+                Heard::End => panic!("closed"),
+            });
+            let said: Vec<Tell> = said.collect();
+            assert!(matches!(said[..], [Tell::Offline { .. }]), "{policy:?} {delivery:?}: {said:?}");
+        }
+    }
+    broker.end_clean();
+}
+
+/// Goal: a reader by socket that does something else for a moment keeps its session while a whole ring is given up, and learns of
+/// each segment. Method: more segments and subscriptions than messages fit in a socket; nothing is read until all are gone.
+#[test]
+fn a_ring_that_is_given_up_floods_no_reader() {
+    let broker = Broker::start("--source producer --segments 60");
+    let mut producer = broker.producer();
+    assert_eq!(figure(&producer.ask("produce width=64 height=48"), "segments"), 60);
+    let mut raw = broker.raw();
+    raw.hello();
+    let all = 8 * 60;
+    for _ in 0..8 {
+        let (subscribed, _) = raw.subscribe(Policy::Latest, Delivery::Socket, 1);
+        assert_eq!(subscribed.segments.len(), 60);
+        raw.send(Ask::Mapped);
+    }
+    producer.kill();
+    wait_for("the segments to go", PATIENCE, || (broker.stats().active_buffers == 0).then_some(()));
+    let mut removed = 0;
+    while removed < all {
+        match raw.hear() {
+            Heard::Message(Reply { body: Tell::SegmentRemoved { .. }, .. }, _) => removed += 1,
+            Heard::Message(Reply { body: Tell::Offline { .. }, .. }, _) => {}
+            other => panic!("{other:?} after {removed}"),
+        }
+    }
+    drop((producer, raw));
+    broker.end_clean();
 }

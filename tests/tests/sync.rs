@@ -1,44 +1,16 @@
 //! Frames of several streams that belong together.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
-#![allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "any bytes will do in an image")]
+#![allow(clippy::cast_possible_truncation, reason = "any bytes will do in an image")]
 
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use framebroker_client::{Error, Incomplete, Start, SyncBy, SyncedSubscription};
+use framebroker_client::{self as client, Error, Incomplete, Start, SyncBy, SyncedSubscription};
 use framebroker_tests::broker::run;
+use framebroker_tests::recordings::{BYTES, record, start, table};
 use framebroker_tests::{Broker, Network, Scratch, binaries, wait_for};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::Value;
-
-const BYTES: usize = 64;
-
-/// Writes a recording of 8x8 frames whose bytes are their block ID: 50 ms apart by their times, without those left out. It
-/// is replayed twice as fast, so that the times of arrival say nothing.
-fn record(scratch: &Scratch, name: &str, late_ns: u64, left_out: &[u64]) {
-    let numbers: Vec<u64> = (1..=100).filter(|number| !left_out.contains(number)).collect();
-    let bytes: Vec<u8> = numbers.iter().flat_map(|number| [*number as u8; BYTES]).collect();
-    std::fs::write(scratch.file(&format!("{name}.raw")), bytes).unwrap();
-    let mut index = format!("{{\"framebroker_recording\": 1, \"data\": \"{name}.raw\"}}\n");
-    for (at, number) in numbers.iter().enumerate() {
-        let (offset, time_ns) = (at * BYTES, number * 50_000_000 + late_ns);
-        index += &format!(
-            "{{\"offset\": {offset}, \"width\": 8, \"height\": 8, \"pixel_format\": \"Mono8\", \"timestamp_ns\": {time_ns}, \"block_id\": {number}}}\n"
-        );
-    }
-    std::fs::write(scratch.file(&format!("{name}.jsonl")), index).unwrap();
-}
-
-fn table(directory: &Path, name: &str, more: &str) -> String {
-    let path = directory.join(format!("{name}.jsonl"));
-    format!("[[stream]]\nname = '{name}'\nsource = 'replay={}'\nfps = 40\n{more}\n", path.display())
-}
-
-fn start(scratch: &Scratch, program: &mut Command, text: &str) -> Broker {
-    let path = scratch.file("cameras.toml");
-    std::fs::write(&path, text).unwrap();
-    Broker::start_program(program, &format!("--config {}", path.display()))
-}
 
 fn joined(broker: &Broker, names: &[&str], by: SyncBy, incomplete: Incomplete) -> SyncedSubscription {
     let connection = broker.connect();
@@ -170,6 +142,50 @@ fn what_cannot_be_matched_is_told() {
     broker.end_clean();
 }
 
+/// Goal: who waits for sets can be stopped, hears of changed settings, and may wait in a poll of its own. Method: two patterns,
+/// one of which makes a frame for a trigger only.
+#[test]
+fn a_wait_for_sets_is_stopped_and_polled() {
+    let scratch = Scratch::default();
+    let tables = ["a", "b"].map(|name| format!("[[stream]]\nname = '{name}'\nfps = 50\nwidth = 64\nheight = 48\n"));
+    let broker = start(&scratch, &mut Command::new(binaries::broker()), &tables.concat());
+    let control = client::Broker::builder().socket(broker.socket()).control(true).connect().unwrap();
+    let version = control.set_feature("b", "TriggerMode", "On").unwrap().version;
+    let mut subscriptions = ["a", "b"].map(|name| control.subscribe(name).max_held(2).open().unwrap());
+    // A frame may have been on its way.
+    while subscriptions[1].next(Duration::from_millis(200)).is_ok() {}
+    let by = SyncBy::Arrival(Duration::from_secs(1));
+    let mut synced = SyncedSubscription::new(subscriptions.into(), by).patience(Duration::from_secs(60));
+    let mut looks = 0;
+    let stopped = synced.next_while(None, |waiting| {
+        assert_eq!(waiting.stats().complete, 0);
+        looks += 1;
+        looks < 3
+    });
+    assert!(stopped.is_ok_and(|set| set.is_none()) && looks == 3);
+    let begun = Instant::now();
+    // Its stream `a` is always full, so that sets without partner are dropped one after the other.
+    assert!(synced.next(Duration::from_millis(300)).is_err_and(|error| error.is_timeout()));
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    control.set_feature("b", "OffsetX", 8).unwrap();
+    let set = wait_for("a set", Duration::from_secs(20), || {
+        let _has_no_room_yet = control.execute("b", "TriggerSoftware");
+        let mut descriptors: Vec<_> = synced.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        let within = PollTimeout::try_from(synced.look_within()).unwrap();
+        poll(&mut descriptors, within).unwrap();
+        synced.try_next().unwrap()
+    });
+    assert!(set.is_complete());
+    let change = wait_for("the news", Duration::from_secs(20), || {
+        drop(synced.try_next().unwrap());
+        synced.next_change(1).filter(|change| change.feature.as_str() == "OffsetX")
+    });
+    assert_eq!((change.version, change.value), (version + 1, 8.into()));
+    assert!(synced.next_change(0).is_none() && synced.next_change(7).is_none());
+    drop((set, synced));
+    broker.end_clean();
+}
+
 /// Goal: `framectl watch` of several streams tells how well they match.
 #[test]
 fn framectl_watches_several_streams() {
@@ -196,6 +212,6 @@ fn framectl_watches_several_streams() {
     let (status, _, errors) = watch("a b");
     assert!(!status.success() && errors.contains("--sync"), "{errors}");
     let (status, _, errors) = watch("a nobody --sync 2ms");
-    assert!(!status.success() && errors.contains("no stream nobody; there is a, b"), "{errors}");
+    assert!(!status.success() && errors.contains("there is no stream \"nobody\"; there is a, b"), "{errors}");
     broker.end_clean();
 }

@@ -49,6 +49,14 @@ fn wrong_values_are_answered_with_what_would_do() {
         ("broker --set Gain=1", "for cameras"),
         ("broker --allow-uid joe", "id -u"),
         ("broker --allow-uid 7:boss", "producer"),
+        ("broker --allow-gid video", "getent group"),
+        ("broker --segments -1", "1 to 512"),
+        ("broker --history 513", "0 to 512"),
+        ("broker --history 18446744073709551615", "0 to 512"),
+        ("broker --memory-limit 1GB", "whole number of MB"),
+        ("broker --memory-warn -1", "whole number of MB"),
+        ("broker --max-clients 0", "1 or more"),
+        ("broker --max-clients-per-user 0", "1 or more"),
         ("broker --fps -1", "--fps"),
         ("broker --name a/b", "no stream name"),
         ("broker --frames 0", "--frames"),
@@ -65,6 +73,37 @@ fn wrong_values_are_answered_with_what_would_do() {
         let error = parse(line).unwrap_err();
         assert!(error.contains(advice), "{line}: {error}");
     }
+}
+
+/// Goal: the help tells all that a program which starts the broker must know.
+#[test]
+fn the_help_tells_signals_exit_statuses_and_variables() {
+    let help = parse("broker --help").unwrap_err();
+    for part in
+        ["SIGTERM", "Exit status: 0", "RUST_LOG", "FRAMEBROKER_SOCKET", "Type=notify", "broker --config cameras.toml"]
+    {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+}
+
+/// Goal: the manual page and the completions know the options and what `--help` says behind them.
+#[test]
+fn the_manual_and_completions_know_every_option() {
+    let directory = std::env::temp_dir().join(format!("framebroker-manual-{}", std::process::id()));
+    std::fs::create_dir(&directory).unwrap();
+    let said = parse(&format!("broker --manual {}", directory.display())).unwrap_err();
+    let page = std::fs::read_to_string(said.trim()).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    let completions = parse("broker --completions bash").unwrap_err();
+    let command = CommandLine::command();
+    for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+        assert!(page.contains(&format!("\\-\\-{}", option.replace('-', "\\-"))), "{option} is not in {page}");
+        assert!(completions.contains(&format!("--{option}")), "{option} is not in {completions}");
+    }
+    assert!(page.contains("Exit status: 0"), "{page}");
+    let nowhere = parse("broker --manual /nonexistent/directory").unwrap_err();
+    assert!(nowhere.contains("directory that exists"), "{nowhere}");
+    assert!(parse("broker --completions bash --segments 8").unwrap_err().contains("--completions"));
 }
 
 #[test]

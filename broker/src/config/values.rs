@@ -198,6 +198,29 @@ pub(super) fn segment_count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// More than there can be segments would be no more history.
+pub(super) fn history(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(frames) if frames <= MAX_SEGMENTS => Ok(frames),
+        _ => Err(format!("0 to {MAX_SEGMENTS} will do")),
+    }
+}
+
+pub(super) fn megabytes(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_not_a_number| "a whole number of MB will do, as in 500".to_owned())
+}
+
+pub(super) fn sessions(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("1 or more will do".to_owned()),
+    }
+}
+
+pub(super) fn group(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_not_a_number| format!("{text:?} is no group ID; `getent group NAME` tells it"))
+}
+
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration
@@ -221,4 +244,11 @@ pub(super) fn frame_rate(text: &str) -> Result<f64, String> {
         Ok(fps) if (0.0..=1e6).contains(&fps) => Ok(fps),
         _ => Err("0 to 1000000 will do".to_owned()),
     }
+}
+
+/// Bytes of memory that this machine has.
+pub(super) fn machine_memory() -> Option<u64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }

@@ -23,6 +23,8 @@ const ANSWER_TIME: Duration = Duration::from_secs(4);
 const AT_ONCE: usize = 4;
 /// Requests that wait for one camera.
 const IN_ALL: usize = 32;
+/// Of these, so many are for sessions of the role control: those who only read leave them free.
+const FOR_CONTROL: usize = 8;
 
 /// Questions to cameras that are not answered.
 #[derive(Debug, Default)]
@@ -37,6 +39,8 @@ struct Open {
     client: ClientId,
     request: u32,
     deadline: Instant,
+    /// The stream whose camera it would change.
+    changes: Option<usize>,
     dropped: Arc<AtomicBool>,
 }
 
@@ -50,6 +54,14 @@ impl Questions {
     pub fn forget(&mut self, client: ClientId) {
         self.open.values().filter(|open| open.client == client).for_each(Open::drop_it);
         self.open.retain(|_, open| open.client != client);
+    }
+
+    /// Takes those out by which others than this client would change a stream's camera.
+    fn overtake(&mut self, at: usize, client: ClientId) -> Vec<Open> {
+        let overtaken = self.open.extract_if(.., |_, open| open.changes == Some(at) && open.client != client);
+        let overtaken: Vec<Open> = overtaken.map(|(_, open)| open).collect();
+        overtaken.iter().for_each(Open::drop_it);
+        overtaken
     }
 
     fn of(&self, client: ClientId) -> usize {
@@ -67,28 +79,31 @@ impl Open {
 impl Control {
     /// Asks a stream's camera for a client. What changes it needs the role control, and that nobody else has sole control.
     pub(super) fn ask_device(&mut self, session: &mut Session, request: u32, name: &StreamName, what: What) {
-        let Some(at) = self.stream_named(session, request, name) else { return };
-        if matches!(what, What::Set(..) | What::Execute(_)) && !self.may_control(session, request, at) {
+        let Some(at) = self.find_stream(session, request, name) else { return };
+        let changes = matches!(what, What::Set(..) | What::Execute(_)).then_some(at);
+        if changes.is_some() && !self.may_control(session, request, at) {
             return;
         }
         let Some(stream) = self.streams.get_mut(at) else { return };
         let Some(device) = stream.device.as_mut().filter(|_| stream.finished.is_none()) else {
             return session.refuse(request, ErrorCode::StreamClosed, format_args!("stream {name} has ended"));
         };
-        if self.questions.of(session.id) >= AT_ONCE || device.unanswered >= IN_ALL {
+        let may_change = session.roles.contains(Roles::CONTROL);
+        let places = if may_change { IN_ALL } else { IN_ALL - FOR_CONTROL };
+        if self.questions.of(session.id) >= AT_ONCE || device.unanswered >= places {
             let text = "as many requests wait for the camera as may; ask again when one is answered";
             return session.refuse(request, ErrorCode::Busy, text);
         }
         self.questions.last += 1;
         let (id, dropped) = (self.questions.last, Arc::new(AtomicBool::new(false)));
         let (client, deadline) = (session.id, Instant::now() + ANSWER_TIME);
-        self.questions.open.insert(id, Open { client, request, deadline, dropped: Arc::clone(&dropped) });
-        device.ask(Question { id, what, by: called(session), dropped });
+        self.questions.open.insert(id, Open { client, request, deadline, changes, dropped: Arc::clone(&dropped) });
+        device.ask(Question { id, what, by: called(session), may_change, dropped });
     }
 
     /// Takes or gives back sole control.
     pub(super) fn control(&mut self, session: &mut Session, request: u32, name: &StreamName, sole: bool) {
-        let Some(at) = self.stream_named(session, request, name) else { return };
+        let Some(at) = self.find_stream(session, request, name) else { return };
         if !self.may_control(session, request, at) {
             return;
         }
@@ -99,14 +114,22 @@ impl Control {
             info!(client = %session.id, stream = %name, sole, "sole control");
         }
         session.tell(request, Tell::Control { sole });
+        if sole {
+            self.refuse_overtaken(session, at, name);
+        }
     }
 
-    fn stream_named(&self, session: &mut Session, request: u32, name: &StreamName) -> Option<usize> {
-        let at = self.streams.iter().position(|stream| stream.core.name == *name);
-        if at.is_none() {
-            self.refuse_unknown_stream(session, request, name);
+    /// Answers those whose settings wait for a camera of which a session has just taken sole control.
+    fn refuse_overtaken(&mut self, controller: &Session, at: usize, name: &StreamName) {
+        for Open { client, request, .. } in self.questions.overtake(at, controller.id) {
+            let Some(session) = self.sessions.get_mut(&client) else { continue };
+            let text = format_args!(
+                "{} has taken sole control of stream {name}; a setting that the camera was at may still be made",
+                called(controller)
+            );
+            session.refuse(request, ErrorCode::Controlled, text);
+            self.settle(client);
         }
-        at
     }
 
     /// Whether a session may change the camera; refuses what it may not.
@@ -176,7 +199,9 @@ impl Control {
         if CLIENTS.may_speak()
             && let Some(stream) = self.streams.get(at)
         {
-            info!(stream = %stream.core.name, version, %feature, %value, %by, "setting changed");
+            // As debug output escapes it: a text may hold whatever its client likes, also what looks like another line.
+            let value = value.to_string();
+            info!(stream = %stream.core.name, version, %feature, ?value, %by, "setting changed");
         }
         for session in self.sessions.values_mut() {
             for (id, subscription) in session.subscriptions.iter_mut().filter(|(_, s)| s.stream == at) {

@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ use nix::sys::socket::{
 };
 
 use super::access::Peer;
+
+/// Bytes of a socket's path, without its final zero.
+const LONGEST_PATH: usize = 107;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 64;
@@ -46,6 +49,20 @@ pub enum ListenError {
         path: PathBuf,
         /// The kernel's word.
         source: std::io::Error,
+    },
+    /// Something that is not a socket lies there; it is not ours to remove.
+    #[error("{path} exists and is no socket, so it is left alone; use --socket PATH for another place")]
+    Occupied {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// The kernel has no room for such a path.
+    #[error(
+        "{path} is too long for a socket, whose path has at most {LONGEST_PATH} bytes; use --socket PATH for a shorter one"
+    )]
+    TooLong {
+        /// The path.
+        path: PathBuf,
     },
     /// There is no place for the socket.
     #[error("cannot listen on {path}: there is no such directory; create it, or use --socket PATH for another place")]
@@ -83,18 +100,18 @@ impl Listener {
         if path.parent().is_some_and(|directory| !directory.as_os_str().is_empty() && !directory.is_dir()) {
             return Err(ListenError::NoDirectory { path });
         }
-        let lock = lock(&path)?;
-        // Whoever had the socket is dead: the lock is ours.
-        match std::fs::remove_file(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(ListenError::File { what: "remove the old", path, source });
-            }
-            _ => {}
-        }
         let failed = |source| ListenError::Socket { path: path.clone(), source };
+        let address = match UnixAddr::new(&path) {
+            Err(Errno::ENAMETOOLONG) => return Err(ListenError::TooLong { path }),
+            address => address.map_err(failed)?,
+        };
+        // Before the lock file is made beside it, too.
+        check_replaceable(&path)?;
+        let lock = lock(&path)?;
+        remove_old(&path)?;
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let socket = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).map_err(failed)?;
-        bind(socket.as_raw_fd(), &UnixAddr::new(&path).map_err(failed)?).map_err(failed)?;
+        bind(socket.as_raw_fd(), &address).map_err(failed)?;
         // Who may talk to the broker is decided by `Access`; the mode only has to let them knock.
         let mode = if shared { 0o666 } else { 0o600 };
         std::fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(|source| ListenError::File {
@@ -185,6 +202,27 @@ fn check_private(directory: &Path) -> Result<(), ListenError> {
         found.is_dir() && found.uid() == nix::unistd::geteuid().as_raw() && found.mode() & 0o077 == 0
     });
     if good { Ok(()) } else { Err(ListenError::Unsafe { path: directory.to_owned() }) }
+}
+
+/// Only a socket may be replaced: a path that was mistyped can name any file of the user's.
+fn check_replaceable(path: &Path) -> Result<(), ListenError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => Err(ListenError::Occupied { path: path.to_owned() }),
+        Ok(_) => Ok(()),
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(ListenError::File { what: "look at", path: path.to_owned(), source }),
+    }
+}
+
+/// Removes the socket of a broker that is dead, as is whoever had it: the lock is ours.
+fn remove_old(path: &Path) -> Result<(), ListenError> {
+    check_replaceable(path)?;
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(ListenError::File { what: "remove the old", path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn lock(socket: &Path) -> Result<Flock<File>, ListenError> {

@@ -392,6 +392,8 @@ impl Control {
     fn settle(&mut self, client: ClientId) {
         let Some(mut session) = self.sessions.remove(&client) else { return };
         session.flush();
+        // Before others come in their places.
+        session.tell_removed();
         self.hand_over(&mut session);
         self.deliver_all(&mut session);
         session.tell_changes();

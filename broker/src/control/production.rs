@@ -181,16 +181,23 @@ impl Control {
             Offered::Segments(offers) => offers,
         };
         let Some(stream) = self.streams.get_mut(production.stream) else { return Ok(false) };
+        let mut unsealed = None;
         for (segment, writable) in offers {
-            let sealed = segment.seal();
-            if sealed.is_err() || !stream.pool.awaits(segment.index()) {
-                stream.pool.vacate(segment.index());
-                sealed?;
-                continue;
+            match segment.seal() {
+                Ok(()) if stream.pool.awaits(segment.index()) => {
+                    production.lent.insert(segment.index(), segment.backing());
+                    let epoch = stream.epoch();
+                    stream.install(&segment, writable.for_epoch(epoch));
+                }
+                // Its place is free whatever becomes of the others: none may count that is not there.
+                sealed => {
+                    stream.pool.vacate(segment.index());
+                    unsealed = unsealed.or(sealed.err());
+                }
             }
-            production.lent.insert(segment.index(), segment.backing());
-            let epoch = stream.epoch();
-            stream.install(&segment, writable.for_epoch(epoch));
+        }
+        if let Some(error) = unsealed {
+            return Err(error);
         }
         stream.restore(&self.worker);
         self.settle_all();
@@ -208,6 +215,13 @@ impl Control {
         }
         session.tell(0, Tell::Started { first: stream.core.page.head().next() });
         self.settle(client);
+    }
+
+    /// Whether what a stream's producer fills is published. One that waits for memory has broken no rule.
+    pub(super) fn has_begun(&self, id: StreamId) -> bool {
+        let stream = self.streams.iter().find(|stream| stream.core.id == id);
+        let session = stream.and_then(Stream::producer).and_then(|producer| self.sessions.get(&producer.client));
+        session.and_then(|session| session.production.as_ref()).is_some_and(|production| production.is_running)
     }
 
     /// The ring has given up a segment: its producer can unmap it.

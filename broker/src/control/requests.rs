@@ -179,7 +179,8 @@ impl Control {
         if found.is_none() {
             let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
             let known = known.join(", ");
-            session.refuse(request, ErrorCode::UnknownStream, format_args!("no stream {name}; there is {known}"));
+            let text = format_args!("there is no stream \"{name}\"; there is {known}");
+            session.refuse(request, ErrorCode::UnknownStream, text);
         }
         found
     }
@@ -236,12 +237,6 @@ impl Control {
         }
     }
 
-    pub(super) fn refuse_unknown_stream(&self, session: &mut Session, request: u32, name: &StreamName) {
-        let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
-        let known = known.join(", ");
-        session.refuse(request, ErrorCode::UnknownStream, format_args!("no stream {name}; there is {known}"));
-    }
-
     /// Puts a subscription into the ring.
     pub(super) fn begin(&mut self, at: usize, key: SubscriptionKey) {
         let Some(stream) = self.streams.get_mut(at) else { return };
@@ -293,10 +288,6 @@ impl Control {
             place.begin(&stream.core, terms, first);
         }
         subscription.phase = Phase::Announcing { request, first };
-        if let Some(reason) = &stream.offline {
-            let reason = framebroker_protocol::Text::cut(reason);
-            subscription.early_news.push(Tell::Offline { subscription: key.subscription, reason });
-        }
         self.settle(key.client);
     }
 

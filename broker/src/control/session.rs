@@ -256,6 +256,21 @@ impl Session {
         self.flush();
     }
 
+    /// Tells of segments that were given up: what the socket takes, and one more that waits. A ring may give up hundreds at once,
+    /// and a client that does something else for a moment must not lose its session for that.
+    pub fn tell_removed(&mut self) {
+        let mut subscriptions = std::mem::take(&mut self.subscriptions);
+        for (id, subscription) in subscriptions.iter_mut().filter(|(_, s)| s.phase == subscription::Phase::Active) {
+            while !self.is_blocked()
+                && self.phase == Phase::Open
+                && let Some(news) = subscription.take_removed(*id)
+            {
+                self.tell(0, news);
+            }
+        }
+        self.subscriptions = subscriptions;
+    }
+
     /// Tells what was changed in the settings of the streams it reads, as far as the client keeps up with that.
     pub fn tell_changes(&mut self) {
         if self.is_blocked() || self.phase != Phase::Open {

@@ -55,9 +55,17 @@ impl Control {
                 stream.restore(&self.worker);
                 self.tell_removed(id, context.segment());
             }
-            Event::Resized { stream, epoch, .. }
-            | Event::Online { stream, epoch, .. }
-            | Event::Offline { stream, epoch, .. } => {
+            Event::Resized { stream: id, epoch, needs, left_behind, given_up } => {
+                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == id) else { return };
+                // Else that producer has gone; what it had is given up all the same.
+                if stream.epoch() == epoch {
+                    stream.require(needs, &left_behind);
+                }
+                given_up.iter().for_each(|index| stream.release(*index));
+                stream.restore(&self.worker);
+                given_up.into_iter().for_each(|index| self.tell_removed(id, index));
+            }
+            Event::Online { stream, epoch, .. } | Event::Offline { stream, epoch, .. } => {
                 // What a producer that has gone did was told then.
                 if self.stream_at(stream).is_some_and(|known| known.epoch() == epoch) {
                     self.take_change(event);
@@ -75,21 +83,18 @@ impl Control {
         }
     }
 
-    /// A source comes, goes, or needs other segments.
+    /// A source comes or goes.
     fn take_change(&mut self, event: Event) {
         match event {
-            Event::Resized { stream, needs, left_behind, .. } => {
-                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
-                stream.require(needs, &left_behind);
-                stream.restore(&self.worker);
-            }
             Event::Online { stream, description, needs, .. } => {
                 self.tell_online(stream, description, needs);
                 self.tell_started(stream);
             }
             Event::Offline { stream, reason, .. } => {
                 self.tell_offline(stream, &reason);
-                self.fail_producer(stream, ErrorCode::Breach, &reason);
+                if self.has_begun(stream) {
+                    self.fail_producer(stream, ErrorCode::Breach, &reason);
+                }
             }
             _ => {}
         }
@@ -244,7 +249,10 @@ impl Control {
 
     fn tell_removed(&mut self, stream: StreamId, index: SegmentIndex) {
         self.tell_withdrawn(stream, index);
-        self.tell_each(stream, |id, subscription| subscription.tell_removed(id, index));
+        self.tell_each(stream, |_, subscription| {
+            subscription.note_removed(index);
+            None
+        });
     }
 
     /// Tells the subscriptions of a stream that have begun.

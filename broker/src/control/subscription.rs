@@ -50,6 +50,8 @@ pub struct Subscription {
     pub early_news: Vec<Tell>,
     /// What was changed in the stream's settings and not told.
     pub changes: Changes,
+    /// Segments that were given up and not told.
+    removed: VecDeque<(SegmentIndex, Backing)>,
     /// Segments whose descriptors the client has been sent.
     told: BTreeMap<SegmentIndex, Backing>,
 }
@@ -234,6 +236,7 @@ impl Subscription {
             tenures: Tenures::default(),
             early_news: Vec::new(),
             changes: Changes::default(),
+            removed: VecDeque::new(),
             told: BTreeMap::new(),
         }
     }
@@ -262,11 +265,19 @@ impl Subscription {
         self.told.extend(segments.iter().map(|segment| (segment.index(), segment.backing())));
     }
 
-    /// The ring has given up what is at this index: the news for a client that does not see it in the stream page.
-    pub fn tell_removed(&mut self, id: SubscriptionId, index: SegmentIndex) -> Option<Tell> {
-        let backing = self.told.remove(&index)?;
-        let by_socket = self.terms.delivery == Delivery::Socket;
-        by_socket.then_some(Tell::SegmentRemoved { subscription: id, index, backing })
+    /// The ring has given up what is at this index: to be told to a client that does not see it in the stream page.
+    pub fn note_removed(&mut self, index: SegmentIndex) {
+        if let Some(backing) = self.told.remove(&index)
+            && self.terms.delivery == Delivery::Socket
+        {
+            self.removed.push_back((index, backing));
+        }
+    }
+
+    /// The news of the first segment that was given up and not told.
+    pub fn take_removed(&mut self, id: SubscriptionId) -> Option<Tell> {
+        let (index, backing) = self.removed.pop_front()?;
+        Some(Tell::SegmentRemoved { subscription: id, index, backing })
     }
 
     /// The message that announces it, and its descriptors.

@@ -55,6 +55,9 @@ pub struct Grab {
     outdated: (usize, Sequence),
     /// Segments whose frames are in the ring while the source, which can take no more, has started without them.
     left_behind: SegmentSet,
+    /// While a source is taken back: segments that were given up for it, to be told with what it needs. Told before, others of
+    /// the old size would be made in their place; told after, memory would seem to be short.
+    given_up: Option<Vec<SegmentIndex>>,
     /// A source that is open again and waits for [`Command::Resume`].
     returning: Option<Box<dyn Source>>,
     /// The device thread has the source, and gives it back by [`Command::Return`].
@@ -104,6 +107,7 @@ impl Grab {
             surplus: 0,
             outdated: (0, Sequence(0)),
             left_behind: SegmentSet::EMPTY,
+            given_up: None,
             returning: None,
             is_lent: false,
             started: None,
@@ -333,7 +337,10 @@ impl Grab {
         self.left_behind.remove(index);
         self.writer.vacate(index);
         drop(segment);
-        self.events.send(Event::Released { stream: self.core.id, index });
+        match &mut self.given_up {
+            Some(given_up) => given_up.push(index),
+            None => self.events.send(Event::Released { stream: self.core.id, index }),
+        }
     }
 
     fn unpark(&mut self, index: SegmentIndex) -> Option<(ContextId, WritableSegment)> {

@@ -30,6 +30,8 @@ pub struct Grabber {
     payload_bytes: usize,
     /// The source is back, and stopped until there are segments for it.
     pub is_returning: bool,
+    /// Segments that were given up while the source is taken back.
+    given_up: Option<Vec<SegmentIndex>>,
     surplus: usize,
     freed: Vec<Retired>,
 }
@@ -51,6 +53,7 @@ impl Grabber {
             min_queued,
             payload_bytes,
             is_returning,
+            given_up: None,
             surplus,
             freed,
         };
@@ -97,7 +100,10 @@ impl Grabber {
         let index = segment.index();
         self.writer.vacate(index);
         drop(segment);
-        self.told.push_back(Event::Released { stream: self.core.id, index });
+        match &mut self.given_up {
+            Some(given_up) => given_up.push(index),
+            None => self.told.push_back(Event::Released { stream: self.core.id, index }),
+        }
     }
 
     /// As `Grab::queue`.
@@ -116,13 +122,11 @@ impl Grabber {
         (self.payload_bytes, self.surplus, self.is_returning) = (payload_bytes, 0, true);
         let needs =
             Requirements { min_queued: self.min_queued, wanted_queued: self.min_queued, payload_bytes, ..NEEDS };
-        self.told.push_back(Event::Resized {
-            stream: self.core.id,
-            epoch: Epoch::default(),
-            needs,
-            left_behind: Vec::new(),
-        });
+        self.given_up = Some(Vec::new());
         std::mem::take(&mut self.queue).into_iter().for_each(|segment| self.queue(segment));
+        let given_up = self.given_up.take().unwrap_or_default();
+        let (stream, epoch, left_behind) = (self.core.id, Epoch::default(), Vec::new());
+        self.told.push_back(Event::Resized { stream, epoch, needs, left_behind, given_up });
     }
 
     /// As `Grab::refill` for a source that cannot pause.

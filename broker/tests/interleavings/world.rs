@@ -209,7 +209,10 @@ impl World {
             }
             Some(Event::Vacated { context, .. }) => self.stream.vacate(context),
             Some(Event::Released { index, .. }) => self.stream.release(index),
-            Some(Event::Resized { needs, left_behind, .. }) => self.stream.require(needs, &left_behind),
+            Some(Event::Resized { needs, left_behind, given_up, .. }) => {
+                self.stream.require(needs, &left_behind);
+                given_up.iter().for_each(|index| self.stream.release(*index));
+            }
             Some(Event::MadeRoom { has_made_room, .. }) => {
                 return self.stream.made_room(&self.worker, has_made_room);
             }

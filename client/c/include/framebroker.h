@@ -21,14 +21,15 @@
  * Errors. A call that does not return FB_OK puts a text that says what to do where fb_last_error() finds it. A call that
  *     fails has changed nothing, unless its description says so, and its results are not set, but for handles, which are
  *     NULL then.
- * Handles. fb_broker, fb_subscription, fb_frame, fb_producer and fb_blank belong to the caller, who ends each once. They are
- *     looked up, not followed: one that is NULL, was ended, or is of another kind, is FB_ERROR_HANDLE.
+ * Handles. fb_broker, fb_subscription, fb_frame, fb_synced, fb_features, fb_producer and fb_blank belong to the caller, who
+ *     ends each once. They are looked up, not followed: one that is NULL, was ended, or is of another kind, is
+ *     FB_ERROR_HANDLE.
  * Pointers. What can be told is checked (NULL, sizes, UTF-8); else a pointer must lead to memory of its type, which nobody
  *     else uses during the call. Texts end with a NUL; those that come in are copied.
  * Structures begin with struct_size, which must be right before the call: begin with `fb_frame_info info =
  *     FB_INIT(fb_frame_info);`. Later versions add fields at the end and take the earlier sizes too.
- * Threads. Brokers, frames and blanks may be used by several threads at once, a subscription or a producer by one at a
- *     time. fb_last_error() is each thread's own. No function may be called in a signal handler.
+ * Threads. Brokers, frames, blanks and lists of features may be used by several threads at once, a subscription, a synced
+ *     subscription or a producer by one at a time. fb_last_error() is each thread's own. No function may be called in a signal handler.
  * Fork. In a forked child every handle of the parent is FB_ERROR_FORKED, and pointers to the bytes of frames and
  *     blanks must not be used: the parent may give them back at any moment. Connect again in the child. Processes made by a
  *     raw clone system call are not recognised.
@@ -57,7 +58,7 @@
 
 
 /**
- * For fb_next and fb_take: wait as long as it takes.
+ * For fb_next, fb_synced_next and fb_take: wait as long as it takes.
  */
 #define FB_FOREVER -1
 
@@ -70,6 +71,21 @@
  * Bytes of a text in a structure, with its NUL; longer texts are cut.
  */
 #define FB_TEXT_BYTES 256
+
+/**
+ * Bytes of a feature's name in a structure, with its NUL.
+ */
+#define FB_FEATURE_BYTES 128
+
+/**
+ * Bytes of what a camera says of a feature, with its NUL.
+ */
+#define FB_DESCRIPTION_BYTES 1025
+
+/**
+ * Bytes of a value as a text, with its NUL: no value is longer.
+ */
+#define FB_VALUE_TEXT_BYTES 2049
 
 /**
  * How a call ended. 0 is success, positive values are no failure but bring nothing, negative values are failures.
@@ -86,7 +102,7 @@ typedef enum {
     FB_TIMEOUT = 1,
     /**
      * fb_try_next: no frame is there now; the descriptor becomes readable with the next news. fb_try_take: no segment is
-     * there now.
+     * there now. fb_subscription_next_change: no more was changed.
      */
     FB_EMPTY = 2,
     /**
@@ -98,7 +114,7 @@ typedef enum {
      */
     FB_ERROR_HANDLE = -2,
     /**
-     * The caller: another thread is in a call on this subscription or producer.
+     * The caller: another thread is in a call on this subscription, synced subscription or producer.
      */
     FB_ERROR_BUSY = -3,
     /**
@@ -121,6 +137,15 @@ typedef enum {
      * The caller: the frames cannot change while segments are being filled. Publish or drop them first.
      */
     FB_ERROR_FILLING = -8,
+    /**
+     * The caller: frames of a stream cannot be compared with those of others in the way asked for; the text says what they
+     * have not. Match by another property, as FB_SYNC_ARRIVAL.
+     */
+    FB_ERROR_NOT_COMPARABLE = -9,
+    /**
+     * The caller: the frame has no such chunk; the text says which it has, if any.
+     */
+    FB_ERROR_NO_CHUNK = -10,
     /**
      * No broker was found. The text names every path tried and what came of it.
      */
@@ -173,6 +198,22 @@ typedef enum {
      * The broker takes nothing more of what this producer was lent. fb_producer_check says why, unless it was closed.
      */
     FB_ERROR_STOPPED = -47,
+    /**
+     * The broker refused: the stream's source has no feature of this name; the text names the nearest.
+     */
+    FB_ERROR_UNKNOWN_FEATURE = -48,
+    /**
+     * The broker refused: the feature cannot be read, set or executed, or not now: it is read-only, locked or not available.
+     */
+    FB_ERROR_NOT_ACCESSIBLE = -49,
+    /**
+     * The broker refused: somebody else has sole control of the stream's settings; the text says who.
+     */
+    FB_ERROR_CONTROLLED = -50,
+    /**
+     * The camera is away, refused a setting, did not answer in time, or too many requests wait for it.
+     */
+    FB_ERROR_CAMERA_FAILED = -51,
     /**
      * This machine: shared memory cannot be used.
      */
@@ -339,6 +380,138 @@ typedef enum {
 } fb_pixel_format;
 
 /**
+ * What a value is.
+ */
+typedef enum {
+    /**
+     * There is none: of a command, and of what cannot be read.
+     */
+    FB_VALUE_NONE = 0,
+    /**
+     * A whole number.
+     */
+    FB_VALUE_INTEGER = 1,
+    /**
+     * A floating-point number.
+     */
+    FB_VALUE_FLOAT = 2,
+    /**
+     * True or false.
+     */
+    FB_VALUE_BOOLEAN = 3,
+    /**
+     * A text, or the name of an enumeration's entry.
+     */
+    FB_VALUE_TEXT = 4,
+    /**
+     * Bytes, only of chunks.
+     */
+    FB_VALUE_BYTES = 5,
+} fb_value_kind;
+
+/**
+ * Of what kind a feature is.
+ */
+typedef enum {
+    /**
+     * A whole number: integer_min, integer_min + integer_increment, … up to integer_max.
+     */
+    FB_FEATURE_INTEGER = 1,
+    /**
+     * A floating-point number: float_min to float_max.
+     */
+    FB_FEATURE_FLOAT = 2,
+    /**
+     * True or false.
+     */
+    FB_FEATURE_BOOLEAN = 3,
+    /**
+     * One of the names that fb_feature_entries lists.
+     */
+    FB_FEATURE_ENUMERATION = 4,
+    /**
+     * A text.
+     */
+    FB_FEATURE_STRING = 5,
+    /**
+     * Something that can be executed: fb_feature_execute.
+     */
+    FB_FEATURE_COMMAND = 6,
+} fb_feature_kind;
+
+/**
+ * What can be done with a feature now; other features' values may change it.
+ */
+typedef enum {
+    /**
+     * It can be read and set; a command can be executed.
+     */
+    FB_ACCESS_READ_WRITE = 0,
+    /**
+     * It can only be read.
+     */
+    FB_ACCESS_READ_ONLY = 1,
+    /**
+     * It can only be set.
+     */
+    FB_ACCESS_WRITE_ONLY = 2,
+    /**
+     * It can be read, and cannot be set while other features have the values they have.
+     */
+    FB_ACCESS_LOCKED = 3,
+    /**
+     * Not on this camera, or not while other features have the values they have.
+     */
+    FB_ACCESS_NOT_AVAILABLE = 4,
+} fb_access;
+
+/**
+ * For whom a feature is meant (SFNC).
+ */
+typedef enum {
+    /**
+     * The camera does not tell.
+     */
+    FB_VISIBILITY_UNKNOWN = 0,
+    /**
+     * Everyone.
+     */
+    FB_VISIBILITY_BEGINNER = 1,
+    /**
+     * Those who know cameras.
+     */
+    FB_VISIBILITY_EXPERT = 2,
+    /**
+     * Those who could harm the camera's settings.
+     */
+    FB_VISIBILITY_GURU = 3,
+    /**
+     * Programs only.
+     */
+    FB_VISIBILITY_INVISIBLE = 4,
+} fb_visibility;
+
+/**
+ * What makes frames of several streams belong together.
+ */
+typedef enum {
+    /**
+     * The time at which they were complete in this machine's memory (monotonic_ns). Works with every camera, and knows
+     * nothing of how long a frame was on its way.
+     */
+    FB_SYNC_ARRIVAL = 0,
+    /**
+     * The cameras' own times (camera_timestamp_ns): for cameras whose clocks are set by one another (PTP), and recordings
+     * of them.
+     */
+    FB_SYNC_CAMERA_TIME = 1,
+    /**
+     * The same block_id: for cameras that are started together and triggered by one signal.
+     */
+    FB_SYNC_BLOCK_ID = 2,
+} fb_sync_by;
+
+/**
  * A segment to be filled, which nobody else writes or reads. A handle: not an address, do not follow it.
  */
 typedef struct fb_blank fb_blank;
@@ -347,6 +520,11 @@ typedef struct fb_blank fb_blank;
  * A connection to a broker, for questions and for subscribing. A handle: not an address, do not follow it.
  */
 typedef struct fb_broker fb_broker;
+
+/**
+ * A list of features, as they were when it was read. A handle: not an address, do not follow it.
+ */
+typedef struct fb_features fb_features;
 
 /**
  * A frame that is held: its bytes stay as they are until it is released. A handle: not an address, do not follow it.
@@ -362,6 +540,11 @@ typedef struct fb_producer fb_producer;
  * Frames of one stream, on a connection of its own. A handle: not an address, do not follow it.
  */
 typedef struct fb_subscription fb_subscription;
+
+/**
+ * Several subscriptions, whose frames come in sets that belong together. A handle: not an address, do not follow it.
+ */
+typedef struct fb_synced fb_synced;
 
 /**
  * How to connect. Begin with FB_INIT(fb_connect_options): 0 and NULL stand for the defaults.
@@ -393,6 +576,11 @@ typedef struct {
      * How long connecting and every answer may take, in ms. 0: 5000.
      */
     uint64_t timeout_ms;
+    /**
+     * Not 0: this connection may change camera settings (fb_feature_set_…, fb_feature_execute, fb_control_take). The broker
+     * must allow it: its own user always may. Reading settings, and subscribing, need it not.
+     */
+    uint32_t control;
 } fb_connect_options;
 
 /**
@@ -683,7 +871,9 @@ typedef struct {
      */
     uint32_t lost_at_camera;
     /**
-     * Raised by every change of a camera setting: frames of one number were taken with the same settings.
+     * Raised by every change of a camera setting. A frame with the version of a change (fb_setting, fb_settings_change), or
+     * a later one, was exposed after it: `(uint32_t)(settings_version - version) < 1u << 31`. Up to three frames that
+     * arrive right after a change keep the version before.
      */
     uint32_t settings_version;
     /**
@@ -806,6 +996,55 @@ typedef struct {
 } fb_subscription_info;
 
 /**
+ * The value of a feature. A part of other structures: it has no size of its own, and never grows.
+ */
+typedef struct {
+    /**
+     * The value of FB_VALUE_INTEGER; 1 or 0 of FB_VALUE_BOOLEAN; else 0.
+     */
+    int64_t integer;
+    /**
+     * The value of FB_VALUE_FLOAT; that of FB_VALUE_INTEGER as a floating-point number; else 0.
+     */
+    double number;
+    /**
+     * An fb_value_kind.
+     */
+    uint32_t kind;
+    /**
+     * Of every kind, as people write it: "true", "5000.5", "Mono8". fb_feature_set_text takes it. Empty for FB_VALUE_NONE.
+     */
+    char text[FB_VALUE_TEXT_BYTES];
+} fb_value;
+
+/**
+ * News: somebody has set a feature of the stream, or executed a command.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_settings_change); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * The settings version that began. Where it is not one more than in the news before, others were left out because they
+     * were not read in time.
+     */
+    uint32_t version;
+    /**
+     * Which feature.
+     */
+    char feature[FB_FEATURE_BYTES];
+    /**
+     * Its value now; FB_VALUE_NONE for a command.
+     */
+    fb_value value;
+    /**
+     * Who has done it, for people.
+     */
+    char by[FB_TEXT_BYTES];
+} fb_settings_change;
+
+/**
  * A segment as it is mapped in this process, read-only: to register it with a GPU once, not frame by frame.
  */
 typedef struct {
@@ -830,6 +1069,218 @@ typedef struct {
      */
     uint32_t backing;
 } fb_segment;
+
+/**
+ * What a camera sent with an image beside its pixels (SFNC: chunk data), as name and value.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_chunk); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * FB_VALUE_TEXT: its characters, UTF-8, with no NUL behind them. FB_VALUE_BYTES: the bytes. NULL for other kinds and
+     * where there are none. Read-only memory in the frame's segment, not a copy: valid until fb_frame_release.
+     */
+    const uint8_t *data;
+    /**
+     * How many bytes data has.
+     */
+    size_t data_bytes;
+    /**
+     * The value of FB_VALUE_INTEGER; 1 or 0 of FB_VALUE_BOOLEAN; else 0.
+     */
+    int64_t integer;
+    /**
+     * The value of FB_VALUE_FLOAT; that of FB_VALUE_INTEGER as a floating-point number; else 0.
+     */
+    double number;
+    /**
+     * An fb_value_kind.
+     */
+    uint32_t kind;
+    /**
+     * The feature's name: "ChunkExposureTime".
+     */
+    char name[FB_TEXT_BYTES];
+} fb_chunk;
+
+/**
+ * A feature of a camera, by its name in the GenICam SFNC as far as the camera keeps to that, as it was when it was read.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_feature_info); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * FB_FEATURE_INTEGER: the lowest value.
+     */
+    int64_t integer_min;
+    /**
+     * FB_FEATURE_INTEGER: the highest value.
+     */
+    int64_t integer_max;
+    /**
+     * FB_FEATURE_INTEGER: from one value to the next, at least 1.
+     */
+    int64_t integer_increment;
+    /**
+     * FB_FEATURE_FLOAT: the lowest value.
+     */
+    double float_min;
+    /**
+     * FB_FEATURE_FLOAT: the highest value.
+     */
+    double float_max;
+    /**
+     * FB_FEATURE_ENUMERATION: how many entries there are.
+     */
+    size_t entry_count;
+    /**
+     * An fb_feature_kind.
+     */
+    uint32_t kind;
+    /**
+     * An fb_access.
+     */
+    uint32_t access;
+    /**
+     * An fb_visibility.
+     */
+    uint32_t visibility;
+    /**
+     * Its name: "ExposureTime".
+     */
+    char name[FB_FEATURE_BYTES];
+    /**
+     * Its name for people; empty where the camera tells none.
+     */
+    char display_name[FB_TEXT_BYTES];
+    /**
+     * The unit of a number; empty for none.
+     */
+    char unit[FB_TEXT_BYTES];
+    /**
+     * What it is for; empty where the camera does not tell.
+     */
+    char description[FB_DESCRIPTION_BYTES];
+    /**
+     * Its value.
+     */
+    fb_value value;
+} fb_feature_info;
+
+/**
+ * One of the values that an enumeration may have.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_feature_entry); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Its name: "Mono8".
+     */
+    char name[FB_FEATURE_BYTES];
+} fb_feature_entry;
+
+/**
+ * What came of setting a feature, or executing a command.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_setting); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Frames with this settings_version (fb_frame_info), or a later one, were exposed after it was done.
+     */
+    uint32_t version;
+    /**
+     * The value as the camera has it now: it may have rounded.
+     */
+    fb_value value;
+} fb_setting;
+
+/**
+ * How frames are matched. Begin with FB_INIT(fb_sync_options); tolerance_ns is needed but for FB_SYNC_BLOCK_ID.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_sync_options); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * How far apart the frames of a set may be, in ns. Should be below half the time between two frames: else a frame may be
+     * matched with a neighbour's partner. 0 with FB_SYNC_BLOCK_ID, where numbers are the same or not.
+     */
+    uint64_t tolerance_ns;
+    /**
+     * How long the first frame of a set waits for the others, in ns. 0: 500000000.
+     */
+    uint64_t patience_ns;
+    /**
+     * An fb_sync_by. Default: FB_SYNC_ARRIVAL.
+     */
+    uint32_t by;
+    /**
+     * Not 0: a set in which a stream has no frame is handed out too. Default: it is given back and counted.
+     */
+    uint32_t deliver_incomplete;
+} fb_sync_options;
+
+/**
+ * A set of frames.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_set_info); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * How far apart its frames are, in ns: at most the tolerance, 0 where they are matched by block ID.
+     */
+    uint64_t skew_ns;
+    /**
+     * How many streams have a frame in it.
+     */
+    size_t frame_count;
+    /**
+     * Whether every stream has.
+     */
+    bool is_complete;
+} fb_set_info;
+
+/**
+ * What was matched so far.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_sync_stats); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Sets with a frame of every stream.
+     */
+    uint64_t complete;
+    /**
+     * Sets without: given back, or handed out, as was asked for.
+     */
+    uint64_t incomplete;
+    /**
+     * The mean skew of complete sets, in ns; 0 before the first.
+     */
+    uint64_t mean_skew_ns;
+    /**
+     * The largest skew of a complete set, in ns.
+     */
+    uint64_t max_skew_ns;
+    /**
+     * How many streams there are.
+     */
+    size_t stream_count;
+} fb_sync_stats;
 
 /**
  * What a producer says of its frames. Begin with FB_INIT(fb_produce_options); width, height and pixel_format are needed, 0
@@ -1195,6 +1646,17 @@ fb_status fb_subscription_describe(fb_subscription *subscription, fb_subscriptio
 fb_status fb_subscription_stream(fb_subscription *subscription, fb_stream_info *info);
 
 /**
+ * What somebody has changed in the camera's settings: the oldest news not asked for yet, FB_EMPTY if there are none. They are
+ * heard by fb_next and fb_try_next, at least five times a second; the newest 64 are kept. Never waits.
+ *
+ * Frames need no such news: each has its own geometry and settings_version.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_subscription_next_change(fb_subscription *subscription,
+                                      fb_settings_change *change);
+
+/**
  * Lists the segments that are mapped in this process, by index. Segments come and go while a stream runs: where a frame
  * lies in one that is not registered yet (its buffer_context and address tell), list them again.
  *
@@ -1207,6 +1669,235 @@ fb_status fb_subscription_segments(fb_subscription *subscription,
                                    fb_segment *segments,
                                    size_t capacity,
                                    size_t *count);
+
+/**
+ * How many chunks a frame has by name: 0 if the camera sent none, and if they are in the camera's own form, which
+ * fb_frame_chunk shows. Which sources send a list of them, the broker's README tells.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_frame_chunk_count(fb_frame *frame, size_t *count);
+
+/**
+ * One chunk of a frame by its place, 0 to the count of fb_frame_chunk_count - 1, in the camera's order. Nothing is allocated,
+ * and the bytes of texts are not copied: they are valid until fb_frame_release.
+ *
+ * FB_ERROR_NO_CHUNK, FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_frame_chunk_at(fb_frame *frame,
+                            size_t index,
+                            fb_chunk *chunk);
+
+/**
+ * One chunk of a frame by its name, as "ChunkExposureTime". As fb_frame_chunk_at.
+ */
+fb_status fb_frame_chunk_named(fb_frame *frame, const char *name, fb_chunk *chunk);
+
+/**
+ * Reads a feature of a stream's source, as it is now. Every connection may. The camera is given 4 s to answer.
+ *
+ * FB_ERROR_UNKNOWN_FEATURE, FB_ERROR_UNKNOWN_STREAM, FB_ERROR_CAMERA_FAILED, FB_ERROR_ARGUMENT (also for a name that none can
+ * have), FB_ERROR_HANDLE, FB_ERROR_FORKED, FB_ERROR_REFUSED, FB_ERROR_BROKER_GONE, FB_ERROR_NO_ANSWER, FB_ERROR_PROTOCOL,
+ * FB_ERROR_CONNECTION.
+ */
+fb_status fb_feature_read(fb_broker *broker,
+                          const char *stream,
+                          const char *feature,
+                          fb_feature_info *info);
+
+/**
+ * Lists the values that an enumeration may have now.
+ *
+ * Fills at most capacity elements of entries, of which the first must have its struct_size set: it counts for all. *count
+ * gets how many there are, at most 256, and 0 for a feature that is no enumeration. With a capacity of 0, entries may be
+ * NULL.
+ *
+ * Errors as those of fb_feature_read.
+ */
+fb_status fb_feature_entries(fb_broker *broker,
+                             const char *stream,
+                             const char *feature,
+                             fb_feature_entry *entries,
+                             size_t capacity,
+                             size_t *count);
+
+/**
+ * Sets a feature to a whole number, an integer's or a float's, and reads it. The connection must have been made with control
+ * (fb_connect_options). Where that changes the size of frames, the stream pauses for a moment; its readers need do nothing.
+ *
+ * setting may be NULL.
+ *
+ * FB_ERROR_FORBIDDEN, FB_ERROR_NOT_ACCESSIBLE, FB_ERROR_CONTROLLED; FB_ERROR_ARGUMENT: of another kind, or out of its range,
+ * the text says what would do. Else as fb_feature_read. After FB_ERROR_CAMERA_FAILED or FB_ERROR_NO_ANSWER it may have been
+ * set or not.
+ */
+fb_status fb_feature_set_integer(fb_broker *broker,
+                                 const char *stream,
+                                 const char *feature,
+                                 int64_t value,
+                                 fb_setting *setting);
+
+/**
+ * Sets a feature of the kind float. As fb_feature_set_integer.
+ */
+fb_status fb_feature_set_float(fb_broker *broker,
+                               const char *stream,
+                               const char *feature,
+                               double value,
+                               fb_setting *setting);
+
+/**
+ * Sets a feature of the kind boolean: 0 is false, all else true. As fb_feature_set_integer.
+ */
+fb_status fb_feature_set_boolean(fb_broker *broker,
+                                 const char *stream,
+                                 const char *feature,
+                                 int32_t value,
+                                 fb_setting *setting);
+
+/**
+ * Sets a feature of any kind but a command to a text, which the broker reads by the feature's kind, as people write such
+ * values: "0x10", "62.5", "on", "Mono8". As fb_feature_set_integer.
+ */
+fb_status fb_feature_set_text(fb_broker *broker,
+                              const char *stream,
+                              const char *feature,
+                              const char *value,
+                              fb_setting *setting);
+
+/**
+ * Executes a command. setting may be NULL; its value is FB_VALUE_NONE. Errors as those of fb_feature_set_integer.
+ */
+fb_status fb_feature_execute(fb_broker *broker, const char *stream, const char *command, fb_setting *setting);
+
+/**
+ * Takes sole control of a stream's settings: others can read them, and are told who has it when they set one. It ends with
+ * fb_control_give or fb_broker_close. Who has it may take it again.
+ *
+ * FB_ERROR_CONTROLLED, FB_ERROR_FORBIDDEN; else as fb_broker_ping, FB_ERROR_ARGUMENT and FB_ERROR_UNKNOWN_STREAM.
+ */
+fb_status fb_control_take(fb_broker *broker,
+                          const char *stream);
+
+/**
+ * Gives sole control back. Errors as those of fb_control_take.
+ */
+fb_status fb_control_give(fb_broker *broker, const char *stream);
+
+/**
+ * Reads all features of a stream's source, in the camera's order, as they are now; none where it has none. A real camera has
+ * hundreds, which takes seconds.
+ *
+ * The list is put to *features, NULL if the call fails, and belongs to the caller, who ends it with fb_features_close. It
+ * does not change, and outlives the connection. *count gets how many features it has. Thread-safe, as all functions on
+ * lists of features are.
+ *
+ * Errors as those of fb_feature_read.
+ */
+fb_status fb_features_read(fb_broker *broker,
+                           const char *stream,
+                           fb_features **features,
+                           size_t *count);
+
+/**
+ * Tells of one feature of a list, 0 to count - 1.
+ *
+ * FB_ERROR_ARGUMENT, FB_ERROR_HANDLE, FB_ERROR_FORKED.
+ */
+fb_status fb_features_at(fb_features *features, size_t index, fb_feature_info *info);
+
+/**
+ * Lists the values that an enumeration of a list may have. Arguments as those of fb_features_at and fb_feature_entries, errors
+ * as those of fb_features_at.
+ */
+fb_status fb_features_entries(fb_features *features,
+                              size_t index,
+                              fb_feature_entry *entries,
+                              size_t capacity,
+                              size_t *count);
+
+/**
+ * Ends a list of features.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_FORKED.
+ */
+fb_status fb_features_close(fb_features *features);
+
+/**
+ * Joins count subscriptions, each with terms of its own, so that their frames come in sets that belong together. They may be
+ * of several brokers, not twice the same.
+ *
+ * Takes the subscriptions over: their handles are no longer valid if the call returns FB_OK, and fb_synced_close ends them.
+ * If it fails they stay the caller's, as they were. Frames that are held already stay the caller's. The new handle is put to
+ * *synced, NULL if the call fails. It is for one thread at a time.
+ *
+ * Memory: a stream that is ahead waits with its frames held, and holds no more than its subscription may. Take max_held as
+ * large as the number of frames by which the streams may be apart, plus those of the sets you keep. Where a stream can hold
+ * no more, its oldest frame is given up, as an incomplete set. So a stream that stalls delays the others by no more than they
+ * can hold or the patience, and one that is offline or has ended not at all. FB_POLICY_SEQUENTIAL is what mostly fits.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY (another thread is in a call on one of them), FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_synchronise(fb_subscription *const *subscriptions,
+                         size_t count,
+                         const fb_sync_options *options,
+                         fb_synced **synced);
+
+/**
+ * Ends a synced subscription and the subscriptions in it. Frames that are held stay valid until they are released.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
+ */
+fb_status fb_synced_close(fb_synced *synced);
+
+/**
+ * Waits for the next set, at most timeout_ms: 0 does not wait, FB_FOREVER waits as long as it takes. The frames of each
+ * stream come in order.
+ *
+ * frames is an array of capacity places, at least one for each subscription. In the order of the subscriptions, each gets that
+ * stream's frame, or NULL where the set is incomplete; NULL too if the call does not return FB_OK. The frames are like those
+ * of fb_next: each belongs to the caller, who gives them back one by one with fb_frame_release, when and in whatever order
+ * fits, or together with fb_frames_release. info may be NULL.
+ *
+ * FB_TIMEOUT: call again. FB_ERROR_FULL: the caller holds all the frames that a stream may have; release a set, or subscribe
+ * with a larger max_held. FB_ERROR_NOT_COMPARABLE: a camera has no time or block ID of its own. FB_ERROR_CLOSED or
+ * FB_ERROR_EVICTED when all streams have ended and the last set was handed out. Else as fb_next, of the first stream that has
+ * it.
+ */
+fb_status fb_synced_next(fb_synced *synced,
+                         int64_t timeout_ms,
+                         fb_frame **frames,
+                         size_t capacity,
+                         fb_set_info *info);
+
+/**
+ * Gives the frames of an array back, such as those of a set. Places with NULL are passed over, and all are NULL afterwards.
+ *
+ * FB_ERROR_HANDLE if one was released before; the others are given back nevertheless. FB_ERROR_ARGUMENT. FB_ERROR_FORKED in
+ * a forked child: the frames are its parent's.
+ */
+fb_status fb_frames_release(fb_frame **frames,
+                            size_t count);
+
+/**
+ * Figures of what was matched so far.
+ *
+ * unmatched gets, for at most capacity streams in the order of the subscriptions, how many frames are in no complete set.
+ * With a capacity of 0 it may be NULL.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_synced_stats(fb_synced *synced,
+                          fb_sync_stats *stats,
+                          uint64_t *unmatched,
+                          size_t capacity);
+
+/**
+ * Tells how one of the subscriptions is, by its place in their order, as fb_subscription_describe does.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_synced_describe(fb_synced *synced, size_t index, fb_subscription_info *info);
 
 /**
  * Becomes the producer of a stream, by its name ("cam0"), on a connection of its own: fills its segments in place of a

@@ -31,13 +31,20 @@ pub fn place<'a, T>(name: &str, place: Option<&'a mut MaybeUninit<T>>) -> Result
 }
 
 /// A place for a handle, which is NULL unless the call succeeds.
-pub fn handle_place<'a, T>(
-    name: &str,
-    place: Option<&'a mut MaybeUninit<*mut T>>,
-) -> Result<&'a mut MaybeUninit<*mut T>, Failure> {
-    let place = self::place(name, place)?;
-    place.write(std::ptr::null_mut());
-    Ok(place)
+#[derive(Debug)]
+pub struct HandlePlace<'a, T>(&'a mut MaybeUninit<*mut T>);
+
+impl<'a, T> HandlePlace<'a, T> {
+    pub fn new(name: &str, place: Option<&'a mut MaybeUninit<*mut T>>) -> Result<Self, Failure> {
+        let place = self::place(name, place)?;
+        place.write(std::ptr::null_mut());
+        Ok(Self(place))
+    }
+
+    /// Puts a handle, which is a number.
+    pub fn put(self, handle: usize) {
+        self.0.write(std::ptr::without_provenance_mut(handle));
+    }
 }
 
 fn is_null(name: &str) -> Failure {
@@ -58,20 +65,50 @@ pub unsafe fn text<'a>(name: &str, text: *const c_char) -> Result<Option<&'a str
     text.to_str().map(Some).map_err(|error| Failure::argument(format!("{name} is no UTF-8: {error}")))
 }
 
+/// A text of the caller that may not be NULL.
+///
+/// # Safety
+/// As for [`text`].
+#[expect(unsafe_code, reason = "texts come by pointer")]
+pub unsafe fn needed_text<'a>(name: &str, text: *const c_char) -> Result<&'a str, Failure> {
+    // SAFETY: the caller vouches for it.
+    unsafe { self::text(name, text) }?.ok_or_else(|| is_null(name))
+}
+
 /// A list of the caller; empty for NULL without elements.
 ///
 /// # Safety
 /// Unless it is NULL the pointer leads to `count` elements that do not change during `'a`.
 #[expect(unsafe_code, reason = "lists come by pointer")]
 pub unsafe fn list<'a, T>(name: &str, list: *const T, count: usize) -> Result<&'a [T], Failure> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    check_list(name, list, count)?;
+    // SAFETY: the caller vouches for so many elements that stay as they are; the pointer is aligned and not NULL, and the
+    // count so small that their size fits an `isize`.
+    Ok(unsafe { std::slice::from_raw_parts(list, count) })
+}
+
+/// Places of the caller's for a list of plain values; empty for NULL without elements.
+///
+/// # Safety
+/// Unless it is NULL the pointer leads to `count` elements that nobody else uses during `'a`.
+#[expect(unsafe_code, reason = "lists come by pointer")]
+pub unsafe fn places<'a, T>(name: &str, list: *mut T, count: usize) -> Result<&'a mut [MaybeUninit<T>], Failure> {
+    if count == 0 {
+        return Ok(&mut []);
+    }
+    check_list(name, list, count)?;
+    // SAFETY: as in `list`; nobody else uses them, and they need not be values yet.
+    Ok(unsafe { std::slice::from_raw_parts_mut(list.cast(), count) })
+}
+
+fn check_list<T>(name: &str, list: *const T, count: usize) -> Result<(), Failure> {
     match (list.is_null(), count) {
-        (_, 0) => Ok(&[]),
         (true, _) => Err(is_null(name)),
-        (false, 1..=LIST_ELEMENTS) if list.is_aligned() => {
-            // SAFETY: the caller vouches for so many elements that stay as they are; the pointer is aligned, and the
-            // count so small that their size fits an `isize`.
-            Ok(unsafe { std::slice::from_raw_parts(list, count) })
-        }
+        (false, ..=LIST_ELEMENTS) if list.is_aligned() => Ok(()),
+        (false, ..=LIST_ELEMENTS) => Err(Failure::argument(format!("{name} is not aligned as its elements must be"))),
         _ => Err(Failure::argument(format!("{name}: {count} elements are more than {LIST_ELEMENTS}"))),
     }
 }
@@ -94,7 +131,10 @@ pub unsafe trait Sized_: Copy {
 /// # Safety
 /// All fields are integers or raw pointers.
 #[expect(unsafe_code, reason = "what is promised here, reading by pointer relies on")]
-pub unsafe trait Options: Sized_ {}
+pub unsafe trait Options: Sized_ {
+    /// The sizes it had before it grew, at its end. They stay allowed; what such a structure does not have is 0.
+    const EARLIER: &'static [usize] = &[];
+}
 
 /// Reads options of the caller; `None` for NULL.
 ///
@@ -106,9 +146,13 @@ pub unsafe fn options<T: Options>(options: *const T) -> Result<Option<T>, Failur
         return Ok(None);
     }
     // SAFETY: it is not NULL, and the caller vouches for the rest.
-    unsafe { check_size(options) }?;
-    // SAFETY: the structure is as large as ours, by its own word, and any bits are a value (`Options`).
-    Ok(Some(unsafe { options.read_unaligned() }))
+    let size = unsafe { check_size(options, T::EARLIER) }?;
+    let mut read = MaybeUninit::<T>::zeroed();
+    // SAFETY: the structure is that large, by its own word, and ours is no smaller: `check_size` lets only its size and
+    // earlier ones pass.
+    unsafe { std::ptr::copy_nonoverlapping(options.cast::<u8>(), read.as_mut_ptr().cast::<u8>(), size) };
+    // SAFETY: any bits are a value (`Options`).
+    Ok(Some(unsafe { read.assume_init() }))
 }
 
 /// A place for a structure of the caller's.
@@ -127,8 +171,21 @@ impl<T: Sized_> Place<T> {
             return Err(Failure::argument(format!("the place for {} is NULL", T::NAME)));
         }
         // SAFETY: it is not NULL, and the caller vouches for the rest.
-        unsafe { check_size(place) }?;
+        unsafe { check_size(place, &[]) }?;
         Ok(Self(place))
+    }
+
+    /// Checks a place that may be left out.
+    ///
+    /// # Safety
+    /// As for [`Place::new`].
+    #[expect(unsafe_code, reason = "results go by pointer")]
+    pub unsafe fn or_none(place: *mut T) -> Result<Option<Self>, Failure> {
+        if place.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: the caller vouches for it.
+        unsafe { Self::new(place) }.map(Some)
     }
 
     #[expect(unsafe_code, reason = "results go by pointer")]
@@ -138,30 +195,37 @@ impl<T: Sized_> Place<T> {
     }
 }
 
-/// Places for a list of structures. The first one's `struct_size` counts for all.
+/// Places for a list of structures, and one for how many there are. The first one's `struct_size` counts for all.
 #[derive(Debug)]
-pub struct Places<T> {
+pub struct Places<'a, T> {
     first: *mut T,
     capacity: usize,
+    count: &'a mut MaybeUninit<usize>,
 }
 
-impl<T: Sized_> Places<T> {
+impl<'a, T: Sized_> Places<'a, T> {
     /// Checks the places.
     ///
     /// # Safety
     /// With a capacity of 0 anything; else as for [`Place::new`], for so many structures beside each other.
     #[expect(unsafe_code, reason = "results go by pointer")]
-    pub unsafe fn new(first: *mut T, capacity: usize) -> Result<Self, Failure> {
+    pub unsafe fn new(
+        first: *mut T,
+        capacity: usize,
+        count: Option<&'a mut MaybeUninit<usize>>,
+    ) -> Result<Self, Failure> {
+        let count = place("count", count)?;
         if capacity > 0 {
             // SAFETY: the caller vouches for the first as for the others.
             unsafe { Place::new(first) }?;
         }
-        Ok(Self { first, capacity })
+        Ok(Self { first, capacity, count })
     }
 
-    /// Fills as many as there are.
+    /// Fills as many as there are, and says how many values there are.
     #[expect(unsafe_code, reason = "results go by pointer")]
-    pub fn put(self, values: impl Iterator<Item = T>) {
+    pub fn put(self, values: impl ExactSizeIterator<Item = T>) {
+        self.count.write(values.len());
         for (at, value) in values.take(self.capacity).enumerate() {
             // SAFETY: below the capacity that `new` was promised.
             let place = unsafe { self.first.add(at) };
@@ -170,17 +234,16 @@ impl<T: Sized_> Places<T> {
     }
 }
 
-/// Whether a structure has the size that this library knows: another one is not touched. When a structure grows, at its end,
-/// its earlier sizes stay allowed here, and no more than the caller's is then read and written.
+/// The size of a structure, if it is one that this library knows: another one is not touched.
 ///
 /// # Safety
 /// The pointer leads to a structure as large as its `struct_size` says.
 #[expect(unsafe_code, reason = "sizes stand in what a pointer leads to")]
-unsafe fn check_size<T: Sized_>(structure: *const T) -> Result<(), Failure> {
+unsafe fn check_size<T: Sized_>(structure: *const T, earlier: &[usize]) -> Result<usize, Failure> {
     // SAFETY: a structure begins with its size (`Sized_`), and the caller vouches for that much.
     let size = unsafe { structure.cast::<usize>().read_unaligned() };
-    if size == size_of::<T>() {
-        return Ok(());
+    if size == size_of::<T>() || (size < size_of::<T>() && earlier.contains(&size)) {
+        return Ok(size);
     }
     Err(Failure::argument(format!(
         "struct_size of {0} is {size}, not {1}: begin with `{0} x = FB_INIT({0});`, and use a header and a library of matching versions",

@@ -11,7 +11,7 @@ use std::time::Duration;
 use framebroker_client::stats::StreamStats;
 use framebroker_client::{Broker, Content, StreamInfo};
 
-use crate::border::{Options, Place, Places, Sized_, fixed, guard, handle_place, list, options, place, text};
+use crate::border::{HandlePlace, Options, Place, Places, Sized_, fixed, guard, list, options, text};
 use crate::handles::tables;
 use crate::status::{Failure, fb_status};
 use crate::types::{fb_broker, fb_broker_info, fb_connect_options, fb_stream_info, fb_stream_stats};
@@ -21,7 +21,10 @@ unsafe impl Sized_ for fb_connect_options {
     const NAME: &'static str = "fb_connect_options";
 }
 // SAFETY: integers and pointers.
-unsafe impl Options for fb_connect_options {}
+unsafe impl Options for fb_connect_options {
+    // Before there was `control`.
+    const EARLIER: &'static [usize] = &[std::mem::offset_of!(fb_connect_options, control)];
+}
 // SAFETY: `repr(C)`, and begins with its size.
 unsafe impl Sized_ for fb_broker_info {
     const NAME: &'static str = "fb_broker_info";
@@ -57,7 +60,7 @@ pub unsafe extern "C" fn fb_broker_connect(
     broker: Option<&mut MaybeUninit<*mut fb_broker>>,
 ) -> fb_status {
     guard(|| {
-        let place = handle_place("broker", broker)?;
+        let place = HandlePlace::new("broker", broker)?;
         // SAFETY: the caller's pointer leads to options of their size, or is NULL.
         let options = unsafe { self::options(options) }?;
         let mut builder = Broker::builder();
@@ -77,9 +80,9 @@ pub unsafe extern "C" fn fb_broker_connect(
             if options.timeout_ms != 0 {
                 builder = builder.timeout(Duration::from_millis(options.timeout_ms));
             }
+            builder = builder.control(options.control != 0);
         }
-        let handle = tables()?.brokers.insert(Arc::new(builder.connect()?))?;
-        place.write(std::ptr::without_provenance_mut(handle));
+        place.put(tables()?.brokers.insert(Arc::new(builder.connect()?))?);
         Ok(())
     })
 }
@@ -142,12 +145,10 @@ pub unsafe extern "C" fn fb_broker_streams(
 ) -> fb_status {
     guard(|| {
         let broker = find(broker)?;
-        let count = place("count", count)?;
         // SAFETY: the caller's pointer leads to so many structures of their size.
-        let places = unsafe { Places::new(streams, capacity) }?;
+        let places = unsafe { Places::new(streams, capacity, count) }?;
         let found = broker.streams()?;
         places.put(found.iter().map(fb_stream_info::from));
-        count.write(found.len());
         Ok(())
     })
 }
@@ -162,19 +163,17 @@ pub unsafe extern "C" fn fb_broker_stats(
 ) -> fb_status {
     guard(|| {
         let broker = find(broker)?;
-        let count = place("count", count)?;
         // SAFETY: the caller's pointer leads to so many structures of their size.
-        let places = unsafe { Places::new(stats, capacity) }?;
+        let places = unsafe { Places::new(stats, capacity, count) }?;
         let found = broker.stats()?;
         places.put(found.iter().map(fb_stream_stats::from));
-        count.write(found.len());
         Ok(())
     })
 }
 
 /// The broker of a handle; kept while it is used, though another thread closes it.
 pub fn find(broker: *mut fb_broker) -> Result<Arc<Broker>, Failure> {
-    tables()?.brokers.with(broker.addr(), |broker| Arc::clone(broker))
+    tables()?.brokers.find(broker.addr())
 }
 
 impl From<&StreamInfo> for fb_stream_info {

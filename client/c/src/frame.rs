@@ -68,12 +68,13 @@ pub extern "C" fn fb_frame_release(frame: *mut fb_frame) -> fb_status {
     guard(|| tables()?.frames.remove(frame.addr()).map(drop))
 }
 
-fn with<R>(frame: *mut fb_frame, run: impl FnOnce(&Frame) -> R) -> Result<R, Failure> {
+/// Does something with a frame, briefly.
+pub fn with<R>(frame: *mut fb_frame, run: impl FnOnce(&Frame) -> R) -> Result<R, Failure> {
     tables()?.frames.with(frame.addr(), |frame| run(frame))
 }
 
 /// Where bytes are; NULL where there are none. They stay there while the frame is held.
-fn extent(bytes: &[u8]) -> (*const u8, usize) {
+pub fn extent(bytes: &[u8]) -> (*const u8, usize) {
     if bytes.is_empty() { (std::ptr::null(), 0) } else { (bytes.as_ptr(), bytes.len()) }
 }
 

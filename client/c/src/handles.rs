@@ -1,9 +1,9 @@
-//! Handles: what a program gets for a broker, a subscription, a frame, a producer or a blank.
+//! Handles: what a program gets for a broker, a subscription, a frame and whatever else it must end.
 //!
 //! A handle looks like a pointer in C, so that the compiler tells the kinds apart, but it is a number:
 //!
 //! ```text
-//! generation of the place (33) | process (8) | place in the table (20) | kind (3)
+//! generation of the place (32) | process (8) | place in the table (20) | kind (4)
 //! ```
 //!
 //! Rules: a handle is looked up before anything is done with it. A place gets a new generation whenever it becomes vacant,
@@ -15,12 +15,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use framebroker_client::fork::Generation;
-use framebroker_client::{Blank, Broker, Frame, Producer, Subscription};
+use framebroker_client::{Blank, Broker, Feature, Frame, Producer, Subscription, SyncedSubscription};
 
 use crate::shared::Shared;
 use crate::status::{Failure, fb_status};
 
-const KIND_BITS: u32 = 3;
+const KIND_BITS: u32 = 4;
 const PLACE_BITS: u32 = 20;
 const PROCESS_BITS: u32 = 8;
 const GENERATION_BITS: u32 = 64 - KIND_BITS - PLACE_BITS - PROCESS_BITS;
@@ -36,6 +36,8 @@ pub struct Tables {
     pub frames: Table<Frame>,
     pub producers: Table<Arc<Shared<Producer>>>,
     pub blanks: Table<Blank>,
+    pub features: Table<Arc<Vec<Feature>>>,
+    pub synced: Table<Arc<Shared<SyncedSubscription>>>,
 }
 
 /// Everything of one kind that a process has.
@@ -54,6 +56,8 @@ enum Kind {
     Frame = 3,
     Producer = 4,
     Blank = 5,
+    Features = 6,
+    Synced = 7,
 }
 
 #[derive(Debug)]
@@ -108,6 +112,8 @@ impl Tables {
             frames: Table::new(Kind::Frame, process),
             producers: Table::new(Kind::Producer, process),
             blanks: Table::new(Kind::Blank, process),
+            features: Table::new(Kind::Features, process),
+            synced: Table::new(Kind::Synced, process),
         }
     }
 }
@@ -152,10 +158,12 @@ impl<T> Table<T> {
     fn not_valid(&self, handle: usize) -> Failure {
         let (name, over) = match self.kind {
             Kind::Broker => ("broker", "closed"),
-            Kind::Subscription => ("subscription", "closed"),
+            Kind::Subscription => ("subscription", "closed or taken over by fb_synchronise"),
             Kind::Frame => ("frame", "released"),
             Kind::Producer => ("producer", "closed"),
             Kind::Blank => ("blank", "published, kept or dropped"),
+            Kind::Features => ("list of features", "closed"),
+            Kind::Synced => ("synced subscription", "closed"),
         };
         let text = match handle {
             0 => format!("the {name} is NULL"),
@@ -167,6 +175,23 @@ impl<T> Table<T> {
     fn lock(&self) -> MutexGuard<'_, Places<T>> {
         // Nothing that is done under it leaves the list half changed.
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Table<Arc<T>> {
+    /// What a handle is for; kept while it is used, though another thread gives the handle up.
+    pub fn find(&self, handle: usize) -> Result<Arc<T>, Failure> {
+        self.with(handle, |value| Arc::clone(value))
+    }
+}
+
+impl<T> Table<Arc<Shared<T>>> {
+    /// Ends what is for one thread at a time; refused while another thread is in a call on it.
+    pub fn close(&self, handle: usize) -> Result<(), Failure> {
+        let taken = self.find(handle)?.take()?;
+        self.remove(handle)?;
+        drop(taken);
+        Ok(())
     }
 }
 
@@ -256,7 +281,7 @@ mod tests {
     #[test]
     fn parts_survive_a_handle() {
         let last = (1 << PLACE_BITS) - 1;
-        for (generation, process, place, kind) in [(0, 0, 0, 1), (LAST_GENERATION, 255, last, 5), (77, 3, 12, 2)] {
+        for (generation, process, place, kind) in [(0, 0, 0, 1), (LAST_GENERATION, 255, last, 15), (77, 3, 12, 2)] {
             let parts = Parts { generation, process, place, kind };
             assert_eq!(Parts::from_handle(parts.to_handle()), parts);
         }

@@ -9,7 +9,8 @@
 //! * [`shared`]: what is for one thread at a time.
 //! * [`status`]: error codes and the text behind the last one.
 //! * [`types`]: structures and constants.
-//! * [`broker`], [`subscription`], [`frame`], [`producer`], [`blank`], [`pixel`]: the functions.
+//! * [`broker`], [`subscription`], [`frame`], [`chunk`], [`features`], [`synced`], [`producer`], [`blank`], [`pixel`]: the
+//!   functions. [`value`] is what settings and chunks share.
 #![deny(unsafe_code)]
 #![allow(non_camel_case_types, reason = "names are those of the header")]
 
@@ -20,6 +21,12 @@ pub mod broker;
 pub mod frame;
 pub mod subscription;
 
+pub mod chunk;
+
+pub mod features;
+
+pub mod synced;
+
 pub mod producer;
 
 pub mod blank;
@@ -29,3 +36,4 @@ pub mod pixel;
 mod border;
 mod handles;
 mod shared;
+mod value;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use framebroker_client::{Blank, PixelFormat, Producer, ProducerBuilder};
 
 use crate::blank::frame_info;
-use crate::border::{Options, Places, Sized_, guard, handle_place, options, place, text, timeout};
+use crate::border::{HandlePlace, Options, Places, Sized_, guard, needed_text, options, place, text, timeout};
 use crate::broker;
 use crate::handles::tables;
 use crate::shared::Shared;
@@ -53,10 +53,10 @@ pub unsafe extern "C" fn fb_produce(
     producer: Option<&mut MaybeUninit<*mut fb_producer>>,
 ) -> fb_status {
     guard(|| {
-        let place = handle_place("producer", producer)?;
+        let place = HandlePlace::new("producer", producer)?;
         let broker = broker::find(broker)?;
         // SAFETY: the caller's pointer leads to a text, or is NULL.
-        let stream = unsafe { text("stream", stream) }?.ok_or_else(|| Failure::argument("stream is NULL"))?;
+        let stream = unsafe { needed_text("stream", stream) }?;
         // SAFETY: the caller's pointer leads to options of their size, or is NULL.
         let options = unsafe { self::options(options) }?.ok_or_else(|| no_geometry("options is NULL"))?;
         // SAFETY: the caller's texts are texts, or NULL.
@@ -65,8 +65,7 @@ pub unsafe extern "C" fn fb_produce(
             return Err(no_geometry("the geometry is 0"));
         }
         let shared = Shared::new("producer", said.describe(broker.produce(stream)).open()?);
-        let handle = tables()?.producers.insert(Arc::new(shared))?;
-        place.write(std::ptr::without_provenance_mut(handle));
+        place.put(tables()?.producers.insert(Arc::new(shared))?);
         Ok(())
     })
 }
@@ -78,12 +77,7 @@ pub unsafe extern "C" fn fb_produce(
 /// FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_producer_close(producer: *mut fb_producer) -> fb_status {
-    guard(|| {
-        let taken = find(producer)?.take()?;
-        tables()?.producers.remove(producer.addr())?;
-        drop(taken);
-        Ok(())
-    })
+    guard(|| tables()?.producers.close(producer.addr()))
 }
 
 /// Waits for a segment to fill, at most timeout_ms: 0 does not wait, FB_FOREVER waits as long as it takes.
@@ -131,7 +125,7 @@ pub unsafe extern "C" fn fb_producer_publish(
     guard(|| {
         // SAFETY: the caller's pointer leads to a structure of its size, or is NULL.
         let info = unsafe { frame_info(fill) }?;
-        find(producer)?.with(|producer| Ok(producer.publish(buffer_context, &info)?))
+        with(producer, |producer| Ok(producer.publish(buffer_context, &info)?))
     })
 }
 
@@ -140,7 +134,7 @@ pub unsafe extern "C" fn fb_producer_publish(
 /// Also FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_producer_check(producer: *mut fb_producer) -> fb_status {
-    guard(|| find(producer)?.with(|producer| Ok(producer.check()?)))
+    guard(|| with(producer, |producer| Ok(producer.check()?)))
 }
 
 /// Says that the frames change: to another geometry, or a size that needs other segments. Frames of another geometry that
@@ -161,7 +155,7 @@ pub unsafe extern "C" fn fb_producer_change(
         let options = unsafe { self::options(options) }?.ok_or_else(|| Failure::argument("options is NULL"))?;
         // SAFETY: the caller's texts are texts, or NULL.
         let said = unsafe { Said::new(&options) }?;
-        find(producer)?.with(|producer| Ok(producer.change(|builder| said.describe(builder))?))
+        with(producer, |producer| Ok(producer.change(|builder| said.describe(builder))?))
     })
 }
 
@@ -176,7 +170,7 @@ pub extern "C" fn fb_producer_first_sequence(
 ) -> fb_status {
     guard(|| {
         let place = place("sequence", sequence)?;
-        place.write(find(producer)?.with(|producer| Ok(producer.first_sequence().0))?);
+        place.write(with(producer, |producer| Ok(producer.first_sequence().0))?);
         Ok(())
     })
 }
@@ -195,10 +189,9 @@ pub unsafe extern "C" fn fb_producer_segments(
     count: Option<&mut MaybeUninit<usize>>,
 ) -> fb_status {
     guard(|| {
-        let count = place("count", count)?;
         // SAFETY: the caller's pointer leads to so many structures of their size.
-        let places = unsafe { Places::new(segments, capacity) }?;
-        let mappings = find(producer)?.with(|producer| Ok(producer.segments()))?;
+        let places = unsafe { Places::new(segments, capacity, count) }?;
+        let mappings = with(producer, |producer| Ok(producer.segments()))?;
         places.put(mappings.iter().map(|mapping| fb_lent_segment {
             struct_size: size_of::<fb_lent_segment>(),
             address: std::ptr::with_exposed_provenance_mut(mapping.address),
@@ -206,7 +199,6 @@ pub unsafe extern "C" fn fb_producer_segments(
             buffer_context: mapping.index.buffer_context(),
             backing: mapping.backing.0,
         }));
-        count.write(mappings.len());
         Ok(())
     })
 }
@@ -218,15 +210,14 @@ fn hand_out(
     take: impl FnOnce(&mut Producer) -> Result<Blank, Failure>,
 ) -> fb_status {
     guard(|| {
-        let place = handle_place("blank", blank)?;
-        let handle = tables()?.blanks.insert(find(producer)?.with(take)?)?;
-        place.write(std::ptr::without_provenance_mut(handle));
+        let place = HandlePlace::new("blank", blank)?;
+        place.put(tables()?.blanks.insert(with(producer, take)?)?);
         Ok(())
     })
 }
 
-fn find(producer: *mut fb_producer) -> Result<Arc<Shared<Producer>>, Failure> {
-    tables()?.producers.with(producer.addr(), |shared| Arc::clone(shared))
+fn with<R>(producer: *mut fb_producer, run: impl FnOnce(&mut Producer) -> Result<R, Failure>) -> Result<R, Failure> {
+    tables()?.producers.find(producer.addr())?.with(run)
 }
 
 /// Options that were checked.

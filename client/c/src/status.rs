@@ -16,14 +16,14 @@ pub enum fb_status {
     /// No frame came in time, for a producer no segment to fill. Nothing has ended; call again.
     FB_TIMEOUT = 1,
     /// fb_try_next: no frame is there now; the descriptor becomes readable with the next news. fb_try_take: no segment is
-    /// there now.
+    /// there now. fb_subscription_next_change: no more was changed.
     FB_EMPTY = 2,
 
     /// The caller: an argument is NULL, out of its range or no UTF-8, or a struct_size is none that this library knows.
     FB_ERROR_ARGUMENT = -1,
     /// The caller: a handle that is NULL, of another kind, closed or released.
     FB_ERROR_HANDLE = -2,
-    /// The caller: another thread is in a call on this subscription or producer.
+    /// The caller: another thread is in a call on this subscription, synced subscription or producer.
     FB_ERROR_BUSY = -3,
     /// The caller: as many frames are held as the subscription may hold. Release one before asking for the next.
     FB_ERROR_FULL = -4,
@@ -35,6 +35,11 @@ pub enum fb_status {
     FB_ERROR_NOT_KEPT = -7,
     /// The caller: the frames cannot change while segments are being filled. Publish or drop them first.
     FB_ERROR_FILLING = -8,
+    /// The caller: frames of a stream cannot be compared with those of others in the way asked for; the text says what they
+    /// have not. Match by another property, as FB_SYNC_ARRIVAL.
+    FB_ERROR_NOT_COMPARABLE = -9,
+    /// The caller: the frame has no such chunk; the text says which it has, if any.
+    FB_ERROR_NO_CHUNK = -10,
 
     /// No broker was found. The text names every path tried and what came of it.
     FB_ERROR_NO_BROKER = -20,
@@ -63,6 +68,14 @@ pub enum fb_status {
     FB_ERROR_HAS_PRODUCER = -46,
     /// The broker takes nothing more of what this producer was lent. fb_producer_check says why, unless it was closed.
     FB_ERROR_STOPPED = -47,
+    /// The broker refused: the stream's source has no feature of this name; the text names the nearest.
+    FB_ERROR_UNKNOWN_FEATURE = -48,
+    /// The broker refused: the feature cannot be read, set or executed, or not now: it is read-only, locked or not available.
+    FB_ERROR_NOT_ACCESSIBLE = -49,
+    /// The broker refused: somebody else has sole control of the stream's settings; the text says who.
+    FB_ERROR_CONTROLLED = -50,
+    /// The camera is away, refused a setting, did not answer in time, or too many requests wait for it.
+    FB_ERROR_CAMERA_FAILED = -51,
 
     /// This machine: shared memory cannot be used.
     FB_ERROR_MEMORY = -60,
@@ -109,6 +122,7 @@ fn status_of(error: &Error) -> fb_status {
         Error::Frame { .. } => FB_ERROR_ARGUMENT,
         Error::NotKept { .. } => FB_ERROR_NOT_KEPT,
         Error::StillFilling { .. } => FB_ERROR_FILLING,
+        Error::NotComparable { .. } => FB_ERROR_NOT_COMPARABLE,
         Error::Stopped => FB_ERROR_STOPPED,
         Error::Timeout { waiting_for: WaitingFor::Answer(_), .. } => FB_ERROR_NO_ANSWER,
         Error::Timeout { .. } => FB_TIMEOUT,
@@ -134,6 +148,10 @@ fn refusal(code: ErrorCode) -> fb_status {
         ErrorCode::WrongVersion => fb_status::FB_ERROR_PROTOCOL,
         ErrorCode::StreamClosed => fb_status::FB_ERROR_CLOSED,
         ErrorCode::Busy => fb_status::FB_ERROR_HAS_PRODUCER,
+        ErrorCode::UnknownFeature => fb_status::FB_ERROR_UNKNOWN_FEATURE,
+        ErrorCode::NotAccessible => fb_status::FB_ERROR_NOT_ACCESSIBLE,
+        ErrorCode::Controlled => fb_status::FB_ERROR_CONTROLLED,
+        ErrorCode::CameraFailed => fb_status::FB_ERROR_CAMERA_FAILED,
         _ => fb_status::FB_ERROR_REFUSED,
     }
 }
@@ -200,6 +218,8 @@ names!(
     FB_ERROR_FORKED,
     FB_ERROR_NOT_KEPT,
     FB_ERROR_FILLING,
+    FB_ERROR_NOT_COMPARABLE,
+    FB_ERROR_NO_CHUNK,
     FB_ERROR_NO_BROKER,
     FB_ERROR_BROKER_GONE,
     FB_ERROR_NO_ANSWER,
@@ -213,6 +233,10 @@ names!(
     FB_ERROR_REFUSED,
     FB_ERROR_HAS_PRODUCER,
     FB_ERROR_STOPPED,
+    FB_ERROR_UNKNOWN_FEATURE,
+    FB_ERROR_NOT_ACCESSIBLE,
+    FB_ERROR_CONTROLLED,
+    FB_ERROR_CAMERA_FAILED,
     FB_ERROR_MEMORY,
     FB_ERROR_SYSTEM,
     FB_ERROR_INTERNAL,

@@ -13,13 +13,14 @@ use framebroker_client::{
     ContextId, Delivery, Frame, Policy, Predictive, Start, StreamState, Subscription, SubscriptionBuilder, WaitMode,
 };
 
-use crate::border::{Options, Place, Places, Sized_, fixed, guard, handle_place, options, place, text, timeout};
+use crate::border::{HandlePlace, Options, Place, Places, Sized_, fixed, guard, needed_text, options, place, timeout};
 use crate::broker;
 use crate::handles::tables;
 use crate::shared::Shared;
 use crate::status::{Failure, fb_status};
 use crate::types::{
-    fb_broker, fb_frame, fb_segment, fb_stream_info, fb_subscribe_options, fb_subscription, fb_subscription_info,
+    fb_broker, fb_frame, fb_segment, fb_settings_change, fb_stream_info, fb_subscribe_options, fb_subscription,
+    fb_subscription_info,
 };
 
 /// What FB_WAIT_SPIN_THEN_BLOCK spins for unless it is told.
@@ -38,6 +39,10 @@ unsafe impl Sized_ for fb_subscription_info {
 // SAFETY: `repr(C)`, and begins with its size.
 unsafe impl Sized_ for fb_segment {
     const NAME: &'static str = "fb_segment";
+}
+// SAFETY: `repr(C)`, and begins with its size.
+unsafe impl Sized_ for fb_settings_change {
+    const NAME: &'static str = "fb_settings_change";
 }
 
 /// Subscribes to a stream by its name ("cam0"), on a connection of its own. May take as long as the broker needs to allocate
@@ -59,10 +64,10 @@ pub unsafe extern "C" fn fb_subscribe(
     subscription: Option<&mut MaybeUninit<*mut fb_subscription>>,
 ) -> fb_status {
     guard(|| {
-        let place = handle_place("subscription", subscription)?;
+        let place = HandlePlace::new("subscription", subscription)?;
         let broker = broker::find(broker)?;
         // SAFETY: the caller's pointer leads to a text, or is NULL.
-        let stream = unsafe { text("stream", stream) }?.ok_or_else(|| Failure::argument("stream is NULL"))?;
+        let stream = unsafe { needed_text("stream", stream) }?;
         // SAFETY: the caller's pointer leads to options of their size, or is NULL.
         let options = unsafe { self::options(options) }?;
         let mut builder = broker.subscribe(stream);
@@ -70,8 +75,7 @@ pub unsafe extern "C" fn fb_subscribe(
             builder = with_options(builder, &options)?;
         }
         let shared = Shared::new("subscription", builder.open()?);
-        let handle = tables()?.subscriptions.insert(Arc::new(shared))?;
-        place.write(std::ptr::without_provenance_mut(handle));
+        place.put(tables()?.subscriptions.insert(Arc::new(shared))?);
         Ok(())
     })
 }
@@ -83,13 +87,7 @@ pub unsafe extern "C" fn fb_subscribe(
 /// FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_subscription_close(subscription: *mut fb_subscription) -> fb_status {
-    guard(|| {
-        let shared = find(subscription)?;
-        let taken = shared.take()?;
-        tables()?.subscriptions.remove(subscription.addr())?;
-        drop(taken);
-        Ok(())
-    })
+    guard(|| tables()?.subscriptions.close(subscription.addr()))
 }
 
 /// Waits for the next frame of the policy, at most timeout_ms: 0 does not wait, FB_FOREVER waits as long as it takes.
@@ -177,7 +175,7 @@ pub unsafe extern "C" fn fb_subscription_describe(
         // SAFETY: the caller's pointer leads to a structure of its size, or is NULL.
         let place = unsafe { Place::new(info) }?;
         with(subscription, |subscription| {
-            place.put(subscription.into());
+            place.put((&*subscription).into());
             Ok(())
         })
     })
@@ -201,6 +199,28 @@ pub unsafe extern "C" fn fb_subscription_stream(
     })
 }
 
+/// What somebody has changed in the camera's settings: the oldest news not asked for yet, FB_EMPTY if there are none. They are
+/// heard by fb_next and fb_try_next, at least five times a second; the newest 64 are kept. Never waits.
+///
+/// Frames need no such news: each has its own geometry and settings_version.
+///
+/// FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fb_subscription_next_change(
+    subscription: *mut fb_subscription,
+    change: *mut fb_settings_change,
+) -> fb_status {
+    guard(|| {
+        // SAFETY: the caller's pointer leads to a structure of its size, or is NULL.
+        let place = unsafe { Place::new(change) }?;
+        with(subscription, |subscription| {
+            let oldest = subscription.next_change().ok_or_else(|| Failure::new(fb_status::FB_EMPTY, ""))?;
+            place.put((&oldest).into());
+            Ok(())
+        })
+    })
+}
+
 /// Lists the segments that are mapped in this process, by index. Segments come and go while a stream runs: where a frame
 /// lies in one that is not registered yet (its buffer_context and address tell), list them again.
 ///
@@ -216,9 +236,8 @@ pub unsafe extern "C" fn fb_subscription_segments(
     count: Option<&mut MaybeUninit<usize>>,
 ) -> fb_status {
     guard(|| {
-        let count = place("count", count)?;
         // SAFETY: the caller's pointer leads to so many structures of their size.
-        let places = unsafe { Places::new(segments, capacity) }?;
+        let places = unsafe { Places::new(segments, capacity, count) }?;
         let mappings = with(subscription, |subscription| Ok(subscription.mappings()))?;
         places.put(mappings.iter().map(|mapping| fb_segment {
             struct_size: size_of::<fb_segment>(),
@@ -227,7 +246,6 @@ pub unsafe extern "C" fn fb_subscription_segments(
             buffer_context: mapping.index.buffer_context(),
             backing: mapping.backing.0,
         }));
-        count.write(mappings.len());
         Ok(())
     })
 }
@@ -239,9 +257,8 @@ fn hand_out(
     take: impl FnOnce(&mut Subscription) -> Result<Frame, Failure>,
 ) -> fb_status {
     guard(|| {
-        let place = handle_place("frame", frame)?;
-        let handle = tables()?.frames.insert(with(subscription, take)?)?;
-        place.write(std::ptr::without_provenance_mut(handle));
+        let place = HandlePlace::new("frame", frame)?;
+        place.put(tables()?.frames.insert(with(subscription, take)?)?);
         Ok(())
     })
 }
@@ -250,11 +267,7 @@ fn with<R>(
     subscription: *mut fb_subscription,
     run: impl FnOnce(&mut Subscription) -> Result<R, Failure>,
 ) -> Result<R, Failure> {
-    find(subscription)?.with(run)
-}
-
-fn find(subscription: *mut fb_subscription) -> Result<Arc<Shared<Subscription>>, Failure> {
-    tables()?.subscriptions.with(subscription.addr(), |shared| Arc::clone(shared))
+    tables()?.subscriptions.find(subscription.addr())?.with(run)
 }
 
 fn with_options(builder: SubscriptionBuilder, options: &fb_subscribe_options) -> Result<SubscriptionBuilder, Failure> {
@@ -301,8 +314,8 @@ fn unknown(field: &str, value: u32, kind: &str) -> Failure {
     Failure::argument(format!("{field} is {value}, which is no {kind}"))
 }
 
-impl From<&mut Subscription> for fb_subscription_info {
-    fn from(subscription: &mut Subscription) -> Self {
+impl From<&Subscription> for fb_subscription_info {
+    fn from(subscription: &Subscription) -> Self {
         let counters = subscription.counters();
         let state: StreamState = subscription.state();
         Self {

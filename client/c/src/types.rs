@@ -4,9 +4,15 @@
 
 use std::ffi::c_char;
 
+pub use chunks::*;
 pub use producing::*;
+pub use settings::*;
+pub use syncing::*;
 
+mod chunks;
 mod producing;
+mod settings;
+mod syncing;
 
 /// A connection to a broker, for questions and for subscribing. A handle: not an address, do not follow it.
 #[derive(Debug)]
@@ -26,7 +32,7 @@ pub struct fb_frame {
     _opaque: (),
 }
 
-/// For fb_next and fb_take: wait as long as it takes.
+/// For fb_next, fb_synced_next and fb_take: wait as long as it takes.
 pub const FB_FOREVER: i64 = -1;
 /// Bytes of a name in a structure, with its NUL.
 pub const FB_NAME_BYTES: usize = 64;
@@ -114,6 +120,9 @@ pub struct fb_connect_options {
     pub server_uid_count: usize,
     /// How long connecting and every answer may take, in ms. 0: 5000.
     pub timeout_ms: u64,
+    /// Not 0: this connection may change camera settings (fb_feature_set_…, fb_feature_execute, fb_control_take). The broker
+    /// must allow it: its own user always may. Reading settings, and subscribing, need it not.
+    pub control: u32,
 }
 
 /// The terms of a subscription. Begin with FB_INIT(fb_subscribe_options): 0 stands for the default everywhere.
@@ -350,7 +359,9 @@ pub struct fb_frame_info {
     pub pixel_format: u32,
     /// Frames lost between camera and broker since the frame before.
     pub lost_at_camera: u32,
-    /// Raised by every change of a camera setting: frames of one number were taken with the same settings.
+    /// Raised by every change of a camera setting. A frame with the version of a change (fb_setting, fb_settings_change), or
+    /// a later one, was exposed after it: `(uint32_t)(settings_version - version) < 1u << 31`. Up to three frames that
+    /// arrive right after a change keep the version before.
     pub settings_version: u32,
     /// Whether every packet of the frame arrived.
     pub is_complete: bool,

@@ -1,6 +1,6 @@
 //! `framectl get`, `set` and `exec`: the features of a camera.
 
-use framebroker_client::{Access, Broker, Feature, FeatureKind, FeatureValue, Setting, Text, Visibility};
+use framebroker_client::{Broker, Feature, FeatureKind, FeatureValue, Setting, Text};
 use serde::Serialize;
 
 use crate::console::{plain, print, print_json};
@@ -112,7 +112,7 @@ fn table(features: &[Feature]) -> Table {
         if takes.chars().count() > RANGE_CHARACTERS {
             takes = takes.chars().take(RANGE_CHARACTERS - 1).chain(['…']).collect();
         }
-        table.row([plain(feature.name.as_str()), value(feature), access(feature).to_owned(), takes]);
+        table.row([plain(feature.name.as_str()), value(feature), feature.access_name().to_owned(), takes]);
     }
     table
 }
@@ -128,9 +128,9 @@ fn described(feature: &Feature) -> String {
     };
     line("name", plain(name));
     line("kind", feature.kind.name().to_owned());
-    line("access", access(feature).to_owned());
+    line("access", feature.access_name().to_owned());
     line("takes", range(feature));
-    line("meant for", visibility(feature).unwrap_or_default().to_owned());
+    line("meant for", feature.visibility.name().unwrap_or_default().to_owned());
     line("description", plain(feature.description.as_str()));
     text
 }
@@ -157,27 +157,6 @@ fn range(feature: &Feature) -> String {
     }
 }
 
-fn access(feature: &Feature) -> &'static str {
-    match feature.access {
-        Access::ReadWrite => "read-write",
-        Access::ReadOnly => "read-only",
-        Access::WriteOnly if feature.kind == FeatureKind::Command => "execute",
-        Access::WriteOnly => "write-only",
-        Access::Locked => "locked",
-        Access::NotAvailable => "not available",
-    }
-}
-
-fn visibility(feature: &Feature) -> Option<&'static str> {
-    match feature.visibility {
-        Visibility::Unknown => None,
-        Visibility::Beginner => Some("beginner"),
-        Visibility::Expert => Some("expert"),
-        Visibility::Guru => Some("guru"),
-        Visibility::Invisible => Some("invisible"),
-    }
-}
-
 impl<'a> Shown<'a> {
     fn of(setting: &'a Setting) -> Self {
         Self { settings_version: Some(setting.version), ..Self::from(&setting.feature) }
@@ -199,12 +178,12 @@ impl<'a> From<&'a Feature> for Shown<'a> {
             kind: feature.kind.name(),
             value: json_value(&feature.value),
             unit: Some(feature.kind.unit()).filter(|unit| !unit.is_empty()),
-            access: access(feature),
+            access: feature.access_name(),
             min,
             max,
             increment,
             entries,
-            visibility: visibility(feature),
+            visibility: feature.visibility.name(),
             display_name: feature.display_name.as_str(),
             description: feature.description.as_str(),
             settings_version: None,
@@ -214,7 +193,7 @@ impl<'a> From<&'a Feature> for Shown<'a> {
 
 #[cfg(test)]
 mod tests {
-    use framebroker_client::FloatRange;
+    use framebroker_client::{Access, FloatRange, Visibility};
 
     use super::*;
 

@@ -5,11 +5,13 @@
 //! * [`features`]: reads and sets camera features.
 //! * [`watch`]: receives frames, counts and verifies them.
 //! * [`save`]: receives frames and writes them as PNG files; [`image`] converts them.
+//! * [`help`]: manual pages and completions.
 #![forbid(unsafe_code)]
 
 mod console;
 mod failure;
 mod features;
+mod help;
 mod image;
 mod list;
 mod options;
@@ -41,16 +43,18 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), Failure> {
-    let broker = connect(&options.global, &options.command)?;
+    let broker = || connect(&options.global, &options.command);
     let json = options.global.json;
     match &options.command {
-        Command::List => list::run(&broker, json),
-        Command::Stats(stats) => stats::run(&broker, stats, json),
-        Command::Watch(watch) => watch::run(broker, watch, json),
-        Command::Get(get) => features::get(&broker, get, json),
-        Command::Set(set) => features::set(&broker, set, json),
-        Command::Exec(exec) => features::execute(&broker, exec, json),
-        Command::Save(save) => save::run(broker, save, json),
+        Command::List => list::run(&broker()?, json),
+        Command::Stats(stats) => stats::run(&broker()?, stats, json),
+        Command::Watch(watch) => watch::run(broker()?, watch, json),
+        Command::Get(get) => features::get(&broker()?, get, json),
+        Command::Set(set) => features::set(&broker()?, set, json),
+        Command::Exec(exec) => features::execute(&broker()?, exec, json),
+        Command::Save(save) => save::run(broker()?, save, json),
+        Command::Completions { shell } => help::completions(*shell),
+        Command::Manual { directory } => help::manual(directory),
     }
 }
 

@@ -8,6 +8,7 @@ use framebroker_client::{Result, StreamId};
 use pyo3::prelude::*;
 
 use crate::error::{ClosedError, raised};
+use crate::features::{self, Feature, Setting, SoleControl};
 use crate::frame::check_process;
 use crate::frame_info::Shape;
 use crate::options;
@@ -50,19 +51,23 @@ impl Broker {
     /// ``name``: what this program is called in the broker's statistics and log; its own name if not given.
     /// ``timeout``: seconds that connecting and every answer may take.
     /// ``server_uids``: users to trust with a broker, beside this one and root. They can change frames while you read them.
+    /// ``control``: whether this connection may change camera settings; the broker must allow it. Subscriptions never need
+    /// it.
     ///
     /// Raises :class:`NoBrokerError`, which lists every socket that was tried.
     #[new]
-    #[pyo3(signature = (path=None, name=None, *, timeout=5.0, server_uids=Vec::new()))]
+    #[pyo3(signature = (path=None, name=None, *, timeout=5.0, server_uids=Vec::new(), control=false))]
     fn new(
         py: Python<'_>,
         path: Option<PathBuf>,
         name: Option<String>,
         timeout: f64,
         server_uids: Vec<u32>,
+        control: bool,
     ) -> PyResult<Self> {
         let name = name.map_or_else(|| program(py), Ok)?;
-        let mut builder = client::Broker::builder().name(&name).timeout(options::seconds("timeout", timeout)?);
+        let timeout = options::seconds("timeout", timeout)?;
+        let mut builder = client::Broker::builder().name(&name).timeout(timeout).control(control);
         if let Some(path) = path {
             builder = builder.socket(path);
         }
@@ -102,6 +107,59 @@ impl Broker {
     /// Asks whether the broker is still there; gives the seconds the answer took.
     fn ping(&self, py: Python<'_>) -> PyResult<f64> {
         Ok(self.ask(py, client::Broker::ping)?.as_secs_f64())
+    }
+
+    /// All features of a stream's camera, in the camera's order, as they are now; none where its source has none. A real
+    /// camera has hundreds, which takes seconds to read.
+    ///
+    /// Raises :class:`UnknownStreamError`, :class:`CameraFailedError`, :class:`RefusedError` (``code`` is ``"Busy"`` where too
+    /// many ask the camera at once).
+    fn features(&self, py: Python<'_>, stream: &str) -> PyResult<Vec<Py<Feature>>> {
+        let features = self.ask(py, |client| client.features(stream))?;
+        features.iter().map(|feature| Feature::from_broker(py, feature)).collect()
+    }
+
+    /// One feature, as it is now: ``broker.feature("cam0", "ExposureTime").value``. Names are those of the GenICam SFNC as far as
+    /// the camera keeps to it.
+    ///
+    /// Raises :class:`UnknownFeatureError`, else as :meth:`features`.
+    fn feature(&self, py: Python<'_>, stream: &str, name: &str) -> PyResult<Py<Feature>> {
+        let feature = self.ask(py, |client| client.feature(stream, name))?;
+        Feature::from_broker(py, &feature)
+    }
+
+    /// Sets a feature, and reads it: the camera may have rounded the value. Readers of the stream need do nothing: each frame has
+    /// its own geometry, and the ``settings_version`` it was exposed with.
+    ///
+    /// ``value``: an ``int``, ``float``, ``bool`` or ``str``, in the feature's unit. A text does for every kind: it is read as
+    /// people write such values. Enumerations take the name of an entry.
+    ///
+    /// Raises :class:`ForbiddenError` unless this connection was made with ``control=True``, :class:`ControlledError`,
+    /// :class:`NotAccessibleError`, :class:`InvalidValueError` (the text says what would do), else as :meth:`feature`.
+    fn set_feature(&self, py: Python<'_>, stream: &str, name: &str, value: &Bound<'_, PyAny>) -> PyResult<Py<Setting>> {
+        let value = features::value(value)?;
+        let setting = self.ask(py, |client| client.set_feature(stream, name, value))?;
+        Setting::from_broker(py, &setting)
+    }
+
+    /// Executes a command, as ``"TriggerSoftware"``. Raises as :meth:`set_feature` does.
+    fn execute(&self, py: Python<'_>, stream: &str, command: &str) -> PyResult<Py<Setting>> {
+        let setting = self.ask(py, |client| client.execute(stream, command))?;
+        Setting::from_broker(py, &setting)
+    }
+
+    /// Takes sole control of a stream's settings: others can read them, and are told who has it when they set one. For a block:
+    /// ``with broker.take_control("cam0"): …``; else until :meth:`give_control`, or until this connection ends.
+    ///
+    /// Raises as :meth:`set_feature` does.
+    fn take_control(slf: &Bound<'_, Self>, stream: &str) -> PyResult<SoleControl> {
+        slf.get().ask(slf.py(), |client| client.take_control(stream))?;
+        Ok(SoleControl::new(slf.clone().unbind(), stream.to_owned()))
+    }
+
+    /// Gives sole control back. Does nothing if nobody has it.
+    pub fn give_control(&self, py: Python<'_>, stream: &str) -> PyResult<()> {
+        self.ask(py, |client| client.give_control(stream))
     }
 
     /// Subscribes to a stream, on a connection of its own. May take as long as the broker needs to allocate segments.

@@ -12,12 +12,19 @@ mod classes {
     pyo3::import_exception!(framebroker._errors, UnknownStreamError);
     pyo3::import_exception!(framebroker._errors, NotAdmittedError);
     pyo3::import_exception!(framebroker._errors, ForbiddenError);
+    pyo3::import_exception!(framebroker._errors, InvalidValueError);
+    pyo3::import_exception!(framebroker._errors, UnknownFeatureError);
+    pyo3::import_exception!(framebroker._errors, NotAccessibleError);
+    pyo3::import_exception!(framebroker._errors, ControlledError);
+    pyo3::import_exception!(framebroker._errors, CameraFailedError);
     pyo3::import_exception!(framebroker._errors, StreamClosedError);
     pyo3::import_exception!(framebroker._errors, EvictedError);
     pyo3::import_exception!(framebroker._errors, HeldFramesError);
     pyo3::import_exception!(framebroker._errors, FrameGoneError);
     pyo3::import_exception!(framebroker._errors, ReleasedError);
     pyo3::import_exception!(framebroker._errors, ClosedError);
+    pyo3::import_exception!(framebroker._errors, JoinedError);
+    pyo3::import_exception!(framebroker._errors, NotComparableError);
     pyo3::import_exception!(framebroker._errors, ForkedError);
     pyo3::import_exception!(framebroker._errors, InvalidNameError);
     pyo3::import_exception!(framebroker._errors, InvalidFrameError);
@@ -28,7 +35,7 @@ mod classes {
     pyo3::import_exception!(framebroker._errors, MachineError);
 }
 
-pub use classes::{ClosedError, HeldFramesError, ReleasedError, StreamClosedError};
+pub use classes::{BrokerGoneError, ClosedError, HeldFramesError, JoinedError, ReleasedError, StreamClosedError};
 
 /// The exception for an error of the Rust library.
 pub fn raised(error: &Error) -> PyErr {
@@ -37,6 +44,7 @@ pub fn raised(error: &Error) -> PyErr {
         Error::Name(_) => classes::InvalidNameError::new_err(text),
         Error::Full { .. } => HeldFramesError::new_err((text, Vec::<(u64, String)>::new())),
         Error::Gone { context } => classes::FrameGoneError::new_err((text, context.as_u64())),
+        Error::NotComparable { .. } => classes::NotComparableError::new_err(text),
         Error::Forked => forked(),
         Error::Frame { .. } => classes::InvalidFrameError::new_err(text),
         Error::NotKept { context } => classes::NotKeptError::new_err((text, *context)),
@@ -56,7 +64,7 @@ pub fn raised(error: &Error) -> PyErr {
                 classes::NoBrokerError::new_err((text, tried))
             }
         },
-        Error::BrokerGone => classes::BrokerGoneError::new_err(text),
+        Error::BrokerGone => BrokerGoneError::new_err(text),
         Error::Connection(_) | Error::Violation(_) => classes::ProtocolError::new_err(text),
         Error::System { source, .. } => classes::MachineError::new_err((*source as i32, text)),
         Error::Memory(_) => classes::MachineError::new_err(text),
@@ -77,6 +85,11 @@ fn refused(code: ErrorCode, text: String) -> PyErr {
         ErrorCode::UnknownStream => classes::UnknownStreamError::new_err((text, name)),
         ErrorCode::NotAdmitted => classes::NotAdmittedError::new_err((text, name)),
         ErrorCode::Forbidden => classes::ForbiddenError::new_err((text, name)),
+        ErrorCode::Invalid => classes::InvalidValueError::new_err((text, name)),
+        ErrorCode::UnknownFeature => classes::UnknownFeatureError::new_err((text, name)),
+        ErrorCode::NotAccessible => classes::NotAccessibleError::new_err((text, name)),
+        ErrorCode::Controlled => classes::ControlledError::new_err((text, name)),
+        ErrorCode::CameraFailed => classes::CameraFailedError::new_err((text, name)),
         ErrorCode::StreamClosed => StreamClosedError::new_err((text.clone(), text)),
         _ => classes::RefusedError::new_err((text, name)),
     }

@@ -4,14 +4,15 @@ use std::ffi::c_int;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use framebroker_client as client;
-use framebroker_client::FrameHeader;
+use framebroker_client::{ChunkValue, FrameHeader};
 use pyo3::exceptions::{PyBufferError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyMemoryView, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyTuple};
 
 use crate::dlpack;
 use crate::error::{ReleasedError, forked};
+use crate::features::object;
 use crate::hold::{Held, Hold, fill_pixels, has_views};
 use crate::ledger::{Ledger, Place};
 use crate::pixel_format::PixelFormat;
@@ -37,7 +38,7 @@ pub struct Frame {
 
 impl Frame {
     /// A frame that was just taken, by the line of the program at `place`.
-    pub fn taken(py: Python<'_>, frame: client::Frame, ledger: &Ledger, place: Place) -> PyResult<Self> {
+    pub fn taken(py: Python<'_>, frame: client::Frame, ledger: &Ledger, place: Arc<Place>) -> PyResult<Self> {
         let (header, context) = (*frame.header(), frame.context());
         let held = Held::new(frame, ledger.enter(context, place));
         let hold = Py::new(py, Hold(Arc::new(held)))?;
@@ -59,7 +60,8 @@ impl Frame {
         }
     }
 
-    fn give_back(&self) {
+    /// Gives it back, or leaves that to the views of it.
+    pub fn give_back(&self) {
         let hold = self.slot().take();
         // Only now that the lock is gone.
         drop(hold);
@@ -94,6 +96,24 @@ impl Frame {
         Ok(PyBytes::new(py, self.hold(py)?.get().0.chunk_data()?))
     }
 
+    /// What the camera sent with the image, as its time of exposure: by name, as ``int``, ``float``, ``bool``, ``str`` or
+    /// ``bytes``, in the units of the features that the chunks are named after. A dictionary of its own, read when it is asked
+    /// for; the values stay when the frame is given back.
+    ///
+    /// Empty if the camera sent none, or in a form of its own: :attr:`chunk_data` has the bytes.
+    #[getter]
+    fn chunks<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let hold = self.hold(py)?;
+        let chunks = PyDict::new(py);
+        for chunk in client::Chunks::parse(hold.get().0.chunk_data()?).into_iter().flatten() {
+            // Where a name stands twice, the first counts.
+            if !chunks.contains(chunk.name)? {
+                chunks.set_item(chunk.name, chunk_value(py, chunk.value)?)?;
+            }
+        }
+        Ok(chunks)
+    }
+
     /// A copy of the pixels as a NumPy array: writable, without padding, and the frame's no more.
     fn copy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.py().import(PIXELS)?.call_method1("copy", (slf,))
@@ -114,7 +134,7 @@ impl Frame {
     /// Gives the frame back. Does nothing if that was done before, and in a forked child.
     ///
     /// Raises ``BufferError`` while arrays, memoryviews or tensors made of the frame live.
-    fn release(&self, py: Python<'_>) -> PyResult<()> {
+    pub fn release(&self, py: Python<'_>) -> PyResult<()> {
         let mut slot = self.slot();
         if let Some(hold) = &*slot
             && has_views(hold.bind(py))
@@ -335,7 +355,9 @@ impl Frame {
         self.header.lost_at_camera
     }
 
-    /// Raised by every change of a camera setting: frames with the same number were taken with the same settings.
+    /// Raised by every change of a camera setting: a frame with the version of a change (:attr:`Setting.version`), or a later
+    /// one, was exposed after that change. Up to three frames right after it keep the version before, as their exposure may
+    /// have begun earlier.
     #[getter]
     fn settings_version(&self) -> u32 {
         self.header.settings_version
@@ -349,6 +371,19 @@ impl Frame {
             self.context(),
             self.sequence()
         )
+    }
+}
+
+/// A chunk's value as Python has it.
+fn chunk_value(py: Python<'_>, value: ChunkValue<'_>) -> PyResult<Py<PyAny>> {
+    match value {
+        ChunkValue::Integer(value) => object(py, value),
+        ChunkValue::Float(value) => object(py, value),
+        ChunkValue::Boolean(value) => object(py, value),
+        ChunkValue::Text(value) => object(py, value),
+        ChunkValue::Bytes(value) => object(py, PyBytes::new(py, value)),
+        // A kind that a later version of the library knows.
+        _ => Ok(py.None()),
     }
 }
 

@@ -53,9 +53,8 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// A frame has been taken.
-    pub fn enter(&self, context: ContextId, place: Place) -> Entry {
-        let place = Arc::new(place);
+    /// A frame has been taken, as the only one of this ledger by this line just now.
+    pub fn enter(&self, context: ContextId, place: Arc<Place>) -> Entry {
         self.lines().push((context, Arc::clone(&place)));
         Entry { ledger: self.clone(), place }
     }

@@ -6,8 +6,10 @@
 //! | module | owns |
 //! |---|---|
 //! | `broker`, `subscription`, `frame`, `producer`, `blank` | the classes of these names |
+//! | `synced`, `frame_set` | several subscriptions as one: sets of frames |
+//! | `features` | camera settings |
 //! | `frame_info` | what a program says of a frame that it publishes |
-//! | `turns` | how threads share a subscription or producer |
+//! | `turns`, `waiting` | how threads share a subscription or producer, and wait for what comes of it |
 //! | `hold`, `ledger` | what keeps a frame held, and which line took it |
 //! | `geometry`, `buffer`, `dlpack` | how its bytes are shown |
 //! | `unpack` | packed pixels to 16-bit values |
@@ -19,8 +21,10 @@ mod broker;
 mod buffer;
 mod dlpack;
 mod error;
+mod features;
 mod frame;
 mod frame_info;
+mod frame_set;
 mod geometry;
 mod hold;
 mod ledger;
@@ -29,8 +33,10 @@ mod pixel_format;
 mod producer;
 mod records;
 mod subscription;
+mod synced;
 mod turns;
 mod unpack;
+mod waiting;
 
 use pyo3::pymodule;
 
@@ -44,17 +50,24 @@ mod _framebroker {
     #[pymodule_export]
     use crate::broker::Broker;
     #[pymodule_export]
+    use crate::features::{Feature, Setting, SettingsChange, SoleControl};
+    #[pymodule_export]
     use crate::frame::Frame;
+    #[pymodule_export]
+    use crate::frame_set::FrameSet;
     #[pymodule_export]
     use crate::pixel_format::PixelFormat;
     #[pymodule_export]
     use crate::producer::Producer;
     #[pymodule_export]
     use crate::records::{
-        ClientStats, Counters, Holder, MappedSegment, SegmentStats, StreamInfo, StreamStats, SubscriptionStats, Timing,
+        ClientStats, Counters, Holder, MappedSegment, SegmentStats, StreamInfo, StreamStats, SubscriptionStats,
+        SyncStats, Timing,
     };
     #[pymodule_export]
     use crate::subscription::Subscription;
+    #[pymodule_export]
+    use crate::synced::SyncedSubscription;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

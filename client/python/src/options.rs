@@ -1,8 +1,8 @@
-//! Words for the options of a subscription, and times in seconds.
+//! Words for the options of subscriptions and sets of them, and times in seconds.
 
 use std::time::Duration;
 
-use framebroker_client::{Content, Delivery, Policy, Predictive, Start, StreamState, WaitMode};
+use framebroker_client::{Content, Delivery, Incomplete, Policy, Predictive, Start, StreamState, SyncBy, WaitMode};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -14,6 +14,8 @@ const POLICIES: [(&str, Policy); 4] = [
 ];
 const DELIVERIES: [(&str, Delivery); 2] = [("shared", Delivery::Shared), ("socket", Delivery::Socket)];
 const STARTS: [(&str, Start); 2] = [("next", Start::Next), ("oldest", Start::Oldest)];
+const INCOMPLETE: [(&str, Incomplete); 2] = [("drop", Incomplete::Drop), ("deliver", Incomplete::Deliver)];
+const SYNC_BY: [&str; 3] = ["arrival", "camera-time", "block-id"];
 const WAIT_MODES: [&str; 4] = ["block", "spin", "spin-then-block", "predictive"];
 /// What `spin-then-block` spins for unless it is told.
 const DEFAULT_SPIN_S: f64 = 50e-6;
@@ -48,6 +50,32 @@ pub fn wait_mode(word: &str, spin_s: Option<f64>) -> PyResult<WaitMode> {
         "spin-then-block" => Ok(WaitMode::SpinThenBlock(seconds("spin", spin_s.unwrap_or(DEFAULT_SPIN_S))?)),
         "predictive" => Ok(WaitMode::Predictive(Predictive::default())),
         _ => Err(unknown("wait_mode", word, WAIT_MODES)),
+    }
+}
+
+/// # Errors
+/// As [`policy`].
+pub fn incomplete(word: &str) -> PyResult<Incomplete> {
+    choose("incomplete", word, &INCOMPLETE)
+}
+
+/// # Errors
+/// As [`policy`]; a tolerance belongs to times alone, and they need one.
+pub fn sync_by(word: &str, tolerance_s: Option<f64>) -> PyResult<SyncBy> {
+    let tolerance = || match tolerance_s {
+        Some(given) => seconds("tolerance", given),
+        None => Err(PyValueError::new_err(format!(
+            "by={word:?} needs a tolerance in seconds, below half the time between two frames"
+        ))),
+    };
+    match word {
+        "arrival" => tolerance().map(SyncBy::Arrival),
+        "camera-time" => tolerance().map(SyncBy::CameraTime),
+        "block-id" if tolerance_s.is_some() => {
+            Err(PyValueError::new_err("block IDs are the same or not: there is no tolerance"))
+        }
+        "block-id" => Ok(SyncBy::BlockId),
+        _ => Err(unknown("by", word, SYNC_BY)),
     }
 }
 

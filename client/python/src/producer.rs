@@ -12,10 +12,10 @@ use crate::blank::Blank;
 use crate::error::raised;
 use crate::frame::check_process;
 use crate::frame_info::{Given, Shape};
-use crate::options::timeout;
 use crate::pixel_format::PixelFormat;
 use crate::records::MappedSegment;
 use crate::turns::{self, Turns};
+use crate::waiting::deadline;
 
 pyo3::import_exception!(framebroker._errors, WaitTimeoutError);
 
@@ -96,9 +96,7 @@ impl Producer {
     /// :class:`ProtocolError`, :class:`MachineError`, :class:`ClosedError`, :class:`ForkedError`.
     #[pyo3(signature = (timeout=None))]
     fn take(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Blank> {
-        let wait = self::timeout(timeout)?;
-        // A limit beyond the clock's end is none.
-        let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
+        let deadline = self::deadline(timeout)?;
         loop {
             let left = deadline.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()).min(SLICE));
             match self.ask(py, deadline, |producer| producer.take(left))? {
@@ -108,7 +106,7 @@ impl Producer {
             }
             py.check_signals()?;
             if deadline.is_some_and(|end| Instant::now() >= end) {
-                let seconds = wait.unwrap_or_default().as_secs_f64();
+                let seconds = timeout.unwrap_or_default();
                 let text = format!("no segment came back to be filled within {seconds} s (readers may hold them all)");
                 return Err(WaitTimeoutError::new_err((text, "segment")));
             }

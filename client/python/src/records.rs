@@ -1,5 +1,7 @@
 //! What the broker tells, as objects with attributes.
 
+use std::time::Duration;
+
 use framebroker_client as client;
 use framebroker_client::stats;
 use pyo3::prelude::*;
@@ -39,8 +41,12 @@ macro_rules! record {
     };
 }
 
+pub(crate) use record;
+
 /// Turns a field into what the attribute holds.
-trait IntoAttribute<T> {
+pub trait IntoAttribute<T> {
+    /// # Errors
+    /// Where the interpreter has no memory.
     fn into_attribute(self, py: Python<'_>) -> PyResult<T>;
 }
 
@@ -51,8 +57,9 @@ impl<T> IntoAttribute<T> for T {
 }
 
 /// A record within a record.
-struct Nested<'a, T>(&'a T);
+pub struct Nested<'a, T>(pub &'a T);
 
+/// Lets records have others of these classes in them, one or a list.
 macro_rules! nested {
     ($($record:ident: $source:ty;)*) => { $(
         impl IntoAttribute<Py<$record>> for Nested<'_, $source> {
@@ -68,6 +75,8 @@ macro_rules! nested {
         }
     )* };
 }
+
+pub(crate) use nested;
 
 nested! {
     Timing: stats::Timing;
@@ -283,6 +292,22 @@ record! {
 }
 
 record! {
+    /// What became of the frames of streams that were joined.
+    SyncStats(stats: client::SyncStats) {
+        /// Sets with a frame of every stream.
+        complete: u64 = stats.complete,
+        /// Sets without: dropped, or delivered, as was asked for.
+        incomplete: u64 = stats.incomplete,
+        /// Of each stream, frames that are in no complete set.
+        unmatched: Vec<u64> = stats.unmatched.clone(),
+        /// Mean skew of complete sets in ns; 0 before the first.
+        mean_skew_ns: u64 = nanoseconds(stats.mean_skew()),
+        /// Largest skew of a complete set in ns.
+        max_skew_ns: u64 = nanoseconds(stats.max_skew),
+    }
+}
+
+record! {
     /// A segment as it is mapped in this process, at the same address for as long as a frame in it is held.
     MappedSegment(segment: client::MappedSegment) {
         /// Its index.
@@ -301,4 +326,9 @@ record! {
 #[expect(clippy::cast_precision_loss, reason = "no frame rate needs 53 bits")]
 fn millihertz(thousandths: u64) -> f64 {
     thousandths as f64 / 1000.0
+}
+
+/// A duration in ns, as the classes here have them.
+pub fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,24 +1,26 @@
 //! Subscriptions as Python sees them.
 
-use std::time::{Duration, Instant};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use framebroker_client as client;
-use framebroker_client::{ContextId, Error};
-use pyo3::exceptions::{PyRuntimeWarning, PyValueError};
+use framebroker_client::ContextId;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::error::{ClosedError, HeldFramesError, StreamClosedError, forked, raised};
+use crate::features::SettingsChange;
 use crate::frame::Frame;
 use crate::ledger::{Ledger, Place};
-use crate::options::{delivery_name, policy_name, state_name, timeout};
+use crate::options::{delivery_name, policy_name, state_name};
 use crate::records::{Counters, MappedSegment, StreamInfo};
+use crate::synced::Member;
 use crate::turns::{self, Status, Turns};
-
-pyo3::import_exception!(framebroker._errors, HeldFramesWarning);
-pyo3::import_exception!(framebroker._errors, WaitTimeoutError);
+use crate::waiting::{Waited, deadline, ended, take_with_room, try_wait, until_end, wait};
 
 /// What the helpers for asyncio are.
-const AIO: &str = "framebroker._aio";
+pub const AIO: &str = "framebroker._aio";
+/// How often a task that waits looks by itself: its descriptor does not tell whether the subscription was closed.
+pub const LOOK_S: f64 = 0.25;
 
 /// Frames of one stream. Made by :meth:`Broker.subscribe`.
 ///
@@ -35,15 +37,8 @@ pub struct Subscription {
     delivery: client::Delivery,
     max_held: u32,
     fd: std::os::fd::RawFd,
-}
-
-/// How a wait ended.
-enum Waited {
-    Frame(client::Frame),
-    /// Nothing there now.
-    Nothing,
-    /// All holds are in use.
-    Full(Error),
+    /// Once it was joined with others.
+    member: OnceLock<Member>,
 }
 
 impl Subscription {
@@ -57,105 +52,52 @@ impl Subscription {
             fd: subscription.as_fd().as_raw_fd(),
             turns: Turns::new(subscription),
             ledger: Ledger::default(),
+            member: OnceLock::new(),
         }
     }
 
-    fn status(&self) -> PyResult<Status> {
-        self.turns.status()
+    /// What threads take turns with.
+    pub fn turns(&self) -> &Turns<client::Subscription> {
+        &self.turns
     }
 
-    /// Takes a frame by `take`, which may wait; where frames stand in the way that nobody uses any more, tries again.
+    /// The stream's name.
+    pub fn stream_name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its frames that are out.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// From now on its frames come in sets. Only once, by whoever had the turn.
+    pub fn join(&self, member: Member) {
+        let _only_once = self.member.set(member);
+    }
+
+    fn status(&self) -> PyResult<Status> {
+        let own = self.turns.status()?;
+        Ok(self.member.get().map_or(Ok(None), Member::status)?.unwrap_or(own))
+    }
+
+    fn is_closing(&self) -> bool {
+        self.turns.is_closing() || self.member.get().is_some_and(Member::is_closing)
+    }
+
+    /// Takes a frame by `take`, which may wait.
     fn take(
         &self,
         py: Python<'_>,
         place: Place,
-        mut take: impl FnMut() -> PyResult<Waited>,
+        take: impl FnMut() -> PyResult<Waited<client::Frame>>,
     ) -> PyResult<Option<Frame>> {
-        let mut waited = take()?;
-        if let Waited::Full(error) = waited {
-            self.make_room(py, &error)?;
-            waited = take()?;
-        }
-        match waited {
-            Waited::Frame(frame) => Frame::taken(py, frame, &self.ledger, place).map(Some),
-            Waited::Nothing => Ok(None),
-            Waited::Full(error) => Err(self.full(py, &error)),
-        }
+        let frame = take_with_room(py, &[&self.ledger], take)?;
+        frame.map(|frame| Frame::taken(py, frame, &self.ledger, Arc::new(place))).transpose()
     }
 
-    /// Frames in reference cycles, as exceptions make them, are held until the garbage collector finds them. It is asked to
-    /// look before the program is told that it holds too many.
-    fn make_room(&self, py: Python<'_>, error: &Error) -> PyResult<()> {
-        let before = self.ledger.places(py);
-        py.import("gc")?.call_method0("collect")?;
-        if self.ledger.len() >= before.len() {
-            return Err(self.full(py, error));
-        }
-        let text = format!(
-            "as many frames were held as may be, and only the garbage collector found those that are not used any more: \
-             release() frames, or use them in a with block{}",
-            listed(&before)
-        );
-        let text = std::ffi::CString::new(text)?;
-        let category = py.get_type::<HeldFramesWarning>();
-        debug_assert!(category.is_subclass_of::<PyRuntimeWarning>()?);
-        PyErr::warn(py, &category, &text, 1)
-    }
-
-    fn full(&self, py: Python<'_>, error: &Error) -> PyErr {
-        let places = self.ledger.places(py);
-        let text = format!(
-            "{error}. Arrays, memoryviews and tensors hold their frame too: copy() what is needed longer{}",
-            listed(&places)
-        );
-        HeldFramesError::new_err((text, places))
-    }
-
-    fn wait(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<Waited> {
-        let Some(mut turn) = self.turns.take(py, deadline)? else {
-            return Err(WaitTimeoutError::new_err((
-                "no frame came in time: another thread waits for one too",
-                "frame",
-            )));
-        };
-        let subscription = turn.taken()?;
-        let mut signal = Ok(());
-        let frame = py.detach(|| {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            subscription.next_while(left, |waiting| {
-                self.turns.renew(waiting);
-                // Where there is no interpreter any more there is nobody to wait for.
-                signal = Python::try_attach(|py| py.check_signals()).unwrap_or_else(|| Err(closed_down()));
-                signal.is_ok() && !self.turns.is_closing()
-            })
-        });
-        py.detach(|| drop(turn));
-        signal?;
-        match frame {
-            Ok(Some(frame)) => Ok(Waited::Frame(frame)),
-            Ok(None) => Err(closed()),
-            Err(error @ Error::Full { .. }) => Ok(Waited::Full(error)),
-            Err(error) => Err(raised(&error)),
-        }
-    }
-
-    fn try_wait(&self, py: Python<'_>) -> PyResult<Waited> {
-        let Some(mut turn) = self.turns.take(py, Some(Instant::now()))? else { return Ok(Waited::Nothing) };
-        let subscription = turn.taken()?;
-        let frame = py.detach(|| subscription.try_next());
-        py.detach(|| drop(turn));
-        match frame {
-            Ok(Some(frame)) => Ok(Waited::Frame(frame)),
-            Ok(None) => Ok(Waited::Nothing),
-            Err(error @ Error::Full { .. }) => Ok(Waited::Full(error)),
-            Err(error) => Err(raised(&error)),
-        }
-    }
-
-    fn next_from(&self, py: Python<'_>, wait: Option<Duration>) -> PyResult<Frame> {
-        // A limit beyond the clock's end is none.
-        let deadline = wait.and_then(|wait| Instant::now().checked_add(wait));
-        let frame = self.take(py, Place::here(py)?, || self.wait(py, deadline))?;
+    fn next_until(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<Frame> {
+        let frame = self.take(py, Place::here(py)?, || wait(&self.turns, py, deadline))?;
         frame.ok_or_else(closed)
     }
 }
@@ -169,8 +111,7 @@ impl Subscription {
     /// :class:`BrokerGoneError`, :class:`ClosedError`, :class:`ForkedError`, :class:`ProtocolError`.
     #[pyo3(signature = (timeout=None))]
     fn next(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Frame> {
-        let wait = self::timeout(timeout)?;
-        self.next_from(py, wait)
+        self.next_until(py, deadline(timeout)?)
     }
 
     /// The next frame if there is one now, else ``None``. After ``None`` :meth:`fileno` becomes readable with the next news.
@@ -178,18 +119,18 @@ impl Subscription {
     /// Does not wait, but with ``reconnect`` an attempt to join the next broker may take a second. While another thread
     /// waits in :meth:`next`, there is nothing for this one.
     fn try_next(&self, py: Python<'_>) -> PyResult<Option<Frame>> {
-        self.take(py, Place::here(py)?, || self.try_wait(py))
+        self.take(py, Place::here(py)?, || try_wait(&self.turns, py))
     }
 
     /// :meth:`try_next` on behalf of the line that a frame of the interpreter is at.
     fn _try_next_for(&self, py: Python<'_>, caller: &Bound<'_, PyAny>) -> PyResult<Option<Frame>> {
-        self.take(py, Place::of(caller)?, || self.try_wait(py))
+        self.take(py, Place::of(caller)?, || try_wait(&self.turns, py))
     }
 
     /// Waits for the next frame in asyncio: ``frame = await subscription.next_async()``. As :meth:`next` else.
     #[pyo3(signature = (timeout=None))]
     fn next_async<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import(AIO)?.call_method1("next_frame", (slf, timeout))
+        slf.py().import(AIO)?.call_method1("next_of", (slf, timeout))
     }
 
     /// Holds one certain frame, whatever the policy: by its context ID, from whatever process that comes.
@@ -203,11 +144,7 @@ impl Subscription {
             let subscription = turn.taken()?;
             let frame = py.detach(|| subscription.acquire(id));
             py.detach(|| drop(turn));
-            match frame {
-                Ok(frame) => Ok(Waited::Frame(frame)),
-                Err(error @ Error::Full { .. }) => Ok(Waited::Full(error)),
-                Err(error) => Err(raised(&error)),
-            }
+            ended(frame.map(Some))
         };
         self.take(py, Place::here(py)?, acquire)?.ok_or_else(closed)
     }
@@ -217,23 +154,36 @@ impl Subscription {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Frame>> {
-        match self.next_from(py, None) {
-            Ok(frame) => Ok(Some(frame)),
-            Err(error) if error.is_instance_of::<StreamClosedError>(py) => Ok(None),
-            // Closed by another thread, or in the loop's own body.
-            Err(error) if error.is_instance_of::<ClosedError>(py) => Ok(None),
-            Err(error) => Err(error),
-        }
+        until_end(py, self.next_until(py, None))
     }
 
     fn __aiter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import(AIO)?.call_method1("Frames", (slf,))
+        slf.py().import(AIO)?.call_method1("Loop", (slf,))
     }
 
-    /// Ends the subscription. Frames that are held stay as they are; a thread that waits is told within a quarter of a
-    /// second.
+    /// What somebody has changed in the camera's settings: the oldest news not asked for yet; ``None`` if there is none.
+    ///
+    /// Does not wait: news are heard while frames are asked for, at least five times a second; the newest 64 are kept. While
+    /// another thread waits in :meth:`next`, there is nothing for this one. Frames need no such news: each has its own
+    /// geometry and ``settings_version``.
+    fn next_change(&self, py: Python<'_>) -> PyResult<Option<Py<SettingsChange>>> {
+        let change = match self.member.get() {
+            Some(member) if !self.turns.is_closing() => member.next_change(py)?,
+            _ => match self.turns.take(py, Some(Instant::now()))? {
+                Some(mut turn) => turn.taken()?.next_change(),
+                None => None,
+            },
+        };
+        change.map(|change| SettingsChange::from_broker(py, &change)).transpose()
+    }
+
+    /// Ends the subscription; one that was joined with others ends with them. Frames that are held stay as they are; a thread
+    /// that waits is told within a quarter of a second.
     fn close(&self, py: Python<'_>) {
         self.turns.close(py);
+        if let Some(member) = self.member.get() {
+            member.close(py);
+        }
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -242,15 +192,20 @@ impl Subscription {
 
     #[pyo3(signature = (*_exception))]
     fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) {
-        self.turns.close(py);
+        self.close(py);
     }
 
     /// A descriptor that is readable whenever :meth:`try_next` may have something to say: for ``select``, ``selectors`` and
     /// event loops. When it is readable, call :meth:`try_next` until it gives ``None``. The same for the life of the
     /// subscription, over reconnections too.
     fn fileno(&self) -> PyResult<i32> {
-        self.turns.status()?;
-        if self.turns.is_closing() { Err(closed()) } else { Ok(self.fd) }
+        self.turns.check()?;
+        Ok(self.fd)
+    }
+
+    /// For tasks that wait: descriptors, and seconds after which to look by oneself.
+    fn _awaited(&self) -> PyResult<(Vec<i32>, f64)> {
+        Ok((vec![self.fileno()?], LOOK_S))
     }
 
     /// The segments that are mapped.
@@ -282,7 +237,7 @@ impl Subscription {
     #[getter]
     fn state(&self) -> PyResult<&'static str> {
         let state = self.status()?.state;
-        Ok(if self.turns.is_closing() { "closed" } else { state_name(state) })
+        Ok(if self.is_closing() { "closed" } else { state_name(state) })
     }
 
     /// Why the camera is away, as far as the broker has told; ``None`` while it is there.
@@ -347,7 +302,7 @@ impl Subscription {
             Ok(status) => format!(
                 "<framebroker.Subscription to {name}, {}, {}; {} of {max_held} frames held>",
                 policy_name(status.policy),
-                if self.turns.is_closing() { "closed" } else { state_name(status.state) },
+                if self.is_closing() { "closed" } else { state_name(status.state) },
                 self.ledger.len()
             ),
             Err(_forked) => format!("<framebroker.Subscription to {name}, of the parent process>"),
@@ -355,16 +310,6 @@ impl Subscription {
     }
 }
 
-/// The frames that are held, a line each.
-fn listed(places: &[(u64, String)]) -> String {
-    places.iter().map(|(context, place)| format!("\n  frame {context}, taken at {place}")).collect()
-}
-
 fn closed() -> PyErr {
     turns::closed::<client::Subscription>()
-}
-
-/// The interpreter has gone.
-fn closed_down() -> PyErr {
-    forked()
 }

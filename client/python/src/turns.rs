@@ -1,4 +1,4 @@
-//! One subscription or producer, many threads: they take turns.
+//! One subscription, set of them or producer, many threads: they take turns.
 //!
 //! Whoever has the turn has it out, and may wait with it for as long as it likes. What others want to know
 //! meanwhile they read off the last [`Status`], which a waiting thread renews several times a second. No lock is held for
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use framebroker_client::{BrokerId, Counters, Policy, Producer, StreamState, Subscription};
 use pyo3::prelude::*;
 
-use crate::error::ClosedError;
+use crate::error::{ClosedError, JoinedError};
 use crate::frame::check_process;
 
 /// How often a thread that waits for its turn looks for signals.
@@ -69,6 +69,8 @@ impl Shared for Producer {
 enum Place<T> {
     Free(Box<T>),
     Taken,
+    /// For good, by [`Turn::join`].
+    Joined,
     Closed,
 }
 
@@ -78,7 +80,7 @@ struct Inner<T: Shared> {
     status: T::Status,
 }
 
-/// A subscription or producer that threads take turns with.
+/// A subscription, set of them or producer that threads take turns with.
 pub struct Turns<T: Shared> {
     inner: Mutex<Inner<T>>,
     freed: Condvar,
@@ -106,13 +108,10 @@ impl<T: Shared> Turns<T> {
     /// Waits for the turn until the deadline; `None` if it did not come by then.
     ///
     /// # Errors
-    /// In a forked child, after [`Self::close`], and what a signal handler raises.
+    /// In a forked child, after [`Self::close`] or [`Turn::join`], and what a signal handler raises.
     pub fn take(&self, py: Python<'_>, deadline: Option<Instant>) -> PyResult<Option<Turn<'_, T>>> {
-        check_process(self.process)?;
         loop {
-            if self.is_closing() {
-                return Err(closed::<T>());
-            }
+            self.check()?;
             if let Some(turn) = py.detach(|| self.take_within(deadline)) {
                 return Ok(Some(turn));
             }
@@ -121,6 +120,21 @@ impl<T: Shared> Turns<T> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Whether a turn can be had, now or later.
+    ///
+    /// # Errors
+    /// In a forked child, after [`Self::close`] or [`Turn::join`].
+    pub fn check(&self) -> PyResult<()> {
+        check_process(self.process)?;
+        if self.is_closing() {
+            return Err(closed::<T>());
+        }
+        if matches!(self.inner().place, Place::Joined) {
+            return Err(joined::<T>());
+        }
+        Ok(())
     }
 
     fn take_within(&self, deadline: Option<Instant>) -> Option<Turn<'_, T>> {
@@ -190,6 +204,13 @@ impl<T: Shared> Turn<'_, T> {
     pub fn taken(&mut self) -> PyResult<&mut T> {
         self.taken.as_deref_mut().ok_or_else(closed::<T>)
     }
+
+    /// Takes it away for good, to be joined with others.
+    pub fn join(mut self) -> PyResult<T> {
+        let shared = self.taken.take().ok_or_else(closed::<T>)?;
+        self.turns.inner().place = Place::Joined;
+        Ok(*shared)
+    }
 }
 
 impl<T: Shared> Drop for Turn<'_, T> {
@@ -212,4 +233,9 @@ impl<T: Shared> Drop for Turn<'_, T> {
 /// What is raised after `close()`.
 pub fn closed<T: Shared>() -> PyErr {
     ClosedError::new_err(format!("this {} was closed by this program", T::WHAT))
+}
+
+/// What is raised after [`Turn::join`].
+fn joined<T: Shared>() -> PyErr {
+    JoinedError::new_err(format!("this {} was joined with others: ask the SyncedSubscription for its frames", T::WHAT))
 }

@@ -40,6 +40,13 @@ def test_save(broker: BrokerProcess, tmp_path: Path) -> None:
     assert pixels.shape == (48, 64) and pixels[0, 0] == 17 * sequence % 256
 
 
+def test_save_says_where_to() -> None:
+    ended = subprocess.run(
+        [sys.executable, str(EXAMPLES / "save_pillow.py")], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 1 and "FILE.png" in ended.stderr and "Traceback" not in ended.stderr
+
+
 @pytest.mark.parametrize("pixel_format,brightest", [("Mono8", 255), ("Mono12p", 4095)])
 def test_statistics(start_broker: StartBroker, pixel_format: str, brightest: int) -> None:
     process = start_broker("--pixel-format", pixel_format, "--width", 256, "--height", 16, "--fps", 100)
@@ -58,6 +65,14 @@ def test_aligned(start_broker: StartBroker, align: int) -> None:
 def test_asyncio(broker: BrokerProcess) -> None:
     lines = run(broker, "asyncio_frames.py", 6)
     assert lines.count("tick") >= 1 and sum(line.startswith("frame ") for line in lines) == 6
+
+
+def test_two_cameras(start_broker: StartBroker, tmp_path: Path) -> None:
+    tables = "".join(f"[[stream]]\nname = '{name}'\nfps = 50\nwidth = 16\nheight = 16\n" for name in ("a", "b"))
+    (tmp_path / "cameras.toml").write_text(tables)
+    lines = run(start_broker("--config", tmp_path / "cameras.toml"), "two_cameras.py", "a", "b", "OffsetX=4", 3)
+    assert lines[:2] == ["a: OffsetX = 4 px", "b: OffsetX = 4 px"] and lines[-1].startswith("SyncStats(complete=")
+    assert len(lines) == 6 and all(" ms apart: " in line for line in lines[2:5])
 
 
 def test_torch(broker: BrokerProcess) -> None:

@@ -253,6 +253,17 @@ def test_what_cannot_be_is_told(empty: BrokerProcess, start_grabber: StartGrabbe
         assert complaint in grabber.fails()
 
 
+@pytest.mark.parametrize(
+    "option,number,advice",
+    [("--fps", number, "above 0") for number in ("-1", "0", "nan", "inf", "fast")]
+    + [("--width", number, "1 or more") for number in ("-1", "0", "wide")],
+)
+def test_numbers_that_cannot_be_are_told(option: str, number: str, advice: str) -> None:
+    command = [sys.executable, "-m", "framebroker.pylon", option, number]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert ended.returncode == 2 and f"{option}: {number} is not {advice}" in ended.stderr
+
+
 def test_cameras_are_listed_and_settings_loaded(
     empty: BrokerProcess, start_grabber: StartGrabber, tmp_path: Path
 ) -> None:

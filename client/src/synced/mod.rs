@@ -1,17 +1,20 @@
 //! Several subscriptions as one: frames that belong together.
 
 mod matcher;
+mod set;
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::StreamState;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+pub use self::set::{FrameSet, SyncStats};
+
 use self::matcher::{Matcher, Outlook};
 use crate::error::WaitingFor;
-use crate::{Error, Frame, Result, Subscription};
+use crate::{Error, Frame, Result, SettingsChange, Subscription};
 
 /// How long the other frames of a set are waited for.
 const DEFAULT_PATIENCE: Duration = Duration::from_millis(500);
@@ -41,76 +44,6 @@ pub enum Incomplete {
     Drop,
     /// It is handed out, with nothing in that stream's place.
     Deliver,
-}
-
-/// Frames that belong together.
-#[derive(Debug)]
-pub struct FrameSet {
-    frames: Vec<Option<Frame>>,
-    skew: u64,
-}
-
-impl FrameSet {
-    /// A place for each stream, in the order of the subscriptions; `None` where the set is incomplete.
-    #[must_use]
-    pub fn frames(&self) -> &[Option<Frame>] {
-        &self.frames
-    }
-
-    /// The frames themselves, to be kept or handed on.
-    #[must_use]
-    pub fn into_frames(self) -> Vec<Option<Frame>> {
-        self.frames
-    }
-
-    /// Whether every stream has a frame in it.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.frames.iter().all(Option::is_some)
-    }
-
-    /// How far apart its frames are: at most the tolerance, zero where they are matched by block ID.
-    #[must_use]
-    pub fn skew(&self) -> Duration {
-        Duration::from_nanos(self.skew)
-    }
-}
-
-/// What was matched so far.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SyncStats {
-    /// Sets with a frame of every stream.
-    pub complete: u64,
-    /// Sets without: dropped, or delivered, as was asked for.
-    pub incomplete: u64,
-    /// Of each stream, frames that are in no complete set.
-    pub unmatched: Vec<u64>,
-    /// The largest skew of a complete set.
-    pub max_skew: Duration,
-    /// Sum of the skews of all complete sets, in ns.
-    sum_skew_ns: u128,
-}
-
-impl SyncStats {
-    /// The mean skew of complete sets; zero before the first.
-    #[must_use]
-    pub fn mean_skew(&self) -> Duration {
-        let mean = self.sum_skew_ns.checked_div(u128::from(self.complete)).unwrap_or(0);
-        Duration::from_nanos(u64::try_from(mean).unwrap_or(u64::MAX))
-    }
-
-    fn add(&mut self, set: &FrameSet) {
-        if set.is_complete() {
-            self.complete += 1;
-            self.max_skew = self.max_skew.max(set.skew());
-            self.sum_skew_ns += u128::from(set.skew);
-            return;
-        }
-        self.incomplete += 1;
-        for (unmatched, frame) in self.unmatched.iter_mut().zip(&set.frames) {
-            *unmatched += u64::from(frame.is_some());
-        }
-    }
 }
 
 /// Several subscriptions, whose frames are handed out in sets that belong together.
@@ -154,6 +87,16 @@ struct Stream {
     ended: Option<Error>,
 }
 
+/// What a look at the streams came to.
+#[derive(Debug)]
+enum Step {
+    Set(FrameSet),
+    /// An incomplete set, which nobody wants.
+    Dropped,
+    /// No set is decided, and no frame is there.
+    Nothing,
+}
+
 impl SyncedSubscription {
     /// Joins subscriptions, each with terms of its own. Policy `Sequential` is what mostly fits.
     #[must_use]
@@ -169,7 +112,7 @@ impl SyncedSubscription {
             by,
             incomplete: Incomplete::default(),
             matcher: Matcher::new(count, tolerance, DEFAULT_PATIENCE),
-            stats: SyncStats { unmatched: vec![0; count], ..SyncStats::default() },
+            stats: SyncStats::new(count),
         }
     }
 
@@ -196,31 +139,79 @@ impl SyncedSubscription {
     /// * [`Error::NotComparable`]: a camera has no time or count of its own.
     /// * Else as [`Subscription::next`], of the first stream that has it.
     pub fn next(&mut self, timeout: impl Into<Option<Duration>>) -> Result<FrameSet> {
+        let timeout = timeout.into();
+        loop {
+            // Nobody stops it, so one turn is all.
+            if let Some(set) = self.next_while(timeout, |_| true)? {
+                return Ok(set);
+            }
+        }
+    }
+
+    /// As [`Self::next`], for callers that must be able to stop waiting: `goes_on` is asked whenever a signal handler has
+    /// run in this thread, and at least every tenth of a second. `None` if it says no.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn next_while(
+        &mut self,
+        timeout: impl Into<Option<Duration>>,
+        mut goes_on: impl FnMut(&Self) -> bool,
+    ) -> Result<Option<FrameSet>> {
         let begun = Instant::now();
         let deadline = timeout.into().and_then(|timeout| begun.checked_add(timeout));
         loop {
-            let came = self.take_all()?;
-            let now = Instant::now();
-            let outlook: Vec<Outlook> = (0..self.streams.len()).map(|at| self.outlook(at)).collect();
-            if let Some(matched) = self.matcher.next(now, &outlook) {
-                let set = FrameSet { frames: matched.members, skew: matched.skew };
-                self.stats.add(&set);
-                if set.is_complete() || self.incomplete == Incomplete::Deliver {
-                    return Ok(set);
-                }
-                continue;
+            let step = self.step()?;
+            if let Step::Set(set) = step {
+                return Ok(Some(set));
             }
-            if let Some(ended) = self.ended() {
-                return Err(ended);
-            }
-            self.check_room()?;
-            if deadline.is_some_and(|deadline| now >= deadline) {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Error::Timeout { waited: begun.elapsed(), waiting_for: WaitingFor::Frame });
             }
-            if !came {
-                self.wait(now, deadline)?;
+            if matches!(step, Step::Nothing) {
+                self.wait(deadline)?;
+            }
+            if !goes_on(self) {
+                return Ok(None);
             }
         }
+    }
+
+    /// The next set if there is one now, `None` if not. Never waits, but as [`Subscription::try_next`] does.
+    ///
+    /// After `None`, call it again when one of the [descriptors](Self::descriptors) is readable, or
+    /// [so much time](Self::look_within) has gone by.
+    ///
+    /// # Errors
+    /// As [`Self::next`], but for [`Error::Timeout`].
+    pub fn try_next(&mut self) -> Result<Option<FrameSet>> {
+        loop {
+            match self.step()? {
+                Step::Set(set) => return Ok(Some(set)),
+                Step::Dropped => {}
+                Step::Nothing => return Ok(None),
+            }
+        }
+    }
+
+    /// For a poll of the caller's own: a descriptor of each stream from which frames may come.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let open = self.streams.iter().filter(|stream| stream.ended.is_none() && !stream.is_full());
+        open.map(|stream| stream.subscription.as_fd())
+    }
+
+    /// For a poll of the caller's own: how long it may last. A set is also decided when the patience is over, or a stream
+    /// goes offline.
+    #[must_use]
+    pub fn look_within(&self) -> Duration {
+        let decides_at = self.matcher.decides_at();
+        decides_at.map_or(LOOK, |at| at.saturating_duration_since(Instant::now()).min(LOOK))
+    }
+
+    /// The oldest news of changed settings of a stream, by its place: see [`Subscription::next_change`]. They are heard by
+    /// [`Self::next`] and [`Self::try_next`].
+    pub fn next_change(&mut self, stream: usize) -> Option<SettingsChange> {
+        self.streams.get_mut(stream)?.subscription.next_change()
     }
 
     /// What was matched so far.
@@ -232,6 +223,27 @@ impl SyncedSubscription {
     /// The subscriptions, for their counters and states.
     pub fn subscriptions(&self) -> impl Iterator<Item = &Subscription> {
         self.streams.iter().map(|stream| &stream.subscription)
+    }
+
+    /// Takes what is there, and decides on one set if that can be done.
+    fn step(&mut self) -> Result<Step> {
+        loop {
+            let came = self.take_all()?;
+            let outlook: Vec<Outlook> = (0..self.streams.len()).map(|at| self.outlook(at)).collect();
+            if let Some(matched) = self.matcher.next(Instant::now(), &outlook) {
+                let set = FrameSet::new(matched);
+                self.stats.add(&set);
+                let is_wanted = set.is_complete() || self.incomplete == Incomplete::Deliver;
+                return Ok(if is_wanted { Step::Set(set) } else { Step::Dropped });
+            }
+            if let Some(ended) = self.ended() {
+                return Err(ended);
+            }
+            self.check_room()?;
+            if !came {
+                return Ok(Step::Nothing);
+            }
+        }
     }
 
     /// Takes the frames that are there; true if one was.
@@ -302,12 +314,10 @@ impl SyncedSubscription {
     }
 
     /// Sleeps until a stream has news, or there is something else to do.
-    fn wait(&self, now: Instant, deadline: Option<Instant>) -> Result<()> {
-        let until = [deadline, self.matcher.decides_at()].into_iter().flatten().min();
-        let left = until.map_or(LOOK, |until| until.saturating_duration_since(now).min(LOOK));
-        let open = self.streams.iter().filter(|stream| stream.ended.is_none() && !stream.is_full());
-        let mut news: Vec<PollFd<'_>> =
-            open.map(|stream| PollFd::new(stream.subscription.as_fd(), PollFlags::POLLIN)).collect();
+    fn wait(&self, deadline: Option<Instant>) -> Result<()> {
+        let left = deadline.map_or(LOOK, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.min(self.look_within());
+        let mut news: Vec<PollFd<'_>> = self.descriptors().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         // Rounded up, so that it does not wake before the time.
         let millis = u16::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u16::MAX);
         match poll(&mut news, PollTimeout::from(millis)) {

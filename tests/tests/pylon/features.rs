@@ -291,7 +291,9 @@ fn what_was_set_is_set_again_when_the_camera_comes_back() {
         (value("ExposureTime"), value("GainRaw"), value("DeviceUserID")),
         (333.0.into(), 10.into(), "left".into())
     );
-    assert!(broker.log().contains("settings of clients were made again"), "{}", broker.log());
+    wait_for("what is said of it", PATIENCE, || {
+        broker.log().contains("settings of clients were made again").then_some(())
+    });
     assert!(!broker.log().contains("could not be made again"), "{}", broker.log());
     assert_eq!(holder.ask("check ramp"), "good 2");
     drop((holder, frames, frame));

@@ -45,7 +45,8 @@ impl Settings {
         let left = set_all(&mut *features, steps)?;
         let steps = left.into_iter().map(|(step, _)| step).collect();
         for ((name, value), error) in set_all(&mut *features, steps)? {
-            warn!(feature = %name, %value, %error, "a setting of a client could not be made again");
+            let value = value.to_string();
+            warn!(feature = %name, ?value, %error, "a setting of a client could not be made again");
         }
         info!(settings = total, "settings of clients were made again");
         source.refresh()

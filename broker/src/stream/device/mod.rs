@@ -6,6 +6,7 @@
 
 pub mod journal;
 mod loan;
+mod queue;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,7 @@ use framebroker_protocol::message::{Access, Feature, FeatureKind, FeatureValue, 
 use framebroker_protocol::{FeatureName, StreamId, Text};
 
 use self::journal::Settings;
+use self::queue::Queue;
 use super::StreamCore;
 use super::grab::Command;
 use crate::events::{Event, EventSender};
@@ -56,6 +58,8 @@ pub struct Question {
     pub what: What,
     /// Who asks, for those who are told of a change.
     pub by: Text,
+    /// Who asks has the role control, and comes before those who only read.
+    pub may_change: bool,
     /// Nobody waits for the answer any more: what has not begun need not be done.
     pub dropped: Arc<AtomicBool>,
 }
@@ -92,7 +96,7 @@ impl DeviceThread {
     /// The system can start no thread.
     pub fn start((sender, jobs): (Sender<Job>, Receiver<Job>), parts: Parts) -> std::io::Result<Self> {
         let name = format!("device-{}", parts.core.name);
-        let device = Device { parts, jobs, features: None, names: None };
+        let device = Device { parts, jobs: Queue::new(jobs), features: None, names: None };
         let thread = std::thread::Builder::new().name(name).spawn(move || device.run())?;
         Ok(Self { jobs: sender, thread, unanswered: 0 })
     }
@@ -144,7 +148,7 @@ pub struct Parts {
 /// The thread's state.
 struct Device {
     parts: Parts,
-    jobs: Receiver<Job>,
+    jobs: Queue,
     features: Option<Box<dyn Features>>,
     /// Known once they were asked for.
     names: Option<Arc<[FeatureName]>>,
@@ -152,7 +156,7 @@ struct Device {
 
 impl Device {
     fn run(mut self) {
-        while let Ok(job) = self.jobs.recv() {
+        while let Some(job) = self.jobs.next() {
             match job {
                 Job::Source(Handle(features)) => (self.features, self.names) = (features, None),
                 Job::Ask(question) => self.answer(question),
@@ -160,7 +164,7 @@ impl Device {
         }
     }
 
-    fn answer(&mut self, Question { id, what, by, dropped }: Question) {
+    fn answer(&mut self, Question { id, what, by, dropped, .. }: Question) {
         // Set by the control thread; guards no data.
         let result = if dropped.load(Ordering::Relaxed) {
             Err(FeatureError::Failed("nobody waits for the answer any more".to_owned()))

@@ -195,11 +195,14 @@ impl Grab {
         let needs = source.requirements();
         self.payload_bytes = needs.payload_bytes;
         self.surplus = 0;
+        self.given_up = Some(Vec::new());
         let left_behind = if needs.fixed_pool { self.leave_behind() } else { Vec::new() };
         let outdated = self.parked.iter().flatten().filter(|(_, segment)| !self.fits(segment)).count();
         self.outdated = (outdated, self.core.page.head().next());
-        self.events.send(Event::Resized { stream: self.core.id, epoch: self.epoch, needs, left_behind });
         self.queue_idle();
+        let given_up = self.given_up.take().unwrap_or_default();
+        let (stream, epoch) = (self.core.id, self.epoch);
+        self.events.send(Event::Resized { stream, epoch, needs, left_behind, given_up });
         self.returning = Some(source);
     }
 

@@ -19,7 +19,7 @@ use self::silence::{HINT, Silence};
 use self::summary::Summary;
 use self::tally::Tally;
 use self::verify::Verifier;
-use crate::console::{complain, print_json};
+use crate::console::{complain, plain, print_json};
 use crate::failure::Failure;
 use crate::options::WatchOptions;
 use crate::receive::{Received, Receiver, Stop, granted_delivery};
@@ -91,7 +91,10 @@ fn told(change: &SettingsChange) -> String {
     let SettingsChange { version, feature, value, by } = change;
     match value {
         FeatureValue::None => format!("{feature} was executed by {by} (settings version {version})"),
-        value => format!("{feature} = {value}, set by {by} (settings version {version})"),
+        value => {
+            let value = plain(&value.to_string());
+            format!("{feature} = {value}, set by {by} (settings version {version})")
+        }
     }
 }
 

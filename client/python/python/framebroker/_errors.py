@@ -52,7 +52,28 @@ class NotAdmittedError(RefusedError):
 
 
 class ForbiddenError(RefusedError, PermissionError):
-    """This user may not use this broker."""
+    """This user may not use this broker; or this connection may not change settings, for it was made without
+    ``control=True``."""
+
+
+class InvalidValueError(RefusedError, ValueError):
+    """A value out of its range, or of another kind; the message says what would do."""
+
+
+class UnknownFeatureError(RefusedError, LookupError):
+    """The camera has no feature of that name; the message names the nearest."""
+
+
+class NotAccessibleError(RefusedError):
+    """The feature cannot be read, set or executed, or not while other features have the values they have."""
+
+
+class ControlledError(RefusedError, PermissionError):
+    """Another program has sole control of the stream's settings; the message says which."""
+
+
+class CameraFailedError(RefusedError):
+    """The camera is away, refused it, or did not answer within 4 s."""
 
 
 class StreamClosedError(Error):
@@ -126,6 +147,14 @@ class ClosedError(Error, ValueError):
     """The broker or subscription object was closed by this program."""
 
 
+class JoinedError(Error, ValueError):
+    """The subscription was joined with others: its :class:`SyncedSubscription` hands out its frames."""
+
+
+class NotComparableError(Error, ValueError):
+    """Frames of a stream have no camera timestamp or block ID: match them by another property, as ``by="arrival"``."""
+
+
 class InvalidFrameError(Error, ValueError):
     """What was said of a frame cannot be true of the segment it lies in. Nothing was published."""
 
@@ -154,7 +183,7 @@ class ForkedError(Error, RuntimeError):
 
 
 class InvalidNameError(Error, ValueError):
-    """A name that no stream can have."""
+    """A name that no stream or feature can have."""
 
 
 # This machine.

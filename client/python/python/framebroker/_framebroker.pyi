@@ -1,7 +1,7 @@
 """Types of the native part of framebroker. Kept in step with it by mypy's stubtest."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import Any, Literal, Self, TypeAlias, final
 
@@ -15,17 +15,24 @@ __all__ = [
     "Broker",
     "ClientStats",
     "Counters",
+    "Feature",
     "Frame",
+    "FrameSet",
     "Holder",
     "KeptSegment",
     "MappedSegment",
     "PixelFormat",
     "Producer",
     "SegmentStats",
+    "Setting",
+    "SettingsChange",
+    "SoleControl",
     "StreamInfo",
     "StreamStats",
     "Subscription",
     "SubscriptionStats",
+    "SyncStats",
+    "SyncedSubscription",
     "Timing",
     "__version__",
 ]
@@ -37,6 +44,10 @@ _Delivery: TypeAlias = Literal["shared", "socket"]
 _Start: TypeAlias = Literal["next", "oldest"]
 _WaitMode: TypeAlias = Literal["block", "spin", "spin-then-block", "predictive"]
 _State: TypeAlias = Literal["live", "offline", "closed"]
+_Kind: TypeAlias = Literal["integer", "float", "boolean", "enumeration", "string", "command"]
+_Access: TypeAlias = Literal["read-write", "read-only", "write-only", "execute", "locked", "not available"]
+_Visibility: TypeAlias = Literal["beginner", "expert", "guru", "invisible"]
+_SyncBy: TypeAlias = Literal["arrival", "camera-time", "block-id"]
 
 @final
 class PixelFormat:
@@ -129,6 +140,15 @@ class Frame:
     @property
     def chunk_data(self) -> bytes:
         """The chunk data that the camera sent behind the image; empty if it sent none."""
+
+    @property
+    def chunks(self) -> dict[str, int | float | bool | str | bytes]:
+        """What the camera sent with the image, as its time of exposure: by name, as ``int``, ``float``, ``bool``,
+        ``str`` or ``bytes``, in the units of the features that the chunks are named after. A dictionary of its own,
+        read when it is asked for; the values stay when the frame is given back.
+
+        Empty if the camera sent none, or in a form of its own: :attr:`chunk_data` has the bytes.
+        """
 
     def copy(self) -> numpy.typing.NDArray[Any]:
         """A copy of the pixels as a NumPy array: writable, without padding, and the frame's no more."""
@@ -241,7 +261,10 @@ class Frame:
 
     @property
     def settings_version(self) -> int:
-        """Raised by every change of a camera setting: frames with the same number were taken with the same settings."""
+        """Raised by every change of a camera setting: a frame with the version of a change (:attr:`Setting.version`),
+        or a later one, was exposed after that change. Up to three frames right after it keep the version before, as
+        their exposure may have begun earlier.
+        """
 
     def __array__(
         self,
@@ -460,9 +483,18 @@ class Subscription:
         Raises :class:`FrameGoneError` if it was retired or never was, else as :meth:`next`.
         """
 
+    def next_change(self) -> SettingsChange | None:
+        """What somebody has changed in the camera's settings: the oldest news not asked for yet; ``None`` if there is
+        none.
+
+        Does not wait: news are heard while frames are asked for, at least five times a second; the newest 64 are kept.
+        While another thread waits in :meth:`next`, there is nothing for this one. Frames need no such news: each has
+        its own geometry and ``settings_version``.
+        """
+
     def close(self) -> None:
-        """Ends the subscription. Frames that are held stay as they are; a thread that waits is told within a quarter
-        of a second.
+        """Ends the subscription; one that was joined with others ends with them. Frames that are held stay as they
+        are; a thread that waits is told within a quarter of a second.
         """
 
     def fileno(self) -> int:
@@ -533,6 +565,113 @@ class Subscription:
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
     def _try_next_for(self, caller: FrameType) -> Frame | None: ...
+    def _awaited(self) -> tuple[list[int], float]: ...
+
+@final
+class FrameSet:
+    """Frames of several streams that belong together, a place for each stream: ``left, right = pairs.next()``.
+
+    It is a context manager: at the end of its ``with`` block all its frames are given back, as frames do at the end of
+    theirs.
+    """
+
+    @property
+    def frames(self) -> tuple[Frame | None, ...]:
+        """A :class:`Frame` of each stream, in the order of the subscriptions; ``None`` where the set is incomplete."""
+
+    @property
+    def skew_ns(self) -> int:
+        """How far apart its frames are in ns: at most the tolerance, 0 where they are matched by block ID."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every stream has a frame in it."""
+
+    def release(self) -> None:
+        """Gives all frames back. Raises ``BufferError`` where arrays, memoryviews or tensors of one live; the others
+        are given back nevertheless.
+        """
+
+    def __len__(self) -> int: ...
+    # Any: of a complete set they are frames, and who has dropped the others need not say so at each.
+    def __getitem__(self, index: int, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class SyncedSubscription:
+    """Several subscriptions, whose frames are handed out in sets that belong together.
+
+    The subscriptions are its own from then on: they tell how they are, but only this hands out frames, and closing one
+    of them closes it. A loop over it gets set after set and ends when all streams have; ``async for`` does so in
+    asyncio. It is a context manager: at the end of its ``with`` block the subscriptions end, while frames that are held
+    stay as they are. Threads may share it: they take turns.
+
+    A stream that is ahead waits with its frames held, at most its subscription's ``max_held``. Subscribe with as many
+    as the streams may be apart, plus those of the sets that you keep. Where a stream can hold no more, its oldest frame
+    is given up, as an incomplete set. One that is offline or has ended is not waited for.
+    """
+
+    def __new__(
+        cls,
+        subscriptions: Iterable[Subscription],
+        *,
+        by: _SyncBy = "arrival",
+        tolerance: float | None = None,
+        incomplete: Literal["drop", "deliver"] = "drop",
+        patience: float = 0.5,
+    ) -> Self:
+        """Joins subscriptions, each with terms of its own. Policy ``"sequential"`` is what mostly fits.
+
+        ``by``: what makes frames belong together: ``"arrival"`` (the time at which they were complete in this machine's
+        memory), ``"camera-time"`` (the cameras' own times, for those whose clocks are set by one another, and
+        recordings of them) or ``"block-id"`` (the same number of the camera's, for those that are started together and
+        triggered by one signal).
+        ``tolerance``: seconds that times may be apart: below half the time between two frames.
+        ``incomplete``: what becomes of a set in which a stream has no frame: ``"drop"`` (given back and counted) or
+        ``"deliver"`` (handed out, with ``None`` in that stream's place).
+        ``patience``: seconds that the first frame of a set waits for the others.
+
+        Raises ``ValueError``, :class:`ClosedError`, :class:`JoinedError`.
+        """
+
+    def next(self, timeout: float | None = None) -> FrameSet:
+        """Waits for the next set: for at most ``timeout`` seconds, or with ``None`` as long as it takes.
+
+        Raises :class:`WaitTimeoutError`, :class:`HeldFramesError`, :class:`StreamClosedError` (all streams have ended),
+        :class:`NotComparableError`, :class:`EvictedError`, :class:`BrokerGoneError`, :class:`ClosedError`,
+        :class:`ForkedError`, :class:`ProtocolError`.
+        """
+
+    def try_next(self) -> FrameSet | None:
+        """The next set if there is one now, else ``None``. Does not wait, but as :meth:`Subscription.try_next` does.
+        While another thread waits in :meth:`next`, there is nothing for this one.
+        """
+
+    def next_async(self, timeout: float | None = None) -> Awaitable[FrameSet]:
+        """Waits for the next set in asyncio: ``left, right = await pairs.next_async()``. As :meth:`next` else."""
+
+    def close(self) -> None:
+        """Ends the subscriptions. Frames that are held stay as they are; a thread that waits is told within a quarter
+        of a second.
+        """
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """The subscriptions that were joined, for their counters, states and news of changed settings."""
+
+    @property
+    def stats(self) -> SyncStats:
+        """What was matched so far."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> FrameSet: ...
+    def __aiter__(self) -> AsyncIterator[FrameSet]: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+    def _try_next_for(self, caller: FrameType) -> FrameSet | None: ...
+    def _awaited(self) -> tuple[list[int], float]: ...
 
 @final
 class Broker:
@@ -548,6 +687,7 @@ class Broker:
         *,
         timeout: float = 5.0,
         server_uids: Sequence[int] = ...,
+        control: bool = False,
     ) -> Self:
         """Connects to a broker.
 
@@ -558,6 +698,8 @@ class Broker:
         ``timeout``: seconds that connecting and every answer may take.
         ``server_uids``: users to trust with a broker, beside this one and root. They can change frames while you read
         them.
+        ``control``: whether this connection may change camera settings; the broker must allow it. Subscriptions never
+        need it.
 
         Raises :class:`NoBrokerError`, which lists every socket that was tried.
         """
@@ -578,6 +720,46 @@ class Broker:
 
     def ping(self) -> float:
         """Asks whether the broker is still there; gives the seconds the answer took."""
+
+    def features(self, stream: str) -> list[Feature]:
+        """All features of a stream's camera, in the camera's order, as they are now; none where its source has none. A
+        real camera has hundreds, which takes seconds to read.
+
+        Raises :class:`UnknownStreamError`, :class:`CameraFailedError`, :class:`RefusedError` (``code`` is ``"Busy"``
+        where too many ask the camera at once).
+        """
+
+    def feature(self, stream: str, name: str) -> Feature:
+        """One feature, as it is now: ``broker.feature("cam0", "ExposureTime").value``. Names are those of the GenICam
+        SFNC as far as the camera keeps to it.
+
+        Raises :class:`UnknownFeatureError`, else as :meth:`features`.
+        """
+
+    def set_feature(self, stream: str, name: str, value: float | bool | str) -> Setting:
+        """Sets a feature, and reads it: the camera may have rounded the value. Readers of the stream need do nothing:
+        each frame has its own geometry, and the ``settings_version`` it was exposed with.
+
+        ``value``: an ``int``, ``float``, ``bool`` or ``str``, in the feature's unit. A text does for every kind: it is
+        read as people write such values. Enumerations take the name of an entry.
+
+        Raises :class:`ForbiddenError` unless this connection was made with ``control=True``, :class:`ControlledError`,
+        :class:`NotAccessibleError`, :class:`InvalidValueError` (the text says what would do), else as :meth:`feature`.
+        """
+
+    def execute(self, stream: str, command: str) -> Setting:
+        """Executes a command, as ``"TriggerSoftware"``. Raises as :meth:`set_feature` does."""
+
+    def take_control(self, stream: str) -> SoleControl:
+        """Takes sole control of a stream's settings: others can read them, and are told who has it when they set one.
+        For a block: ``with broker.take_control("cam0"): …``; else until :meth:`give_control`, or until this connection
+        ends.
+
+        Raises as :meth:`set_feature` does.
+        """
+
+    def give_control(self, stream: str) -> None:
+        """Gives sole control back. Does nothing if nobody has it."""
 
     def subscribe(
         self,
@@ -731,6 +913,118 @@ class StreamInfo:
     @property
     def producer(self) -> str:
         """The process that fills it, where that is not the broker: name and process ID; else empty."""
+
+@final
+class Feature:
+    """A feature of a camera, by its GenICam name, as it was when the broker was asked."""
+
+    @property
+    def name(self) -> str:
+        """Its name, as ``"ExposureTime"``."""
+
+    @property
+    def display_name(self) -> str:
+        """Its name for people; empty where the camera tells none."""
+
+    @property
+    def description(self) -> str:
+        """What it is for; empty where the camera does not tell."""
+
+    @property
+    def kind(self) -> _Kind:
+        """What its value is: ``"integer"``, ``"float"``, ``"boolean"``, ``"enumeration"``, ``"string"``, or
+        ``"command"``, which has none."""
+
+    @property
+    def access(self) -> _Access:
+        """What can be done with it now: ``"read-write"``, ``"read-only"``, ``"write-only"``, ``"execute"`` (a command),
+        ``"locked"`` (not to be set while other features have the values they have) or ``"not available"``."""
+
+    @property
+    def visibility(self) -> _Visibility | None:
+        """For whom it is meant: ``"beginner"``, ``"expert"``, ``"guru"`` or ``"invisible"``; ``None`` where the camera
+        does not tell."""
+
+    @property
+    def value(self) -> int | float | bool | str | None:
+        """Its value: ``int``, ``float``, ``bool``, or ``str`` for texts and the entries of an enumeration. ``None`` for
+        a command, and for what cannot be read."""
+
+    @property
+    def min(self) -> int | float | None:
+        """The lowest value of an integer or float, in :attr:`unit`; else ``None``."""
+
+    @property
+    def max(self) -> int | float | None:
+        """The highest value of an integer or float, in :attr:`unit`; else ``None``."""
+
+    @property
+    def increment(self) -> int | None:
+        """From one value of an integer to the next, beginning at :attr:`min`; ``None`` for other kinds."""
+
+    @property
+    def unit(self) -> str:
+        """Unit of the value, as ``"us"``; empty for none."""
+
+    @property
+    def entries(self) -> list[str]:
+        """What an enumeration can be set to; empty for other kinds."""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether its value can be read now."""
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether it can be set, or executed, now."""
+
+@final
+class Setting:
+    """A feature after it was set or executed."""
+
+    @property
+    def feature(self) -> Feature:
+        """The feature as it is now. A camera may have rounded the value."""
+
+    @property
+    def version(self) -> int:
+        """Frames with this ``settings_version`` or a later one were exposed after it was done."""
+
+@final
+class SettingsChange:
+    """News: somebody has set a feature of the stream, or executed a command."""
+
+    @property
+    def version(self) -> int:
+        """The settings version that began. Where it is not one more than in the news before, others were left out
+        because they were not read in time."""
+
+    @property
+    def feature(self) -> str:
+        """Name of the feature."""
+
+    @property
+    def value(self) -> int | float | bool | str | None:
+        """Its value now; ``None`` for a command."""
+
+    @property
+    def by(self) -> str:
+        """Who has done it, for people."""
+
+@final
+class SoleControl:
+    """Sole control of a stream's settings, for a ``with`` block: given back at its end. Made by
+    :meth:`Broker.take_control`.
+
+    Without a ``with`` block it is kept until :meth:`Broker.give_control`, or the end of the broker object's connection.
+    """
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *exception: object) -> None: ...
 
 @final
 class Timing:
@@ -992,6 +1286,30 @@ class Counters:
     @property
     def skipped(self) -> int:
         """Frames passed over by policy."""
+
+@final
+class SyncStats:
+    """What became of the frames of streams that were joined."""
+
+    @property
+    def complete(self) -> int:
+        """Sets with a frame of every stream."""
+
+    @property
+    def incomplete(self) -> int:
+        """Sets without: dropped, or delivered, as was asked for."""
+
+    @property
+    def unmatched(self) -> list[int]:
+        """Of each stream, frames that are in no complete set."""
+
+    @property
+    def mean_skew_ns(self) -> int:
+        """Mean skew of complete sets in ns; 0 before the first."""
+
+    @property
+    def max_skew_ns(self) -> int:
+        """Largest skew of a complete set in ns."""
 
 @final
 class MappedSegment:

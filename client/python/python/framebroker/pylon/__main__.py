@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
 import signal
 import sys
 import threading
@@ -26,10 +28,16 @@ def _feature(text: str) -> tuple[str, str]:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return number
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+
+
+def _rate(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text} is not above 0")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--width", type=_positive, metavar="N", help="in pixels (default: the camera's)")
     parser.add_argument("--height", type=_positive, metavar="N", help="in pixels (default: the camera's)")
     parser.add_argument("--pixel-format", metavar="FORMAT", help="PFNC name (default: the camera's)")
-    parser.add_argument("--fps", type=float, metavar="F", help="frames per second (default: the camera's)")
+    parser.add_argument("--fps", type=_rate, metavar="F", help="frames per second (default: the camera's)")
     parser.add_argument("--count", type=_positive, metavar="N", help="end after so many complete frames")
     parser.add_argument("--wait", action="store_true", help="wait for a camera or broker that is not there yet")
     return parser

@@ -1,0 +1,197 @@
+//! Camera settings as Python sees them: features, what became of setting one, and news of it.
+
+use framebroker_client as client;
+use framebroker_client::{FeatureKind, FeatureValue, Text};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use pyo3::{BoundObject, IntoPyObject};
+
+use crate::broker::Broker;
+use crate::error::{BrokerGoneError, ClosedError};
+use crate::records::{IntoAttribute, Nested, nested, record};
+
+nested! {
+    Feature: client::Feature;
+}
+
+record! {
+    /// A feature of a camera, by its GenICam name, as it was when the broker was asked.
+    Feature(feature: client::Feature) {
+        /// Its name, as ``"ExposureTime"``.
+        name: String = feature.name.to_string(),
+        /// Its name for people; empty where the camera tells none.
+        display_name: String = feature.display_name.to_string(),
+        /// What it is for; empty where the camera does not tell.
+        description: String = feature.description.to_string(),
+        /// What its value is: ``"integer"``, ``"float"``, ``"boolean"``, ``"enumeration"``, ``"string"``, or ``"command"``, which
+        /// has none.
+        kind: &'static str = feature.kind.name(),
+        /// What can be done with it now: ``"read-write"``, ``"read-only"``, ``"write-only"``, ``"execute"`` (a command),
+        /// ``"locked"`` (not to be set while other features have the values they have) or ``"not available"``.
+        access: &'static str = feature.access_name(),
+        /// For whom it is meant: ``"beginner"``, ``"expert"``, ``"guru"`` or ``"invisible"``; ``None`` where the camera does not
+        /// tell.
+        visibility: Option<&'static str> = feature.visibility.name(),
+        /// Its value: ``int``, ``float``, ``bool``, or ``str`` for texts and the entries of an enumeration. ``None`` for a command,
+        /// and for what cannot be read.
+        value: Py<PyAny> = Plain(&feature.value),
+        /// The lowest value of an integer or float, in :attr:`unit`; else ``None``.
+        min: Py<PyAny> = Plain(&lowest(&feature.kind)),
+        /// The highest value of an integer or float, in :attr:`unit`; else ``None``.
+        max: Py<PyAny> = Plain(&highest(&feature.kind)),
+        /// From one value of an integer to the next, beginning at :attr:`min`; ``None`` for other kinds.
+        increment: Option<i64> = increment(&feature.kind),
+        /// Unit of the value, as ``"us"``; empty for none.
+        unit: String = feature.kind.unit().to_owned(),
+        /// What an enumeration can be set to; empty for other kinds.
+        entries: Vec<String> = entries(&feature.kind),
+        /// Whether its value can be read now.
+        is_readable: bool = feature.is_readable(),
+        /// Whether it can be set, or executed, now.
+        is_writable: bool = feature.is_writable(),
+    }
+}
+
+record! {
+    /// A feature after it was set or executed.
+    Setting(setting: client::Setting) {
+        /// The feature as it is now. A camera may have rounded the value.
+        feature: Py<Feature> = Nested(&setting.feature),
+        /// Frames with this ``settings_version`` or a later one were exposed after it was done.
+        version: u32 = setting.version,
+    }
+}
+
+record! {
+    /// News: somebody has set a feature of the stream, or executed a command.
+    SettingsChange(change: client::SettingsChange) {
+        /// The settings version that began. Where it is not one more than in the news before, others were left out because
+        /// they were not read in time.
+        version: u32 = change.version,
+        /// Name of the feature.
+        feature: String = change.feature.to_string(),
+        /// Its value now; ``None`` for a command.
+        value: Py<PyAny> = Plain(&change.value),
+        /// Who has done it, for people.
+        by: String = change.by.clone(),
+    }
+}
+
+/// A value as Python has it.
+struct Plain<'a>(&'a FeatureValue);
+
+impl IntoAttribute<Py<PyAny>> for Plain<'_> {
+    fn into_attribute(self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        match self.0 {
+            FeatureValue::None => Ok(py.None()),
+            FeatureValue::Integer(value) => object(py, *value),
+            FeatureValue::Float(value) => object(py, *value),
+            FeatureValue::Boolean(value) => object(py, *value),
+            FeatureValue::Text(value) => object(py, value.as_str()),
+        }
+    }
+}
+
+/// A plain value as an object.
+///
+/// # Errors
+/// Where the interpreter has no memory.
+pub fn object<'py, T: IntoPyObject<'py>>(py: Python<'py>, value: T) -> PyResult<Py<PyAny>> {
+    Ok(value.into_pyobject(py).map_err(Into::into)?.into_any().unbind())
+}
+
+fn lowest(kind: &FeatureKind) -> FeatureValue {
+    match kind {
+        FeatureKind::Integer(range) => range.min.into(),
+        FeatureKind::Float(range) => range.min.into(),
+        _ => FeatureValue::None,
+    }
+}
+
+fn highest(kind: &FeatureKind) -> FeatureValue {
+    match kind {
+        FeatureKind::Integer(range) => range.max.into(),
+        FeatureKind::Float(range) => range.max.into(),
+        _ => FeatureValue::None,
+    }
+}
+
+fn increment(kind: &FeatureKind) -> Option<i64> {
+    match kind {
+        FeatureKind::Integer(range) => Some(range.increment),
+        _ => None,
+    }
+}
+
+fn entries(kind: &FeatureKind) -> Vec<String> {
+    match kind {
+        FeatureKind::Enumeration(entries) => entries.iter().map(Text::to_string).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What a feature is to be set to. A text is read by the broker, by the feature's kind.
+///
+/// # Errors
+/// `TypeError` for what is no value, `OverflowError` and `ValueError` for what no feature can hold.
+pub fn value(given: &Bound<'_, PyAny>) -> PyResult<FeatureValue> {
+    // Before integers: True is one.
+    if let Ok(value) = given.extract::<bool>() {
+        return Ok(value.into());
+    }
+    if let Ok(text) = given.extract::<String>() {
+        let text: Text = text.parse().map_err(|fault| PyValueError::new_err(format!("{fault}")))?;
+        return Ok(text.into());
+    }
+    if given.hasattr("__index__")? {
+        return Ok(given.extract::<i64>()?.into());
+    }
+    if let Ok(value) = given.extract::<f64>() {
+        return Ok(value.into());
+    }
+    let kind = given.get_type().name()?;
+    Err(PyTypeError::new_err(format!("a feature is set to an int, float, bool or str, not to {kind}")))
+}
+
+/// Sole control of a stream's settings, for a ``with`` block: given back at its end. Made by :meth:`Broker.take_control`.
+///
+/// Without a ``with`` block it is kept until :meth:`Broker.give_control`, or the end of the broker object's connection.
+#[pyclass(frozen, weakref, module = "framebroker")]
+pub struct SoleControl {
+    broker: Py<Broker>,
+    stream: String,
+}
+
+impl SoleControl {
+    pub fn new(broker: Py<Broker>, stream: String) -> Self {
+        Self { broker, stream }
+    }
+}
+
+#[pymethods]
+impl SoleControl {
+    /// The stream's name.
+    #[getter]
+    fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*exception))]
+    fn __exit__(&self, py: Python<'_>, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let given = self.broker.get().give_control(py, &self.stream);
+        let is_failing = exception.get_item(0).is_ok_and(|kind| !kind.is_none());
+        // It ends with the connection too, and the block's own exception is what counts.
+        let is_over =
+            |error: &PyErr| error.is_instance_of::<ClosedError>(py) || error.is_instance_of::<BrokerGoneError>(py);
+        given.or_else(|error| if is_failing || is_over(&error) { Ok(()) } else { Err(error) })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<framebroker.SoleControl of {}>", self.stream)
+    }
+}
