@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use framebroker_tests::Actor;
 use framebroker_tests::actor::figure;
+use framebroker_tests::{Actor, wait_for};
 
+use crate::RETURN;
 use crate::rig::{Rig, STREAMS};
 
 /// Terms of the two consumers of each stream: one shared and lossless, one by socket.
@@ -35,16 +36,20 @@ impl Reader {
         Self { stream, content, terms, first: 0, actor }
     }
 
-    /// Holds the first frame, which must come soon, and watches from then on.
+    /// Holds the first frame that comes, and watches from then on.
     pub fn begin(&mut self) {
-        self.first = self.actor.take() >> 16;
+        let context: u64 = wait_for("a reader's first frame", RETURN, || {
+            self.actor.ask("take 5000").strip_prefix("frame ").map(|context| context.parse().unwrap())
+        });
+        self.first = context >> 16;
         self.watch();
     }
 
-    /// Kills it while it holds and watches; another one subscribes in its place, maybe while the source is away, and has yet to begin.
+    /// Kills it while it holds and watches; another one subscribes in its place and begins, maybe while the source is away.
     pub fn replace(&mut self, socket: &Path) {
         self.actor.kill();
         *self = Self::subscribed(socket, (self.stream, self.content), self.terms);
+        self.begin();
     }
 
     fn watch(&mut self) {
