@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use framebroker_client as client;
 use framebroker_client::stats::{ClientStats, StreamStats, SubscriptionStats};
@@ -94,6 +94,19 @@ impl Broker {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.scratch.file("log")).unwrap_or_default()
+    }
+
+    /// Waits until it has logged these words, which a thread of its own writes: what is logged may be seen later than what comes
+    /// after it.
+    ///
+    /// # Panics
+    /// When it does not; shows what it has logged.
+    pub fn must_log(&self, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.log().contains(words) {
+            assert!(Instant::now() < deadline, "not logged: {words}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Connects to it.

@@ -68,7 +68,7 @@ fn a_camera_that_goes_and_comes_back_keeps_its_subscriptions() {
         assert_eq!(figure(&ran, "bad"), 0, "{ran}");
         assert!(figure(&ran, "first") > before >> 16, "sequences go on");
     }
-    assert!(broker.log().contains("offline") && broker.log().contains("online"), "{}", broker.log());
+    ["offline", "online"].iter().for_each(|words| broker.must_log(words));
     drop(actors);
     broker.end_clean();
 }
@@ -127,7 +127,7 @@ fn a_camera_can_be_waited_for() {
     std::thread::sleep(Duration::from_millis(2500));
     let _camera = network.camera("GV01", "127.0.0.1", &[]);
     let broker = waiting.join().unwrap();
-    assert!(broker.log().contains("waiting for the camera"), "{}", broker.log());
+    broker.must_log("waiting for the camera");
     let mut actor = broker.actor();
     actor.must("subscribe");
     assert!(actor.take() > 0);

@@ -135,7 +135,7 @@ fn missing_huge_pages_are_asked_for() {
 fn posix_serves_every_byte_and_leaves_nothing() {
     let _beside = BESIDE.read();
     let broker = Broker::start(&format!("{SMALL} --name posix-whole --backing posix"));
-    assert!(broker.log().contains("promises 1 to 4"), "{}", broker.log());
+    broker.must_log("promises 1 to 4");
     assert!(broker.ready().contains(" backing=posix "), "{}", broker.ready());
     let names = named("posix-whole");
     assert_eq!(names.len(), 8, "{names:?}");
@@ -191,7 +191,7 @@ fn leftovers_of_the_dead_are_removed_and_the_living_keep_theirs() {
     let next = Broker::start(&format!("{SMALL} --name posix-next --backing posix"));
     living.signal(Signal::SIGCONT);
     assert!(named("posix-dead").is_empty(), "{:?}", named("posix-dead"));
-    assert!(next.log().contains("dead broker"), "{}", next.log());
+    next.must_log("dead broker");
     assert_eq!((named("posix-living").len(), named("posix-next").len()), (8, 8));
     assert_eq!(holder.ask("check"), "good 1", "what is mapped stays readable");
     let (status, line) = framectl(&living, "watch posix-living --count 100 --verify --delivery socket");

@@ -232,7 +232,7 @@ fn broken_files_are_named_and_stop_or_are_skipped() {
     assert!(broker.stats().lost_at_camera >= 2);
     for path in [&cut, &garbage, &palette] {
         let named = format!("cannot replay {}", path.display());
-        assert!(broker.log().contains(&named), "{named}: {}", broker.log());
+        broker.must_log(&named);
     }
     drop(frames);
     broker.end_clean();
@@ -365,7 +365,7 @@ fn broken_lines_of_an_index_are_named() {
     let mut frames = subscribe(&broker);
     let frame = frames.next(Duration::from_secs(5)).unwrap();
     assert_eq!(frame.data(), &recorded[0][..392]);
-    assert!(broker.log().contains("run.jsonl:5"), "{}", broker.log());
+    broker.must_log("run.jsonl:5");
     drop((frame, frames));
     broker.end_clean();
 }

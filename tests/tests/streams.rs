@@ -103,7 +103,7 @@ fn a_camera_that_is_absent_at_the_start_comes_up_later() {
     let mut broker = start(&mut network.broker(), text);
     broker.line();
     assert_eq!(broker.line(), "stream=late source=aravis state=offline");
-    assert!(broker.log().contains("offline from the start"), "{}", broker.log());
+    broker.must_log("offline from the start");
     let mut beside = reader(&broker, "stream=pattern");
     beside.must("watch");
     let terms = ["max_held=3", "max_held=3 delivery=socket", "policy=lossless"];

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use framebroker_tests::Actor;
 use framebroker_tests::actor::figure;
+use framebroker_tests::{Actor, wait_for};
 
+use crate::RETURN;
 use crate::rig::{Rig, STREAMS};
 
 /// Terms of the two consumers of each stream: one shared and lossless, one by socket.
@@ -35,16 +36,20 @@ impl Reader {
         Self { stream, content, terms, first: 0, actor }
     }
 
-    /// Holds the first frame, which must come soon, and watches from then on.
+    /// Holds the first frame that comes, and watches from then on.
     pub fn begin(&mut self) {
-        self.first = self.actor.take() >> 16;
+        let context: u64 = wait_for("a reader's first frame", RETURN, || {
+            self.actor.ask("take 5000").strip_prefix("frame ").map(|context| context.parse().unwrap())
+        });
+        self.first = context >> 16;
         self.watch();
     }
 
-    /// Kills it while it holds and watches; another one subscribes in its place, maybe while the source is away, and has yet to begin.
+    /// Kills it while it holds and watches; another one subscribes in its place and begins, maybe while the source is away.
     pub fn replace(&mut self, socket: &Path) {
         self.actor.kill();
         *self = Self::subscribed(socket, (self.stream, self.content), self.terms);
+        self.begin();
     }
 
     fn watch(&mut self) {
@@ -66,6 +71,15 @@ impl Reader {
         assert_eq!(counted, figure(&seen, "last") - self.first + 1, "{} since {}: {seen}", self.stream, self.first);
         self.watch();
         seen
+    }
+
+    /// Checks that its broker has ended, that it was told so, and that what it holds is as it was.
+    pub fn must_have_ended(&mut self) {
+        self.actor.tell("stop");
+        let said = self.actor.answer();
+        assert!(said.starts_with("error closed"), "{}: {said}", self.stream);
+        assert_eq!(self.actor.answer(), "ok");
+        assert_eq!(self.actor.ask(&format!("check {}", self.content)), "good 1", "{}", self.stream);
     }
 
     /// Checks that its stream was there all the time and that it got every frame.

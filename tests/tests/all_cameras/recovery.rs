@@ -6,6 +6,7 @@ use framebroker_client::{ErrorCode, StreamState, Subscription};
 use framebroker_tests::actor::figure;
 use framebroker_tests::settings::refusal;
 use framebroker_tests::wait_for;
+use nix::sys::signal::Signal;
 
 use crate::RETURN;
 use crate::others::Others;
@@ -70,6 +71,26 @@ fn all_sources_go_and_come_back_at_once() {
     others.must_have_seen_all(2);
     drop((readers, told, control));
     rig.end();
+}
+
+/// Goal: the broker ends in order and in time whatever its sources do, and frames that are held stay as they are. Method: of the
+/// cameras one is killed, one stopped, one unplugged, one in the middle of an answer that takes long; the producer is stopped.
+#[test]
+fn the_broker_ends_while_sources_are_away() {
+    let mut rig = Rig::start();
+    let control = rig.controller();
+    let mut readers = Reader::two_of_each(&rig);
+    rig.tell(Device::BaslerA, "slow=GainRaw slow_ms=8000");
+    let asked = std::thread::spawn(move || control.set_feature("basler-a", "GainRaw", 3));
+    wait_for("the question to reach the camera", RETURN, || rig.was_asked(Device::BaslerA).then_some(()));
+    rig.take_away(Device::GigeA);
+    rig.signal(Device::GigeB, Signal::SIGSTOP);
+    rig.take_away(Device::BaslerB);
+    rig.signal(Device::Producer, Signal::SIGSTOP);
+    rig.wait_for_state(Device::BaslerB.stream(), StreamState::Offline);
+    rig.end();
+    assert!(asked.join().unwrap().is_err(), "its broker has ended");
+    readers.iter_mut().for_each(Reader::must_have_ended);
 }
 
 /// Checks a consumer of a stream after these sources were away once.

@@ -155,6 +155,11 @@ impl Rig {
         self.cameras.tell(device.serial(), &format!("{} {more}", device.settings()));
     }
 
+    /// Whether a Basler camera works on something that takes long.
+    pub fn was_asked(&self, device: Device) -> bool {
+        self.cameras.notes(device.serial()).iter().any(|note| note.starts_with("asked"))
+    }
+
     /// A connection that may set features.
     pub fn controller(&self) -> client::Broker {
         client::Broker::builder()

@@ -93,7 +93,7 @@ fn a_camera_can_be_waited_for_and_is_free_after_a_crash() {
     std::thread::sleep(Duration::from_millis(1500));
     cameras.plug("4001", "fps=50");
     let mut broker = waiting.join().unwrap();
-    assert!(broker.log().contains("waiting for the camera"), "{}", broker.log());
+    broker.must_log("waiting for the camera");
     broker.kill();
     let broker = Broker::start_program(&mut cameras.broker(), "--source pylon=4001 --segments 8");
     let mut actor = subscribed(&broker, "");

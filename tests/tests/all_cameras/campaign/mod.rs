@@ -64,20 +64,16 @@ impl Campaign {
         let fates = fate::draw(chance);
         let attempts = wishes::draw(wishes, chance);
         println!("{fates:?}, {attempts:?}, a new reader of {}", readers[killed].stream);
-        let mut others_chance = Chance(chance.0);
+        let others_chance = Chance(chance.0);
         let socket = rig.broker.socket().to_owned();
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                others_chance.pause();
-                readers[killed].replace(&socket);
-                wishes::make(wishes, &attempts, control, others_chance);
-            });
+            scope.spawn(|| readers[killed].replace(&socket));
+            scope.spawn(|| wishes::make(wishes, &attempts, control, others_chance));
             fate::suffer(rig, chance, &fates);
         });
         for (stream, _) in STREAMS {
             rig.wait_for_state(stream, StreamState::Live);
         }
-        readers[killed].begin();
         rig.wait_for_frames(10);
         for reader in readers {
             let is_lost = fates.iter().any(|(device, _)| device.stream() == reader.stream);
