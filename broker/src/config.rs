@@ -228,32 +228,44 @@ impl Config {
         if let Some(answer) = line.help.clone().answer(CommandLine::command()) {
             return Err(answer);
         }
-        let config = match &line.config {
+        let (config, lines) = match &line.config {
             Some(path) => file::read(path, &matches)?,
-            None => Self { list: line.list, broker: line.broker, streams: vec![line.stream] },
+            None => (Self { list: line.list, broker: line.broker, streams: vec![line.stream] }, Vec::new()),
         };
         match config.check() {
             Ok(()) => Ok(config),
-            Err(advice) => Err(match line.config {
-                Some(path) => ConfigError::File { path, line: None, reason: advice },
+            Err(Conflict { stream, advice }) => Err(match line.config {
+                Some(path) => {
+                    let line = stream.and_then(|stream| lines.get(stream).copied());
+                    ConfigError::File { path, line, reason: advice }
+                }
                 None => CommandLine::command().error(ErrorKind::ArgumentConflict, advice).into(),
             }),
         }
     }
 
     /// What is wrong with the options together, if anything.
-    fn check(&self) -> Result<(), String> {
-        self.broker.check()?;
+    fn check(&self) -> Result<(), Conflict> {
+        self.broker.check().map_err(|advice| Conflict { stream: None, advice })?;
         for (at, stream) in self.streams.iter().enumerate() {
             let name = &stream.name;
+            let conflict = |advice| Conflict { stream: Some(at), advice };
             if self.streams.iter().take(at).any(|earlier| earlier.name == *name) {
-                return Err(format!("two streams have the name {name}; give each [[stream]] a name of its own"));
+                let advice = format!("two streams have the name {name}; give each [[stream]] a name of its own");
+                return Err(conflict(advice));
             }
             let named = |advice| if self.streams.len() > 1 { format!("stream {name}: {advice}") } else { advice };
-            stream.check().map_err(named)?;
+            stream.check().map_err(|advice| conflict(named(advice)))?;
         }
         Ok(())
     }
+}
+
+/// Options that are right one by one and not together.
+struct Conflict {
+    /// Of which stream, where it is one's.
+    stream: Option<usize>,
+    advice: String,
 }
 
 impl BrokerOptions {

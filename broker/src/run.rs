@@ -145,7 +145,7 @@ pub fn run_with(
             let factory = factory(options, id, placement);
             check_sharing(&*factory, &access)?;
             check_lending(options, &*factory)?;
-            Ok(Plan { options, factory, opener: opener(options) })
+            Ok(Plan { options, factory, opener: opener(options, config.streams.len()) })
         })
         .collect::<Result<_, RunError>>()?;
     // First: a second broker must not take a camera before it learns that it is the second.

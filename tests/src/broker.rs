@@ -46,10 +46,19 @@ impl Broker {
     /// # Panics
     /// When it does not get ready; shows what it says.
     #[must_use]
-    pub fn start_again(mut self, words: &str) -> Self {
+    pub fn start_again(self, words: &str) -> Self {
+        self.start_program_again(&mut Command::new(binaries::broker()), words)
+    }
+
+    /// As [`Self::start_again`], for another program or with another environment.
+    ///
+    /// # Panics
+    /// When it does not get ready; shows what it says.
+    #[must_use]
+    pub fn start_program_again(mut self, command: &mut Command, words: &str) -> Self {
         self.process.kill();
         let Self { socket, scratch, .. } = self;
-        Self::start_at(&mut Command::new(binaries::broker()), words, socket, scratch)
+        Self::start_at(command, words, socket, scratch)
     }
 
     fn start_at(command: &mut Command, words: &str, socket: PathBuf, scratch: Scratch) -> Self {

@@ -1,7 +1,7 @@
 //! Frames of a real GigE Vision stream: a simulated camera (Debian's package aravis-tools) in a network of its own.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use framebroker_tests::actor::{self, figure};
 use framebroker_tests::broker::run;
@@ -71,6 +71,28 @@ fn a_camera_that_goes_and_comes_back_keeps_its_subscriptions() {
     ["offline", "online"].iter().for_each(|words| broker.must_log(words));
     drop(actors);
     broker.end_clean();
+}
+
+/// Goal: a broker that is started where another one was killed has its camera within seconds, since the camera
+/// forgets a dead owner. Method: SIGKILL while frames flow, and the next broker at once; a reader that reconnects goes on.
+#[test]
+fn a_camera_whose_owner_was_killed_is_taken_over() {
+    let network = Network::default();
+    let _camera = network.camera("GV01", "127.0.0.1", &[]);
+    let words = "--source aravis=GV01 --segments 8 --fps 20 --set GainRaw=0";
+    let mut first = Broker::start_program(&mut network.broker(), words);
+    let mut actor = first.actor();
+    actor.must("subscribe reconnect=yes");
+    actor.take();
+    actor.must("release");
+    first.kill();
+    let killed = Instant::now();
+    let second = first.start_program_again(&mut network.broker(), words);
+    println!("ready {:?} after the kill", killed.elapsed());
+    wait_for("its reader", Duration::from_secs(20), || actor.ask("take 1000").starts_with("frame ").then_some(()));
+    assert_eq!(actor.ask("check ramp"), "good 1");
+    drop(actor);
+    second.end_clean();
 }
 
 /// Goal: a camera that is not there is an error that lists those seen, or is waited for; one that another program has open is

@@ -251,6 +251,12 @@ fn what_is_no_socket_is_not_replaced_by_one() {
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
     assert_eq!(std::fs::read_link(&link).unwrap(), pointed);
+    let lock = scratch.file("cargo.lock");
+    std::fs::write(&lock, "precious").unwrap();
+    let words = format!("--width 64 --height 64 --socket {}", scratch.file("cargo").display());
+    let (status, _, errors) = run_broker(&words);
+    assert!(!status.success() && errors.contains("is no lock"), "{errors}");
+    assert_eq!(std::fs::read_to_string(&lock).unwrap(), "precious");
     // What a killed broker leaves is replaced.
     let socket = scratch.file("socket");
     for _ in 0..2 {

@@ -29,8 +29,9 @@ struct Setting {
     words: Vec<String>,
 }
 
-/// Reads a file. What the command line says of the broker takes the place of what the file says.
-pub(super) fn read(path: &Path, line: &ArgMatches) -> Result<Config, ConfigError> {
+/// Reads a file. What the command line says of the broker takes the place of what the file says. Returns the lines where the
+/// tables of the streams begin, too.
+pub(super) fn read(path: &Path, line: &ArgMatches) -> Result<(Config, Vec<usize>), ConfigError> {
     let failed = |line, reason| ConfigError::File { path: PathBuf::from(path), line, reason };
     let streams = options::<StreamOptions>();
     if let Some(given) = streams.get_arguments().find(|option| is_given(line, option)) {
@@ -41,7 +42,9 @@ pub(super) fn read(path: &Path, line: &ArgMatches) -> Result<Config, ConfigError
         return Err(failed(None, "--list takes a --source and no --config".to_owned()));
     }
     let text = std::fs::read_to_string(path).map_err(|error| failed(None, format!("cannot read it: {error}")))?;
-    parse(&text, line).map_err(|Fault { at, reason }| failed(at.map(|at| line_of(&text, at)), reason))
+    let (config, tables) =
+        parse(&text, line).map_err(|Fault { at, reason }| failed(at.map(|at| line_of(&text, at)), reason))?;
+    Ok((config, tables.into_iter().map(|at| line_of(&text, at)).collect()))
 }
 
 fn is_given(line: &ArgMatches, option: &Arg) -> bool {
@@ -59,9 +62,17 @@ impl Fault {
     fn at(span: &Range<usize>, reason: impl Into<String>) -> Self {
         Self { at: Some(span.start), reason: reason.into() }
     }
+
+    /// In the table of a stream, which is told by its name, or else by its place.
+    fn of_stream(self, at: usize, table: &DeTable<'_>) -> Self {
+        let name = table.get("name").and_then(|name| name.get_ref().as_str());
+        let stream = name.map_or_else(|| format!("number {}", at + 1), str::to_owned);
+        Self { reason: format!("stream {stream}: {}", self.reason), ..self }
+    }
 }
 
-fn parse(text: &str, line: &ArgMatches) -> Result<Config, Fault> {
+/// The configuration, and at which bytes the tables of its streams begin.
+fn parse(text: &str, line: &ArgMatches) -> Result<(Config, Vec<usize>), Fault> {
     let file = DeTable::parse(text).map_err(|error| Fault {
         at: error.span().map(|span| span.start),
         reason: format!("this is no TOML: {}", error.message()),
@@ -79,12 +90,15 @@ fn parse(text: &str, line: &ArgMatches) -> Result<Config, Fault> {
         }
     }
     let given: BrokerOptions = read_words(&broker, &of_broker)?;
-    let streams = tables.iter().map(|table| read_stream(table, &defaults, &broker, &stream));
+    let streams = tables.iter().enumerate().map(|(at, table)| {
+        read_stream(table.get_ref(), &defaults, &broker, &stream).map_err(|fault| fault.of_stream(at, table.get_ref()))
+    });
     let mut streams: Vec<StreamOptions> = streams.collect::<Result<_, _>>()?;
     if streams.is_empty() {
         streams.push(read_words(&stream, &defaults)?);
     }
-    Ok(Config { list: false, broker: overlaid(given, line)?, streams })
+    let begin = tables.iter().map(|table| table.span().start).collect();
+    Ok((Config { list: false, broker: overlaid(given, line)?, streams }, begin))
 }
 
 /// The options of the broker that the command line gives take the place of the file's.
@@ -99,11 +113,15 @@ fn overlaid(mut options: BrokerOptions, line: &ArgMatches) -> Result<BrokerOptio
 }
 
 /// The tables of the streams.
-fn tables<'a, 'i>(file: &'a DeTable<'i>) -> Result<Vec<&'a DeTable<'i>>, Fault> {
+fn tables<'a, 'i>(file: &'a DeTable<'i>) -> Result<Vec<Spanned<&'a DeTable<'i>>>, Fault> {
     let Some(value) = file.get(STREAM) else { return Ok(Vec::new()) };
     let wrong = |span| Fault::at(&span, "begin each stream with a line [[stream]]");
     let DeValue::Array(tables) = value.get_ref() else { return Err(wrong(value.span())) };
-    tables.iter().map(|table| table.get_ref().as_table().ok_or_else(|| wrong(table.span()))).collect()
+    let table_of = |table: &'a Spanned<DeValue<'i>>| {
+        let content = table.get_ref().as_table().ok_or_else(|| wrong(table.span()))?;
+        Ok(Spanned::new(table.span(), content))
+    };
+    tables.iter().map(table_of).collect()
 }
 
 fn read_stream(

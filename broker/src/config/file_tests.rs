@@ -1,6 +1,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use clap::CommandFactory;
+
 use super::super::SourceChoice;
 use super::*;
 
@@ -79,13 +81,26 @@ fn every_option_is_a_key() {
         }
     }
     assert!(keys > 30, "{keys}");
+    // Whoever adds one in another place adds it here, with the reason why a file has no use for it.
+    let everything = super::super::CommandLine::command();
+    let both = everything.get_arguments().filter_map(Arg::get_long).filter(|long| {
+        find(&options::<BrokerOptions>(), long).is_none() && find(&options::<StreamOptions>(), long).is_none()
+    });
+    let others = ["config", "list", "completions", "manual"];
+    assert_eq!(both.collect::<Vec<_>>(), others, "an option of the command line that is no key of a file");
 }
 
 #[test]
 fn what_is_wrong_is_named_with_its_line() {
     for (text, line, advice) in [
         ("segments = 8\nsegmets = 9\n", 2, "no option segmets: did you mean segments?"),
-        ("[[stream]]\nname = 'a'\npixelformat = 'Mono8'\n", 3, "did you mean pixel-format?"),
+        (
+            "[[stream]]\nname = 'a'\npixelformat = 'Mono8'\n",
+            3,
+            "stream a: there is no option pixelformat: did you mean pixel-format?",
+        ),
+        ("[[stream]]\nname = 'a'\n[[stream]]\nfps = -1\n", 4, "stream number 2: fps: "),
+        ("[[stream]]\nname = 'no name'\n", 2, "stream no name: name: "),
         ("# nothing like it\nqqq = 1\n", 2, "`broker --help`"),
         ("[[stream]]\nlease = 5\n", 2, "lease is about the whole broker: write it above"),
         ("config = 'x'\n", 1, "there is no option config"),
@@ -110,14 +125,15 @@ fn what_is_wrong_is_named_with_its_line() {
 
 #[test]
 fn options_that_do_not_fit_together_name_the_stream() {
-    for (text, advice) in [
-        ("[[stream]]\n[[stream]]\n", "two streams have the name cam0"),
-        ("[[stream]]\nname='a'\n[[stream]]\nname='b'\nsegments = 70\n", "stream b: --segments 70 is above"),
-        ("[[stream]]\nname='a'\nset = ['Gain=1']\n", "--set is for cameras"),
-        ("evict = true\n", "give --lease"),
+    for (text, place, advice) in [
+        ("[[stream]]\n[[stream]]\n", "FILE:2: ", "two streams have the name cam0"),
+        ("[[stream]]\nname='a'\n[[stream]]\nname='b'\nsegments = 70\n", "FILE:3: ", "stream b: --segments 70 is above"),
+        ("segments = 70\n\n[[stream]]\nname='a'\n", "FILE:3: ", "--segments 70 is above"),
+        ("[[stream]]\nname='a'\nset = ['Gain=1']\n", "FILE:1: ", "--set is for cameras"),
+        ("evict = true\n", "FILE: ", "give --lease"),
     ] {
         let error = read_text(text).unwrap_err();
-        assert!(error.starts_with("FILE: ") && error.contains(advice), "{text:?}: {error}");
+        assert!(error.starts_with(place) && error.contains(advice), "{text:?}: {error}");
     }
     let error = Config::try_parse_from(["broker", "--config", "/nowhere/x.toml"]).unwrap_err().to_string();
     assert!(error.starts_with("/nowhere/x.toml: cannot read it"), "{error}");

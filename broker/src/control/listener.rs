@@ -20,6 +20,9 @@ use super::access::Peer;
 /// Bytes of a socket's path, without its final zero.
 const LONGEST_PATH: usize = 107;
 
+/// Bytes of a lock file: a process ID.
+const LONGEST_LOCK: u64 = 10;
+
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 64;
 
@@ -53,6 +56,12 @@ pub enum ListenError {
     /// Something that is not a socket lies there; it is not ours to remove.
     #[error("{path} exists and is no socket, so it is left alone; use --socket PATH for another place")]
     Occupied {
+        /// Its path.
+        path: PathBuf,
+    },
+    /// Where the lock would be lies a file with something else in it.
+    #[error("{path} is no lock of a broker's, so it is left alone; use --socket PATH for another place")]
+    NoLock {
         /// Its path.
         path: PathBuf,
     },
@@ -244,6 +253,9 @@ fn lock(socket: &Path) -> Result<Flock<File>, ListenError> {
         .map_err(failed("open"))?;
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(mut lock) => {
+            if !is_lock(&mut lock) {
+                return Err(ListenError::NoLock { path });
+            }
             lock.set_len(0).map_err(failed("write"))?;
             lock.rewind().map_err(failed("write"))?;
             write!(lock, "{}", std::process::id()).map_err(failed("write"))?;
@@ -252,6 +264,13 @@ fn lock(socket: &Path) -> Result<Flock<File>, ListenError> {
         Err((file, Errno::EWOULDBLOCK)) => Err(ListenError::Taken { path: socket.to_owned(), pid: owner(file) }),
         Err((_, errno)) => Err(failed("lock")(errno.into())),
     }
+}
+
+/// Whether a file has nothing in it but what a broker writes: it is written over.
+fn is_lock(file: &mut File) -> bool {
+    let mut text = String::new();
+    let read = file.take(LONGEST_LOCK + 1).read_to_string(&mut text);
+    read.is_ok() && text.len() as u64 <= LONGEST_LOCK && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The process ID in a lock file. A broker that has just taken the lock writes it a moment later: until then it is that of one

@@ -330,9 +330,10 @@ impl Control {
         let statistics = self.statistics.as_ref().map(report::Rhythm::next);
         let all = sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).chain(looks);
         let shrinks = self.streams.iter().filter_map(Stream::shrink_at);
+        let renewals = self.streams.iter().filter_map(Stream::renew_at);
         let ends = self.streams.iter().filter_map(|stream| stream.close_at(Instant::now()));
         let answers = self.questions.deadline();
-        all.chain(self.next_look()).chain(statistics).chain(shrinks).chain(ends).chain(answers).min()
+        all.chain(self.next_look()).chain(statistics).chain(shrinks).chain(renewals).chain(ends).chain(answers).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -357,6 +358,7 @@ impl Control {
         self.close_finished(now);
         self.answer_late_questions(now);
         self.streams.iter_mut().for_each(|stream| stream.shrink(now));
+        self.streams.iter_mut().for_each(|stream| stream.renew(now));
         self.keep_lease(now);
         self.log_statistics(now);
         self.streams.iter_mut().for_each(|stream| stream.health.look(&stream.core, now));

@@ -160,6 +160,8 @@ impl Control {
                 held,
                 overdue = stats.overdue,
                 evicted = stats.evicted,
+                missing_buffers = stream.missing(),
+                renewals = stream.renewals(),
                 "statistics"
             );
         }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use framebroker_protocol::{PixelFormat, StreamId};
 use nix::sys::time::TimeSpec;
@@ -28,6 +28,13 @@ use crate::stream::pool::Pool;
 
 /// How often a camera that is waited for is looked for.
 const LOOK_FOR_CAMERA: Duration = Duration::from_secs(1);
+
+/// The same for one that somebody else has.
+const LOOK_IF_FREE: Duration = Duration::from_millis(250);
+
+/// A GigE Vision camera whose owner has crashed is free after its heartbeat timeout, which sources set to 3 s: a broker that was
+/// killed and is started again has its camera by then.
+const CRASHED_OWNER: Duration = Duration::from_secs(5);
 
 /// A stream to be started.
 pub(super) struct Plan<'a> {
@@ -95,22 +102,28 @@ fn open_all(plans: &[Plan<'_>]) -> Result<Vec<Opened>, RunError> {
     each.collect()
 }
 
-/// Opens the source of an only stream; with `wait`, again and again until the camera is there.
+/// Opens the source of an only stream; with `wait`, again and again until the camera is there. One that another program has may
+/// be that of a crashed one, and is waited for as long as that takes to show.
 fn open(opener: &Opener, wait: bool) -> Result<Box<dyn Source>, RunError> {
-    let mut said = None;
+    let (mut said, mut busy_until) = (None, None);
     loop {
-        let absent = match opener() {
-            Err(SourceError::Absent(reason)) if wait => reason,
+        let (reason, pause) = match opener() {
+            Err(SourceError::Absent(reason)) if wait => (reason, LOOK_FOR_CAMERA),
             Err(SourceError::Absent(reason)) => {
                 return Err(SourceError::Absent(format!("{reason}; --wait waits for the camera")).into());
             }
+            Err(SourceError::Busy(reason))
+                if Instant::now() < *busy_until.get_or_insert_with(|| Instant::now() + CRASHED_OWNER) =>
+            {
+                (reason, LOOK_IF_FREE)
+            }
             opened => return Ok(opened?),
         };
-        if said.as_ref() != Some(&absent) {
-            warn!(reason = absent, "waiting for the camera");
-            said = Some(absent);
+        if said.as_ref() != Some(&reason) {
+            warn!(reason, "waiting for the camera");
+            said = Some(reason);
         }
-        if signal_within(LOOK_FOR_CAMERA) {
+        if signal_within(pause) {
             return Err(RunError::Interrupted);
         }
     }

@@ -11,9 +11,9 @@ use crate::config::{SourceChoice, StreamOptions};
 /// Opens a stream's source, again and again if need be.
 pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
 
-/// How to open the source that a stream's options ask for; `None` where it comes by itself.
+/// How to open the source that a stream's options, one of so many, ask for; `None` where it comes by itself.
 #[must_use]
-pub fn opener(config: &StreamOptions) -> Option<Opener> {
+pub fn opener(config: &StreamOptions, streams: usize) -> Option<Opener> {
     match &config.source {
         SourceChoice::Pattern => {
             let options = PatternOptions {
@@ -26,8 +26,10 @@ pub fn opener(config: &StreamOptions) -> Option<Opener> {
             Some(Arc::new(move || Ok(Box::new(PatternSource::open(options)?))))
         }
         SourceChoice::Replay(path) => {
+            let limit_bytes = config.memory_limit_bytes(streams).unwrap_or(u64::MAX);
             let options = ReplayOptions {
                 path: path.clone(),
+                most_bytes: limit_bytes / (config.segments() as u64).max(1),
                 fps: config.fps,
                 repeat: config.replay_loop,
                 on_error: config.replay_errors,

@@ -22,6 +22,7 @@ use crate::events::{Event, EventSender};
 use crate::factory::Epoch;
 use crate::source::open::Opener;
 use crate::source::{self, FrameInfo, Source, WritableSegment};
+use away::BackOff;
 
 pub use command::{Attached, Command, GrabOptions, Lent};
 
@@ -70,6 +71,7 @@ pub struct Grab {
     settings_version: u32,
     stamp: Stamp,
     patience: Patience,
+    back_off: BackOff,
     stopping: bool,
     closing: bool,
     /// Why it stops.
@@ -115,6 +117,7 @@ impl Grab {
             settings_version: 0,
             stamp: Stamp::default(),
             patience: Patience::default(),
+            back_off: BackOff::default(),
             stopping: false,
             closing: false,
             end: "the broker was told to end".to_owned(),
@@ -395,6 +398,7 @@ impl Grab {
                     self.start(source);
                 }
             }
+            Command::Renew => self.renew(),
             Command::Lend(to) => self.lend(&to),
             Command::Return { source, started } => self.take_lent(source, started),
             Command::MakeRoom(reason) => self.make_room(reason),

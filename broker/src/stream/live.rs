@@ -1,5 +1,6 @@
 //! A stream as the control thread keeps it.
 
+mod renewal;
 mod seat;
 
 use std::collections::VecDeque;
@@ -25,6 +26,7 @@ use crate::factory::{BufferFactory, Segment, Sharing, WritableSegment};
 use crate::source::{Description, Requirements};
 use crate::worker::{Order, Worker};
 
+use renewal::Renewal;
 pub use seat::{Producer, Seat, vacant_needs};
 
 /// A stream, its segments, and who waits for it to grow.
@@ -88,6 +90,8 @@ pub struct Stream {
     making_room: bool,
     /// When it does so with those that are too many now.
     shrink_at: Option<Instant>,
+    /// When a fixed pool gets segments in place of those that it lost.
+    renewal: Renewal,
     /// The warning of `--memory-warn` was given.
     warned: bool,
     /// Rosters that the grab thread may still use.
@@ -196,6 +200,7 @@ impl Stream {
             unseen: false,
             making_room: false,
             shrink_at: None,
+            renewal: Renewal::default(),
             warned: false,
             old_rosters: Vec::new(),
         }

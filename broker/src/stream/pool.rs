@@ -141,6 +141,12 @@ impl Pool {
         self.count(|content| matches!(content, Content::Ordered(..)))
     }
 
+    /// Indices at which a segment can be ordered.
+    #[must_use]
+    pub fn vacant(&self) -> usize {
+        self.count(|content| matches!(content, Content::Vacant))
+    }
+
     /// Segments in use.
     #[must_use]
     pub fn installed(&self) -> usize {

@@ -1,6 +1,6 @@
 //! The grab thread's part, with the real writer and a source that fills what it is told to.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use framebroker::events::Event;
@@ -10,7 +10,7 @@ use framebroker::stream::StreamCore;
 use framebroker::stream::grab::Command;
 use framebroker_protocol::ring::{Retired, Writer};
 use framebroker_protocol::sync::Arc;
-use framebroker_protocol::{ContextId, FrameHeader, PixelFormat, SegmentIndex, monotonic_ns};
+use framebroker_protocol::{ContextId, FrameHeader, PixelFormat, SEGMENT_LIMIT, SegmentIndex, monotonic_ns};
 
 /// What the source needs beside numbers of its own.
 pub const NEEDS: Requirements =
@@ -26,8 +26,10 @@ pub struct Grabber {
     pub parked: BTreeMap<SegmentIndex, (ContextId, WritableSegment)>,
     /// Told to the control thread, which has not heard it yet.
     pub told: VecDeque<Event>,
-    min_queued: usize,
+    needs: Requirements,
     payload_bytes: usize,
+    /// Segments that a source with a fixed pool has started without.
+    left_behind: BTreeSet<SegmentIndex>,
     /// The source is back, and stopped until there are segments for it.
     pub is_returning: bool,
     /// Segments that were given up while the source is taken back.
@@ -41,8 +43,8 @@ impl Grabber {
         let (sender, commands) = channel();
         let writer = Writer::new(Arc::clone(&core.page), Arc::clone(&core.roster));
         let (queue, parked, told, freed) = Default::default();
-        let Requirements { min_queued, payload_bytes, .. } = needs;
-        let (is_returning, surplus) = (false, 0);
+        // Its first segments come before it starts.
+        let (is_returning, surplus) = (true, 0);
         let grabber = Self {
             core,
             writer,
@@ -50,8 +52,9 @@ impl Grabber {
             queue,
             parked,
             told,
-            min_queued,
-            payload_bytes,
+            needs,
+            payload_bytes: needs.payload_bytes,
+            left_behind: BTreeSet::new(),
             is_returning,
             given_up: None,
             surplus,
@@ -98,6 +101,7 @@ impl Grabber {
 
     fn give_up(&mut self, segment: WritableSegment) {
         let index = segment.index();
+        self.left_behind.remove(&index);
         self.writer.vacate(index);
         drop(segment);
         match &mut self.given_up {
@@ -108,10 +112,15 @@ impl Grabber {
 
     /// As `Grab::queue`.
     fn queue(&mut self, segment: WritableSegment) {
-        if segment.len() < self.payload_bytes {
+        if !self.fits(&segment) {
             return self.give_up(segment);
         }
         self.queue.push_back(segment);
+    }
+
+    /// As `Grab::fits`.
+    fn fits(&self, segment: &WritableSegment) -> bool {
+        segment.len() >= self.payload_bytes && !self.left_behind.contains(&segment.index())
     }
 
     /// As `Grab::stop_source` and `Grab::take_back`.
@@ -119,20 +128,41 @@ impl Grabber {
         if self.is_returning {
             return;
         }
-        (self.payload_bytes, self.surplus, self.is_returning) = (payload_bytes, 0, true);
-        let needs =
-            Requirements { min_queued: self.min_queued, wanted_queued: self.min_queued, payload_bytes, ..NEEDS };
+        (self.payload_bytes, self.surplus) = (payload_bytes, 0);
         self.given_up = Some(Vec::new());
+        if self.needs.fixed_pool {
+            self.writer.retire(SEGMENT_LIMIT, &mut self.freed);
+            self.take_freed();
+        }
+        self.begin_anew();
+    }
+
+    /// As `Grab::renew`.
+    fn renew(&mut self) {
+        if !self.is_returning {
+            self.begin_anew();
+        }
+    }
+
+    /// As `Grab::begin_anew`.
+    fn begin_anew(&mut self) {
+        self.given_up.get_or_insert_default();
+        let left_behind: Vec<_> =
+            if self.needs.fixed_pool { self.parked.keys().copied().collect() } else { Vec::new() };
+        self.left_behind.extend(&left_behind);
+        self.is_returning = true;
+        let needs = Requirements { payload_bytes: self.payload_bytes, ..self.needs };
         std::mem::take(&mut self.queue).into_iter().for_each(|segment| self.queue(segment));
         let given_up = self.given_up.take().unwrap_or_default();
-        let (stream, epoch, left_behind) = (self.core.id, Epoch::default(), Vec::new());
+        let (stream, epoch) = (self.core.id, Epoch::default());
         self.told.push_back(Event::Resized { stream, epoch, needs, left_behind, given_up });
     }
 
     /// As `Grab::refill` for a source that cannot pause.
     pub fn refill(&mut self) {
-        while self.queue.len() < self.min_queued && !self.is_returning {
-            self.writer.retire(self.min_queued - self.queue.len(), &mut self.freed);
+        let min_queued = self.needs.min_queued;
+        while self.queue.len() < min_queued && !self.is_returning {
+            self.writer.retire(min_queued - self.queue.len(), &mut self.freed);
             if self.take_freed() {
                 continue;
             }
@@ -152,6 +182,7 @@ impl Grabber {
                 }
                 Retired::Quarantined(index) => {
                     let (context, _given_up) = self.parked.remove(&index).expect("what is retired was published");
+                    self.left_behind.remove(&index);
                     self.writer.vacate(index);
                     self.told.push_back(Event::Vacated { stream: self.core.id, context });
                 }
@@ -162,7 +193,7 @@ impl Grabber {
 
     /// As `Grab::make_room`.
     fn make_room(&mut self) {
-        let outgrown = self.parked.values().filter(|(_, segment)| segment.len() < self.payload_bytes).count();
+        let outgrown = self.parked.values().filter(|(_, segment)| !self.fits(segment)).count();
         if self.is_returning && outgrown > 0 {
             self.writer.retire(outgrown, &mut self.freed);
         }
@@ -176,6 +207,7 @@ impl Grabber {
             match command {
                 Command::Install(segment) => {
                     assert!(!self.parked.contains_key(&segment.index()), "a new object under a published frame");
+                    assert!(self.is_returning || !self.needs.fixed_pool, "a buffer for a source that takes none");
                     self.writer.set_backing(segment.index(), segment.backing());
                     self.queue(segment);
                 }
@@ -192,6 +224,7 @@ impl Grabber {
                 Command::Shrink(_) if self.is_returning => {}
                 Command::Shrink(segments) => self.surplus += segments,
                 Command::MakeRoom(_) => self.make_room(),
+                Command::Renew => self.renew(),
                 other => panic!("nobody sends {other:?}"),
             }
         }

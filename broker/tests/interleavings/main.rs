@@ -1,6 +1,6 @@
 //! Goal: the promises of the ring hold after every step, in whatever order frames come, readers take, hold, release, leave,
 //! are evicted and die, the ring grows and shrinks, the source changes the size of its frames, and segments are ordered, come,
-//! are given up and freed. Method: random steps over the broker's real stream, pool, admission, factory and worker and the protocol's real writer and readers, in one process; beside them a
+//! are given up and freed, and a fixed pool is made whole again. Method: random steps over the broker's real stream, pool, admission, factory and worker and the protocol's real writer and readers, in one process; beside them a
 //! model that only remembers what was published, who holds what, and what each byte was. What the grab and the control
 //! thread tell each other is delivered late and in random portions, as between threads.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
@@ -43,6 +43,8 @@ pub enum Step {
     Resize(usize),
     /// The grace time of segments that are no longer needed is over.
     Shrink,
+    /// So much time passes that a fixed pool may be renewed.
+    Renew,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -65,15 +67,17 @@ fn step() -> impl Strategy<Value = Step> {
         1 => who.clone().prop_map(Step::Die),
         1 => who.prop_map(Step::Bury),
         1 => Just(Step::Shrink),
+        1 => Just(Step::Renew),
         1 => (1..4usize).prop_map(|size| Step::Resize(size * 32)),
     ]
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
-    (1..3usize, 0..6usize, 0..12usize, 0..4usize, 0..12usize).prop_map(|(min_queued, more, growth, history, memory)| {
+    let numbers = (1..3usize, 0..6usize, 0..12usize, 0..4usize, 0..24usize, any::<bool>());
+    numbers.prop_map(|(min_queued, more, growth, history, memory, fixed_pool)| {
         let segments = min_queued + 1 + more;
         let memory_bytes = (segments + memory) * FIRST_BYTES;
-        Setting { min_queued, segments, max_segments: segments + growth, history, memory_bytes }
+        Setting { min_queued, segments, max_segments: segments + growth, history, memory_bytes, fixed_pool }
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::PipeWriter;
 use std::os::unix::fs::FileExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use framebroker::events::{Event, EventReceiver, event_channel};
 use framebroker::factory::{BufferFactory, Memfd};
@@ -39,6 +39,8 @@ pub struct Setting {
     pub history: usize,
     /// The memory limit.
     pub memory_bytes: usize,
+    /// The source takes segments only while it is stopped.
+    pub fixed_pool: bool,
 }
 
 pub struct World {
@@ -57,6 +59,8 @@ pub struct World {
     /// After the last frame, or since, there were too few segments.
     was_short: bool,
     next_client: u64,
+    /// Of the pauses between renewals.
+    now: Instant,
     truth: Truth,
 }
 
@@ -101,9 +105,10 @@ impl Notify for Nobody {
 
 impl World {
     pub fn new(setting: Setting) -> Self {
-        let Setting { min_queued, segments, max_segments, history, memory_bytes } = setting;
+        let Setting { min_queued, segments, max_segments, history, memory_bytes, fixed_pool } = setting;
         let core = Arc::new(StreamCore::create("cam0".parse().unwrap(), StreamId(0)).unwrap());
-        let needs = Requirements { min_queued, payload_bytes: FIRST_BYTES, ..NEEDS };
+        let needs =
+            Requirements { min_queued, wanted_queued: min_queued, fixed_pool, payload_bytes: FIRST_BYTES, ..NEEDS };
         let (grabber, commands) = Grabber::new(Arc::clone(&core), needs);
         let (factory, mut pool, mut truth) = (Arc::new(Memfd::default()), Pool::default(), Truth::default());
         for _ in 0..segments {
@@ -142,9 +147,11 @@ impl World {
             unconfirmed,
             was_short,
             next_client: 1,
+            now: Instant::now(),
             truth,
         };
         world.grabber.obey();
+        world.grabber.is_returning = false;
         world.grabber.refill();
         world
     }
@@ -162,6 +169,12 @@ impl World {
             Step::Die(who) => self.end_one(who, false),
             Step::Resize(bytes) => self.grabber.resize(bytes),
             Step::Shrink => self.stream.shrink(Instant::now()),
+            Step::Renew => {
+                // Twice: what is missing is noted first.
+                self.stream.renew(self.now);
+                self.now += Duration::from_secs(1000);
+                self.stream.renew(self.now);
+            }
             Step::Bury(who) => {
                 if let Some(who) = who.checked_rem(self.ended.len()) {
                     drop(self.ended.swap_remove(who));
@@ -390,7 +403,8 @@ impl World {
         assert!(used <= limit, "{used} bytes of memory, {limit} are the limit");
         if self.is_short() {
             let there_is_no_memory = limit - used < self.stream.needs.payload_bytes;
-            let is_changing = is_changing || ordered > 0 || self.unconfirmed > 0;
+            // A fixed pool gets what memory allows later when it is renewed.
+            let is_changing = is_changing || ordered > 0 || self.unconfirmed > 0 || self.stream.missing() > 0;
             assert!(is_changing || there_is_no_memory, "too few segments, with {} bytes to spare", limit - used);
         }
     }
@@ -409,12 +423,34 @@ impl World {
         objects.iter().map(|object| self.truth.objects[object]).sum()
     }
 
+    /// Everything that was told, ordered or asked has been done.
+    fn settle(&mut self) {
+        self.grabber.obey();
+        while self.stream.pool.ordered() > 0 || !self.grabber.told.is_empty() {
+            self.deliver();
+            self.hear();
+            self.grabber.obey();
+        }
+    }
+
+    /// A fixed pool that has lost segments has them again when nobody is in the way, if memory allows.
+    fn check_renewal(&mut self) {
+        self.settle();
+        while !self.readers.is_empty() {
+            self.end_one(0, false);
+        }
+        self.step(&Step::Renew);
+        self.settle();
+        let (missing, payload_bytes) = (self.stream.missing(), self.stream.needs.payload_bytes);
+        let (pool, limit) = (&self.stream.pool, self.setting.memory_bytes as u64);
+        let needed = pool.bytes() + self.stream.owed.bytes() + ((pool.installed() + missing) * payload_bytes) as u64;
+        assert!(missing == 0 || needed > limit, "{missing} segments are missing, with {needed} of {limit} bytes");
+        self.check();
+    }
+
     /// The broker ends: every segment is freed, and those that read on read what they read.
     pub fn end(mut self) {
-        while self.stream.pool.ordered() > 0 {
-            self.deliver();
-        }
-        self.check();
+        self.check_renewal();
         let Self { mut stream, worker, events, grabber, readers, ended, .. } = self;
         drop((worker, events, grabber));
         let factory = Arc::clone(&stream.factory);

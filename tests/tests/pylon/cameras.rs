@@ -1,10 +1,12 @@
 //! Cameras: found, set up, waited for, and how each kind counts.
 
+use std::fs::File;
 use std::time::Duration;
 
 use framebroker_tests::actor::figure;
 use framebroker_tests::broker::run;
-use framebroker_tests::{Broker, Cameras};
+use framebroker_tests::process::Process;
+use framebroker_tests::{Broker, Cameras, Scratch, wait_for};
 
 use super::{started, subscribed, wait_for_state};
 
@@ -101,6 +103,23 @@ fn a_camera_can_be_waited_for_and_is_free_after_a_crash() {
     assert_eq!(figure(&ran, "bad"), 0, "{ran}");
     drop(actor);
     broker.end_clean();
+}
+
+/// Goal: a broker that finds its camera taken tries again for as long as a crashed owner's camera may be: it has it when that is
+/// gone. Method: the owner is killed when the other broker has said that it waits.
+#[test]
+fn a_camera_that_is_taken_is_tried_again() {
+    let (cameras, mut owner) = started("fps=50", "--segments 8");
+    let (mut program, log) = (cameras.broker(), cameras.path("next.log"));
+    let next = Scratch::default();
+    program.args(["--source", "pylon=4001", "--segments", "8", "--socket"]).arg(next.file("s"));
+    let mut next = Process::start(program.stderr(File::create(&log).unwrap()));
+    wait_for("word of it", Duration::from_secs(20), || {
+        let said = std::fs::read_to_string(&log).unwrap();
+        (said.contains("waiting for the camera") && said.contains("open in another program")).then_some(())
+    });
+    owner.kill();
+    assert!(next.line(Duration::from_secs(20)).is_some_and(|line| line.starts_with("ready ")));
 }
 
 /// Goal: a camera that waits for its trigger is silent, and neither gone nor starved.

@@ -1,7 +1,7 @@
 //! What goes wrong in pylon and on the way.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use framebroker_tests::actor::figure;
 use framebroker_tests::broker::run;
@@ -49,6 +49,29 @@ fn whatever_pylon_throws_is_told_and_survived() {
         broker.end_clean();
         must_be_balanced(&cameras, "4001");
     }
+}
+
+/// Goal: a camera that starts and fails each time is looked for at growing pauses, though it is there each time. Method: the times
+/// at which it is lost.
+#[test]
+fn a_camera_that_comes_and_goes_is_not_looked_for_ever_faster() {
+    let cameras = Cameras::default();
+    cameras.plug("4001", "fps=50 throw=retrieve");
+    let broker = Broker::start_program(&mut cameras.broker(), "--source pylon --segments 8");
+    let lost: Vec<Instant> = (1..=5)
+        .map(|times| {
+            wait_for("a loss", Duration::from_secs(20), || {
+                (broker.log().matches("told to fail in retrieve").count() >= times).then(Instant::now)
+            })
+        })
+        .collect();
+    let pauses: Vec<Duration> = lost.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses[3] > pauses[0] * 2, "{pauses:?}");
+    cameras.plug("4001", "fps=50");
+    let mut actor = subscribed(&broker, "");
+    wait_for("frames", Duration::from_secs(20), || actor.ask("take 1000").starts_with("frame ").then_some(()));
+    drop(actor);
+    broker.end_clean();
 }
 
 /// Goal: partial frames are counted, and published on request; failed grabs and gaps are counted. Block IDs that begin again

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use framebroker_tests::actor::figure;
-use framebroker_tests::{Actor, wait_for};
+use framebroker_tests::{Actor, Broker, wait_for};
 
 use super::{must_be_balanced, started, subscribed, wait_for_state};
 
@@ -128,30 +128,92 @@ fn held_frames_outlive_a_camera_that_comes_back_larger() {
 #[test]
 fn an_evicted_readers_frame_is_never_filled_again() {
     let (cameras, broker) = started("fps=60 width=64 height=48", "--segments 8 --lease 150 --evict");
-    let mut evicted: Vec<Actor> = ["", "delivery=socket"].iter().map(|terms| subscribed(&broker, terms)).collect();
-    for actor in &mut evicted {
-        actor.take();
-        wait_for("its eviction", Duration::from_secs(20), || actor.ask("take 100").contains("evicted").then_some(()));
-    }
-    let mut healthy = subscribed(&broker, "");
+    let mut evicted = evicted(&broker);
+    let mut healthy = subscribed(&broker, "policy=lossless");
+    // The camera is not stopped for it while somebody was promised every frame.
     let ran = healthy.ask("run count=200 content=ramp");
     assert_eq!((figure(&ran, "bad"), figure(&ran, "lost")), (0, 0), "{ran}");
     for actor in &mut evicted {
         assert!(actor.ask("check ramp").starts_with("good"));
     }
     assert_eq!(broker.stats().starved, 0);
-    assert_eq!(cameras.buffers("4001", "free"), [], "the SDK has all its buffers while it grabs");
     cameras.unplug("4001");
     wait_for_state(&mut healthy, "offline");
+    let before = cameras.buffers("4001", "allocate").len();
+    assert_eq!(cameras.buffers("4001", "free").len(), before, "the SDK gave back what it had");
     cameras.plug("4001", "fps=60 width=64 height=48");
     wait_for_state(&mut healthy, "live");
-    assert_eq!(cameras.buffers("4001", "allocate").len(), 16, "eight again");
+    assert_eq!(cameras.buffers("4001", "allocate").len(), before + 8, "eight again");
     let ran = healthy.ask("run count=50 content=ramp");
     assert_eq!(figure(&ran, "bad"), 0, "{ran}");
     for actor in &mut evicted {
         assert!(actor.ask("check ramp").starts_with("good"));
     }
     drop((healthy, evicted));
+    broker.end_clean();
+    must_be_balanced(&cameras, "4001");
+}
+
+/// Two readers, one of each delivery, that have held a frame for longer than the lease and still do.
+fn evicted(broker: &Broker) -> Vec<Actor> {
+    let mut evicted: Vec<Actor> = ["", "delivery=socket"].iter().map(|terms| subscribed(broker, terms)).collect();
+    for actor in &mut evicted {
+        actor.take();
+        wait_for("its eviction", Duration::from_secs(20), || actor.ask("take 100").contains("evicted").then_some(()));
+    }
+    evicted
+}
+
+fn segments(broker: &Broker) -> u32 {
+    broker.connect().streams().unwrap().remove(0).segments
+}
+
+/// Goal: a ring that lost segments to evictions has as many again though its camera never went, the readers lose no frame that
+/// was in it, and what the evicted hold is left alone. Method: two evictions while a third reader reads on and holds a frame.
+#[test]
+fn a_ring_that_lost_segments_is_made_whole_again() {
+    let (cameras, broker) =
+        started("fps=30 width=64 height=48", "--segments 8 --lease 150 --evict --stats-interval 0.2");
+    let mut healthy = subscribed(&broker, "");
+    let mut evicted = evicted(&broker);
+    healthy.tell("run count=250 content=ramp");
+    wait_for("a whole ring", Duration::from_secs(20), || {
+        let log = broker.log();
+        (log.contains("the ring is whole again") && log.contains("missing_buffers=0 renewals=1")).then_some(())
+    });
+    let ran = healthy.answer();
+    assert_eq!((figure(&ran, "bad"), figure(&ran, "lost")), (0, 0), "{ran}");
+    assert_eq!(segments(&broker), 8);
+    assert!(healthy.ask("state").starts_with("live"), "it was never offline");
+    assert!(!broker.log().contains("offline"), "{}", broker.log());
+    let held: Vec<String> = evicted.iter_mut().map(|actor| actor.ask("check ramp")).collect();
+    assert!(held.iter().all(|held| held.starts_with("good")), "{held:?}");
+    let (taken, given) = (cameras.buffers("4001", "allocate").len(), cameras.buffers("4001", "free").len());
+    assert_eq!((taken, given), (16, 8), "the camera was started once more, with eight");
+    assert!(broker.log().contains("the ring is smaller"), "{}", broker.log());
+    // Three readers with two holds each fit again.
+    let more = ["", "delivery=socket"].map(|terms| subscribed(&broker, terms));
+    drop((healthy, evicted, more));
+    broker.end_clean();
+    must_be_balanced(&cameras, "4001");
+}
+
+/// Goal: a lossless reader loses nothing to that: it is made whole when that reader has gone. Method: such a reader, for longer
+/// than the wait after an eviction; the SDK's notes tell when it was stopped.
+#[test]
+fn a_lossless_reader_keeps_the_camera_running() {
+    let (cameras, broker) = started("fps=60 width=64 height=48", "--segments 8 --lease 150 --evict");
+    let mut lossless = subscribed(&broker, "policy=lossless");
+    lossless.tell("run count=6000 content=ramp");
+    let evicted = evicted(&broker);
+    wait_for("word of it", Duration::from_secs(20), || {
+        broker.log().contains("until no lossless reader is there").then_some(())
+    });
+    let (there, taken) = (segments(&broker), cameras.buffers("4001", "allocate").len());
+    assert!(there < 8 && taken == 8, "{there} segments, the camera was started with {taken}");
+    lossless.kill();
+    wait_for("a whole ring", Duration::from_secs(20), || (segments(&broker) == 8).then_some(()));
+    drop((lossless, evicted));
     broker.end_clean();
     must_be_balanced(&cameras, "4001");
 }

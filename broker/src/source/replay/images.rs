@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use framebroker_protocol::PixelFormat;
 
-use super::{Broken, Shape, invalid};
+use super::usable::{Broken, open_file};
+use super::{Shape, invalid};
 use crate::source::SourceError;
 
 /// What can be replayed.
@@ -16,6 +17,9 @@ pub(super) const WANTED: &str =
 
 /// Memory that a decoder may take beside the image; what needs more was made to.
 const DECODER_BYTES: usize = 64 << 20;
+
+/// More than a byte of a file can stand for: LZW and deflate make up to 2600 of one.
+const MOST_EXPANSION: u64 = 4096;
 
 /// A file with an image of a known shape.
 #[derive(Debug)]
@@ -57,11 +61,7 @@ pub(super) fn list(directory: &Path) -> Result<Vec<Result<ImageFile, Broken>>, S
 
 impl ImageFile {
     fn look_at(path: PathBuf, kind: Kind) -> Result<Self, Broken> {
-        let shape = open(&path).and_then(|file| match kind {
-            Kind::Png => Ok(png_header(file)?.1),
-            Kind::Tiff => Ok(tiff_header(file)?.1),
-        });
-        match shape {
+        match shape_of(&path, kind) {
             Ok(shape) => Ok(Self { path, shape, kind }),
             Err(reason) => Err(Broken::new(&path, reason)),
         }
@@ -79,7 +79,23 @@ impl ImageFile {
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, String> {
-    File::open(path).map(BufReader::new).map_err(|error| error.to_string())
+    open_file(path).map(BufReader::new).map_err(|error| error.to_string())
+}
+
+/// What the beginning of a file says. It is not believed that there is more in the file than there can be: segments are made for
+/// it long before its end is read.
+fn shape_of(path: &Path, kind: Kind) -> Result<Shape, String> {
+    let file = open(path)?;
+    let file_bytes = file.get_ref().metadata().map_err(|error| error.to_string())?.len();
+    let shape = match kind {
+        Kind::Png => png_header(file)?.1,
+        Kind::Tiff => tiff_header(file)?.1,
+    };
+    if shape.bytes() as u64 > file_bytes.saturating_mul(MOST_EXPANSION) {
+        let Shape { width, height, .. } = shape;
+        return Err(format!("its {file_bytes} bytes cannot hold an image of {width}x{height}"));
+    }
+    Ok(shape)
 }
 
 /// A file is looked at when the replay is opened and again when its frame is due.
@@ -158,3 +174,7 @@ fn read_tiff(file: BufReader<File>, known: Shape, to: &mut [u8]) -> Result<(), S
     // Sixteen bits come in the machine's order, which is little-endian.
     decoder.with_limits(limits).read_image_bytes(to).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+#[path = "images_tests.rs"]
+mod tests;

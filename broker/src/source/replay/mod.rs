@@ -6,9 +6,10 @@
 
 mod images;
 mod recording;
+mod usable;
 
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::PixelFormat;
@@ -16,7 +17,8 @@ use tracing::warn;
 
 use super::{Description, Event, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment};
 use images::ImageFile;
-use recording::{Recording, Stored};
+use recording::Recording;
+use usable::{Broken, Known, usable};
 
 /// Frames per second where nothing tells.
 const DEFAULT_FPS: f64 = 30.0;
@@ -42,6 +44,8 @@ pub struct ReplayOptions {
     pub repeat: bool,
     /// With a frame that cannot be read.
     pub on_error: OnError,
+    /// Bytes that a frame may take: there is no memory for segments of more.
+    pub most_bytes: u64,
 }
 
 /// Geometry and format of an image.
@@ -92,6 +96,8 @@ pub struct ReplaySource {
     began: Instant,
     /// Broken ones since the last that was read.
     skipped: u32,
+    /// Those that were named in the log: once is enough, however often they are due.
+    named: BTreeSet<usize>,
 }
 
 /// How long a frame is shown.
@@ -116,10 +122,10 @@ impl ReplaySource {
             ))
         })?;
         let frames = if found.is_dir() {
-            Frames::Images(usable(images::list(path)?, options.on_error)?)
+            Frames::Images(usable(images::list(path)?, options)?)
         } else {
             let Recording { data, data_path, frames } = Recording::open(path)?;
-            let frames = usable(frames, options.on_error)?;
+            let frames = usable(frames, options)?;
             Frames::Recording(Recording { data, data_path, frames })
         };
         let now = Instant::now();
@@ -132,6 +138,7 @@ impl ReplaySource {
             due: now,
             began: now,
             skipped: 0,
+            named: BTreeSet::new(),
         };
         if source.len() == 0 {
             return Err(invalid(format!("there is nothing to replay in {}: {}", path.display(), images::WANTED)));
@@ -213,10 +220,22 @@ impl ReplaySource {
         Ok(FrameInfo { lost_at_camera, ..info })
     }
 
+    /// Goes on without a frame, if there are others.
+    fn skip(&mut self, at: usize, broken: &Broken) -> Event {
+        if self.named.insert(at) {
+            warn!(%broken, "skipped");
+        }
+        self.skipped += 1;
+        if self.skipped as usize >= self.len() {
+            return Event::Ended(format!("none of its {} frames can be read any more: {broken}", self.len()));
+        }
+        Event::Timeout
+    }
+
     fn payload_bytes(&self) -> usize {
         let largest = match &self.frames {
-            Frames::Images(images) => images.iter().map(|image| image.shape.bytes()).max(),
-            Frames::Recording(recording) => recording.frames.iter().map(Stored::bytes).max(),
+            Frames::Images(images) => images.iter().map(Known::bytes).max(),
+            Frames::Recording(recording) => recording.frames.iter().map(Known::bytes).max(),
         };
         largest.unwrap_or(0)
     }
@@ -283,10 +302,8 @@ impl Source for ReplaySource {
                 Event::Ended(format!("{broken}; --replay-errors skip goes on with the next"))
             }
             (Err(broken), OnError::Skip) => {
-                warn!(%broken, "skipped");
                 self.queued.push_front(segment);
-                self.skipped += 1;
-                Event::Timeout
+                self.skip(next.0, &broken)
             }
         }
     }
@@ -316,39 +333,6 @@ fn frame_info(
         complete,
         ..FrameInfo::new(shape.width, shape.height, shape.pixel_format)
     }
-}
-
-/// A frame that cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot replay {name}: {reason}")]
-struct Broken {
-    name: String,
-    reason: String,
-}
-
-impl Broken {
-    fn new(name: &(impl AsRef<Path> + ?Sized), reason: String) -> Self {
-        Self { name: name.as_ref().display().to_string(), reason }
-    }
-
-    fn nameless() -> Self {
-        Self { name: "a frame".to_owned(), reason: "it is not in the list".to_owned() }
-    }
-}
-
-/// The frames that can be replayed, by what is known of them beforehand.
-fn usable<T>(frames: Vec<Result<T, Broken>>, on_error: OnError) -> Result<Vec<T>, SourceError> {
-    let mut usable = Vec::with_capacity(frames.len());
-    for frame in frames {
-        match (frame, on_error) {
-            (Ok(frame), _) => usable.push(frame),
-            (Err(broken), OnError::Skip) => warn!(%broken, "skipped"),
-            (Err(broken), OnError::Stop) => {
-                return Err(invalid(format!("{broken}; --replay-errors skip goes on without it")));
-            }
-        }
-    }
-    Ok(usable)
 }
 
 fn invalid(reason: String) -> SourceError {

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 use framebroker_protocol::PixelFormat;
 use serde::Deserialize;
 
-use super::{Broken, Shape, invalid};
+use super::usable::{Broken, Known, open_file};
+use super::{Shape, invalid};
 use crate::source::SourceError;
 
 /// The only version there is.
@@ -86,12 +87,6 @@ pub(super) struct Stored {
     block_id: u64,
 }
 
-impl Stored {
-    pub(super) fn bytes(&self) -> usize {
-        self.image_bytes + self.chunk_bytes
-    }
-}
-
 /// A recording whose frames are `F`: as they were read, or those that can be used.
 #[derive(Debug)]
 pub(super) struct Recording<F = Stored> {
@@ -109,7 +104,7 @@ impl Recording<Result<Stored, Broken>> {
                 index.display()
             ))
         };
-        let mut text = BufReader::new(File::open(index).map_err(|error| no_index(error.to_string()))?);
+        let mut text = BufReader::new(open_file(index).map_err(|error| no_index(error.to_string()))?);
         let head = next_line(&mut text).map_err(no_index)?.unwrap_or_default();
         let head: Head = serde_json::from_str(&head)
             .map_err(|error| no_index(format!("its first line does not name a recording ({error})")))?;
@@ -119,7 +114,7 @@ impl Recording<Result<Stored, Broken>> {
         }
         let data_path = index.parent().unwrap_or(Path::new("")).join(&head.data);
         let cannot = |error: std::io::Error| invalid(format!("cannot replay {}: {error}", data_path.display()));
-        let data = File::open(&data_path).map_err(cannot)?;
+        let data = open_file(&data_path).map_err(cannot)?;
         let available = data.metadata().map_err(cannot)?.len();
         let mut frames = Vec::new();
         for number in 2.. {
@@ -220,11 +215,13 @@ impl Recording {
         let Some(frame) = self.frames.get(at) else { return (0, 0) };
         let timestamp_ns = match frame.timestamp_ns {
             0 => 0,
-            time => time.saturating_add(round.saturating_mul(self.span_ns() + self.mean_interval_ns())),
+            time => time.saturating_add(round.saturating_mul(self.span_ns().saturating_add(self.mean_interval_ns()))),
         };
         let ids = || self.frames.iter().map(|frame| frame.block_id);
         let block_id = match (frame.block_id, ids().min(), ids().max()) {
-            (id @ 1.., Some(first), Some(last)) => id.saturating_add(round.saturating_mul(last - first + 1)),
+            (id @ 1.., Some(first), Some(last)) => {
+                id.saturating_add(round.saturating_mul((last - first).saturating_add(1)))
+            }
             _ => round.saturating_mul(self.frames.len() as u64).saturating_add(at as u64 + 1),
         };
         (timestamp_ns, block_id)

@@ -16,6 +16,41 @@ use crate::stream::stamp::Stamp;
 const FIRST_BACK_OFF: Duration = Duration::from_millis(250);
 const MAX_BACK_OFF: Duration = Duration::from_secs(5);
 
+/// A source that was there for less is not back yet: one that comes and goes is not opened ever faster.
+const SETTLED: Duration = MAX_BACK_OFF;
+
+/// The pauses between two looks for a lost source.
+#[derive(Debug)]
+pub(super) struct BackOff {
+    next: Duration,
+    /// When the source started that was lost.
+    started: Option<Instant>,
+}
+
+impl Default for BackOff {
+    fn default() -> Self {
+        Self { next: FIRST_BACK_OFF, started: None }
+    }
+}
+
+impl BackOff {
+    fn source_started(&mut self, now: Instant) {
+        self.started = Some(now);
+    }
+
+    fn source_lost(&mut self, now: Instant) {
+        if self.started.take().is_some_and(|started| now.saturating_duration_since(started) >= SETTLED) {
+            self.next = FIRST_BACK_OFF;
+        }
+    }
+
+    fn pause(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(MAX_BACK_OFF);
+        pause
+    }
+}
+
 impl Grab {
     /// Starts a source and says that the stream is live.
     pub(super) fn start(&mut self, source: Box<dyn Source>) {
@@ -33,6 +68,7 @@ impl Grab {
         let started = self.source.as_mut().map_or(Ok(()), |source| source.start());
         match started {
             Ok(()) => {
+                self.back_off.source_started(Instant::now());
                 self.announce(StreamState::Live);
                 self.hand_over_features();
                 self.events.send(Event::Online { stream: self.core.id, epoch: self.epoch, description, needs });
@@ -88,6 +124,7 @@ impl Grab {
 
     pub(super) fn go_offline(&mut self, reason: String) {
         self.stop_source();
+        self.back_off.source_lost(Instant::now());
         self.started = None;
         self.hand_over_features();
         self.announce(StreamState::Offline);
@@ -141,6 +178,7 @@ impl Grab {
         for _ in 0..SEGMENT_LIMIT {
             match self.source.as_mut().map(|source| source.wait(Duration::ZERO)) {
                 Some(source::Event::Filled(segment, info)) => self.take_filled(segment, &info),
+                Some(source::Event::Starved) => self.core.counters.starved.add(1),
                 _ => return,
             }
         }
@@ -154,7 +192,6 @@ impl Grab {
 
     /// Opens the source again, on a thread of its own so that commands are handled meanwhile.
     pub(super) fn reopen(&mut self) {
-        let mut back_off = FIRST_BACK_OFF;
         while !self.stopping && self.source.is_none() {
             let open = self.open.clone().filter(|_| self.returning.is_none() && !self.is_lent);
             let Some(open) = open else {
@@ -167,8 +204,8 @@ impl Grab {
                 }
                 continue;
             };
-            self.handle_commands_for(back_off);
-            back_off = (back_off * 2).min(MAX_BACK_OFF);
+            let pause = self.back_off.pause();
+            self.handle_commands_for(pause);
             let opening = std::thread::spawn(move || open());
             while !opening.is_finished() && !self.stopping {
                 self.handle_commands_for(Duration::from_millis(10));
@@ -196,6 +233,31 @@ impl Grab {
         self.payload_bytes = needs.payload_bytes;
         self.surplus = 0;
         self.given_up = Some(Vec::new());
+        if needs.fixed_pool {
+            // What it must do without is as little as can be.
+            self.writer.retire(SEGMENT_LIMIT, &mut self.freed);
+            self.take_freed();
+        }
+        self.begin_anew(source);
+    }
+
+    /// Stops a source whose pool is fixed, to start it with new segments beside those whose frames are in the ring: nothing that
+    /// somebody may still want is retired for it. Its stream stays live.
+    pub(super) fn renew(&mut self) {
+        self.take_rest();
+        if self.stopping {
+            return;
+        }
+        self.halt_source();
+        if let Some(source) = self.source.take() {
+            self.begin_anew(source);
+        }
+    }
+
+    /// Has the control thread make the segments that a stopped source needs.
+    fn begin_anew(&mut self, source: Box<dyn Source>) {
+        let needs = source.requirements();
+        self.given_up.get_or_insert_default();
         let left_behind = if needs.fixed_pool { self.leave_behind() } else { Vec::new() };
         let outdated = self.parked.iter().flatten().filter(|(_, segment)| !self.fits(segment)).count();
         self.outdated = (outdated, self.core.page.head().next());
@@ -207,10 +269,8 @@ impl Grab {
     }
 
     /// A source whose pool is fixed takes no segment while it runs. So it begins without those whose frames are in the ring,
-    /// which are as few as can be, and gets others in their place; they go as their frames are retired.
+    /// and gets others in their place; they go as their frames are retired.
     fn leave_behind(&mut self) -> Vec<SegmentIndex> {
-        self.writer.retire(SEGMENT_LIMIT, &mut self.freed);
-        self.take_freed();
         let parked = self.parked.iter().flatten().map(|(context, _)| context.segment());
         let left_behind: Vec<_> = parked.collect();
         left_behind.iter().for_each(|index| self.left_behind.insert(*index));
@@ -244,5 +304,27 @@ impl Grab {
                 Err(RecvTimeoutError::Disconnected) => self.stopping = true,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Goal: pauses grow while a source is away, and also where it only shows itself; one that stayed is looked for at once.
+    #[test]
+    fn pauses_grow_until_a_source_stays() {
+        let (mut back_off, mut now) = (BackOff::default(), Instant::now());
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            pauses.push(back_off.pause().as_millis());
+            back_off.source_started(now);
+            now += SETTLED / 2;
+            back_off.source_lost(now);
+        }
+        assert_eq!(pauses, [250, 500, 1000, 2000, 4000, 5000]);
+        back_off.source_started(now);
+        back_off.source_lost(now + SETTLED);
+        assert_eq!(back_off.pause(), FIRST_BACK_OFF);
     }
 }

@@ -56,6 +56,9 @@ pub enum Command {
     /// The source that is back cannot start, for this reason: there is no memory for its segments. Gives up frames whose segments
     /// are too small for it; where there are none, the stream is offline. Answered by [`Event::MadeRoom`](crate::events::Event).
     MakeRoom(String),
+    /// Stops the source and starts it with new segments: its pool is fixed and has lost some. Answered by
+    /// [`Event::Resized`](crate::events::Event), unless the source is away and comes back so in any case.
+    Renew,
     /// Gives up so many segments more, one with each frame; each answered by [`Event::Released`](crate::events::Event).
     Shrink(usize),
     /// Ends: no more frames are taken.
