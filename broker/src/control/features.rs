@@ -135,8 +135,8 @@ impl Control {
     /// Whether a session may change the camera; refuses what it may not.
     fn may_control(&self, session: &mut Session, request: u32, at: usize) -> bool {
         if !session.roles.contains(Roles::CONTROL) {
-            let text = "only a session of the role control changes settings; ask for it in Hello. Other users than the broker's \
-                        need it to be started with --allow-uid UID:control";
+            let text = "only a session of the role control changes settings; ask for that role when you connect. Other users than \
+                        the broker's need it to be started with --allow-uid UID:control";
             session.refuse(request, ErrorCode::Forbidden, text);
             return false;
         }

@@ -91,7 +91,7 @@ impl Control {
     /// A session wants to fill a stream, or the one that does has other frames from now on.
     pub(super) fn produce(&mut self, session: &mut Session, request: u32, asked: Produce) {
         if !session.roles.contains(Roles::PRODUCER) {
-            let text = "only a producer fills segments; say so in Hello";
+            let text = "only a session of the role producer fills segments; ask for that role when you connect";
             return session.refuse(request, ErrorCode::Forbidden, text);
         }
         let Some(at) = self.find_stream(session, request, &asked.stream) else { return };

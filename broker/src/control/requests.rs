@@ -189,7 +189,11 @@ impl Control {
         let Some(at) = self.find_stream(session, request, name) else { return };
         let Some(stream) = self.streams.get_mut(at) else { return };
         if !session.roles.contains(Roles::CONSUMER) {
-            return session.refuse(request, ErrorCode::Forbidden, "only a consumer subscribes; say so in Hello");
+            return session.refuse(
+                request,
+                ErrorCode::Forbidden,
+                "only a session of the role consumer subscribes; ask for that role when you connect",
+            );
         }
         if session.subscriptions.len() >= SUBSCRIPTIONS_PER_SESSION {
             return session.refuse(request, ErrorCode::Invalid, "a session has 16 subscriptions at most; open another");
