@@ -55,11 +55,11 @@ impl Control {
                 stream.restore(&self.worker);
                 self.tell_removed(id, context.segment());
             }
-            Event::Resized { stream: id, epoch, needs, left_behind, given_up } => {
+            Event::Resized { stream: id, epoch, needs, restart, left_behind, given_up } => {
                 let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == id) else { return };
                 // Else that producer has gone; what it had is given up all the same.
                 if stream.epoch() == epoch {
-                    stream.require(needs, &left_behind);
+                    stream.require(needs, restart, &left_behind);
                 }
                 given_up.iter().for_each(|index| stream.release(*index));
                 stream.restore(&self.worker);

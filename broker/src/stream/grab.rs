@@ -61,6 +61,8 @@ pub struct Grab {
     given_up: Option<Vec<SegmentIndex>>,
     /// A source that is open again and waits for [`Command::Resume`].
     returning: Option<Box<dyn Source>>,
+    /// How often one was.
+    restart: u64,
     /// The device thread has the source, and gives it back by [`Command::Return`].
     is_lent: bool,
     /// Whom to tell when the source that was lent has started.
@@ -111,6 +113,7 @@ impl Grab {
             left_behind: SegmentSet::EMPTY,
             given_up: None,
             returning: None,
+            restart: 0,
             is_lent: false,
             started: None,
             device,
@@ -393,8 +396,11 @@ impl Grab {
                 self.writer.set_backing(segment.index(), segment.backing());
                 self.queue(segment);
             }
-            Command::Resume => {
-                if let Some(source) = self.returning.take().filter(|_| !self.stopping) {
+            Command::Resume(restart) => {
+                if restart == self.restart
+                    && !self.stopping
+                    && let Some(source) = self.returning.take()
+                {
                     self.start(source);
                 }
             }

@@ -85,6 +85,8 @@ pub struct Stream {
     leaving: usize,
     /// The source is stopped until there are segments that fit its frames.
     resuming: bool,
+    /// Which restart of the source that is.
+    restart: u64,
     /// The source has not been there yet: what it needs is not known, and there are no segments.
     unseen: bool,
     /// The grab thread was asked to give up frames for that.
@@ -172,6 +174,7 @@ impl Stream {
             size,
             leaving: 0,
             resuming: false,
+            restart: 0,
             unseen: false,
             making_room: false,
             shrink_at: None,

@@ -32,6 +32,7 @@ pub struct Grabber {
     left_behind: BTreeSet<SegmentIndex>,
     /// The source is back, and stopped until there are segments for it.
     pub is_returning: bool,
+    restart: u64,
     /// Segments that were given up while the source is taken back.
     given_up: Option<Vec<SegmentIndex>>,
     surplus: usize,
@@ -56,6 +57,7 @@ impl Grabber {
             payload_bytes: needs.payload_bytes,
             left_behind: BTreeSet::new(),
             is_returning,
+            restart: 0,
             given_up: None,
             surplus,
             freed,
@@ -123,11 +125,8 @@ impl Grabber {
         segment.len() >= self.payload_bytes && !self.left_behind.contains(&segment.index())
     }
 
-    /// As `Grab::stop_source` and `Grab::take_back`.
+    /// As `Grab::stop_source` and `Grab::take_back`; or as `Grab::lend` and `Grab::take_lent` where it waits for its segments.
     pub fn resize(&mut self, payload_bytes: usize) {
-        if self.is_returning {
-            return;
-        }
         (self.payload_bytes, self.surplus) = (payload_bytes, 0);
         self.given_up = Some(Vec::new());
         if self.needs.fixed_pool {
@@ -155,7 +154,9 @@ impl Grabber {
         std::mem::take(&mut self.queue).into_iter().for_each(|segment| self.queue(segment));
         let given_up = self.given_up.take().unwrap_or_default();
         let (stream, epoch) = (self.core.id, Epoch::default());
-        self.told.push_back(Event::Resized { stream, epoch, needs, left_behind, given_up });
+        self.restart += 1;
+        let restart = self.restart;
+        self.told.push_back(Event::Resized { stream, epoch, needs, restart, left_behind, given_up });
     }
 
     /// As `Grab::refill` for a source that cannot pause.
@@ -211,7 +212,9 @@ impl Grabber {
                     self.writer.set_backing(segment.index(), segment.backing());
                     self.queue(segment);
                 }
-                Command::Resume => {
+                // Sent before the control thread heard that the source was stopped again.
+                Command::Resume(restart) if restart != self.restart => {}
+                Command::Resume(_) => {
                     assert!(self.is_returning, "nobody waits for it");
                     self.is_returning = false;
                     self.refill();

@@ -1,8 +1,9 @@
-//! Goal: the promises of the ring hold after every step, in whatever order frames come, readers take, hold, release, leave,
-//! are evicted and die, the ring grows and shrinks, the source changes the size of its frames, and segments are ordered, come,
-//! are given up and freed, and a fixed pool is made whole again. Method: random steps over the broker's real stream, pool, admission, factory and worker and the protocol's real writer and readers, in one process; beside them a
-//! model that only remembers what was published, who holds what, and what each byte was. What the grab and the control
-//! thread tell each other is delivered late and in random portions, as between threads.
+//! Goal: the promises of the ring hold after every step, in whatever order frames come, readers take, hold, release, leave, are
+//! evicted and die, the ring grows and shrinks, the source changes the size of its frames, segments are ordered, come, are given
+//! up and freed, and a fixed pool is made whole again. Method: random steps over the broker's real stream, pool, admission,
+//! factory and worker and the protocol's real writer and readers, in one process; beside them a model that only remembers what
+//! was published, who holds what, and what each byte was. What the grab and the control thread tell each other is delivered late
+//! and in random portions, as between threads.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
 mod grabber;

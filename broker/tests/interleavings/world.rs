@@ -222,8 +222,8 @@ impl World {
             }
             Some(Event::Vacated { context, .. }) => self.stream.vacate(context),
             Some(Event::Released { index, .. }) => self.stream.release(index),
-            Some(Event::Resized { needs, left_behind, given_up, .. }) => {
-                self.stream.require(needs, &left_behind);
+            Some(Event::Resized { needs, restart, left_behind, given_up, .. }) => {
+                self.stream.require(needs, restart, &left_behind);
                 given_up.iter().for_each(|index| self.stream.release(*index));
             }
             Some(Event::MadeRoom { has_made_room, .. }) => {

@@ -264,7 +264,9 @@ impl Grab {
         self.queue_idle();
         let given_up = self.given_up.take().unwrap_or_default();
         let (stream, epoch) = (self.core.id, self.epoch);
-        self.events.send(Event::Resized { stream, epoch, needs, left_behind, given_up });
+        self.restart += 1;
+        let restart = self.restart;
+        self.events.send(Event::Resized { stream, epoch, needs, restart, left_behind, given_up });
         self.returning = Some(source);
     }
 

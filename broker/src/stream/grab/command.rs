@@ -33,8 +33,9 @@ pub enum Command {
         /// Whose subscription it was.
         client: ClientId,
     },
-    /// Starts the source that is back: there are segments for it. Answers [`Event::Resized`](crate::events::Event).
-    Resume,
+    /// Starts the source that is back: there are segments for it. Answers [`Event::Resized`](crate::events::Event), of this
+    /// restart; means nothing where the source has been stopped again since.
+    Resume(u64),
     /// Takes the frames of a producer from now on; answered by [`Event::Resized`](crate::events::Event).
     Attach(Attached),
     /// That producer has gone: what it filled before is published, what it can write is given up.

@@ -95,8 +95,9 @@ impl Stream {
 
     /// The source is stopped and needs other segments: those that do not fit, and those left behind, no longer count. It is
     /// resumed when enough have come.
-    pub fn require(&mut self, needs: Requirements, left_behind: &[SegmentIndex]) {
+    pub fn require(&mut self, needs: Requirements, restart: u64, left_behind: &[SegmentIndex]) {
         self.needs = needs;
+        self.restart = restart;
         self.pool.require(needs.payload_bytes, self.epoch());
         left_behind.iter().for_each(|index| self.pool.leave_behind(*index));
         self.resuming = true;
@@ -124,7 +125,7 @@ impl Stream {
         if there >= needed {
             self.resuming = false;
             // Where the grab thread has ended, there is nothing to be resumed.
-            let _ended = self.commands.send(Command::Resume);
+            let _ended = self.commands.send(Command::Resume(self.restart));
             // Segments that were too small for the frames before may fit again.
             self.give_up(excess);
             return;
