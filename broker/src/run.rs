@@ -19,7 +19,7 @@ use tracing::{debug, info, warn};
 use crate::config::{BrokerOptions, Config, SourceChoice, StreamOptions};
 use crate::control::access::Access;
 use crate::control::listener::{ListenError, Listener};
-use crate::control::{ClientLimits, Control, Rules, Summary, end_signals};
+use crate::control::{ClientLimits, Control, Failure, Rules, Summary, end_signals};
 use crate::events::event_channel;
 use crate::factory::{BufferFactory, FactoryError, Placement, Sharing, remove_leftovers};
 use crate::source::SourceError;
@@ -66,6 +66,12 @@ pub enum RunError {
         /// The kernel's word.
         source: std::io::Error,
     },
+    /// A second signal came before all streams had ended.
+    #[error(
+        "ended at once, as told: the driver of {} had not returned. What it held is freed with this process; its camera may be \
+         taken for some seconds", names(.0)
+    )]
+    Urgent(Vec<StreamName>),
     /// A signal came before the broker was ready.
     #[error("ended by a signal while waiting for the camera")]
     Interrupted,
@@ -163,7 +169,10 @@ pub fn run_with(
     let rules = Rules { access, limits, lease: config.broker.lease(), stats_interval, producer_rate };
     let control = Control::new(id, listener, received, worker, rules, streams).map_err(system("watch the socket"))?;
     announce(&ready);
-    let streams = control.run().map_err(system("wait for clients"))?;
+    let streams = control.run().map_err(|failure| match failure {
+        Failure::System(errno) => system("wait for clients")(errno),
+        Failure::Urgent(streams) => RunError::Urgent(streams),
+    })?;
     Ok(Report::Buffers(streams.into_iter().map(Summary::of).collect()))
 }
 
@@ -177,6 +186,10 @@ fn ready(path: &Path, streams: &[Stream]) -> String {
             format!("ready socket={path} streams={}{}", several.len(), lines.collect::<String>())
         }
     }
+}
+
+fn names(streams: &[StreamName]) -> String {
+    streams.iter().map(StreamName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn system(what: &'static str) -> impl Fn(Errno) -> RunError {

@@ -4,6 +4,7 @@
 pub mod access;
 mod changes;
 mod delivery;
+mod end;
 mod features;
 mod holds;
 pub mod listener;
@@ -20,9 +21,9 @@ mod summary;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::message::{ErrorCode, Tell};
+use framebroker_protocol::message::ErrorCode;
 use framebroker_protocol::socket::Buffer;
-use framebroker_protocol::{BrokerId, ClientId, SubscriptionId, Text};
+use framebroker_protocol::{BrokerId, ClientId};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -36,13 +37,10 @@ use crate::events::EventReceiver;
 use crate::stream::live::Stream;
 use crate::worker::Worker;
 
+use end::Ending;
+pub use end::Failure;
 pub use holds::Lease;
 pub use summary::Summary;
-
-/// Readers have this long to take the last frames of a stream that ended by itself.
-const DRAIN: Duration = Duration::from_secs(1);
-/// How often is looked whether they have.
-const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
 /// How long no connection is accepted after one could not be.
 const DEAF: Duration = Duration::from_millis(200);
@@ -107,15 +105,6 @@ pub struct Control {
     ending: Option<Ending>,
 }
 
-/// The broker ends.
-#[derive(Debug)]
-struct Ending {
-    /// Until when readers may still take frames.
-    deadline: Instant,
-    /// Told to the clients.
-    reason: String,
-}
-
 impl Control {
     /// The control thread's state; signals must be blocked in every thread.
     ///
@@ -165,9 +154,10 @@ impl Control {
     /// Serves until a signal comes or every stream has ended; returns the streams for the summary.
     ///
     /// # Errors
-    /// The kernel's word.
-    pub fn run(mut self) -> Result<Vec<Stream>, Errno> {
+    /// The kernel's word, or a second signal came before the streams had ended.
+    pub fn run(mut self) -> Result<Vec<Stream>, Failure> {
         while !self.is_done() {
+            self.check_urgency()?;
             for token in self.poll.wait(self.next_deadline())? {
                 self.handle(token);
             }
@@ -278,54 +268,9 @@ impl Control {
         }
     }
 
-    fn take_signal(&mut self) {
-        while let Ok(Some(signal)) = self.signals.read_signal() {
-            let name = i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
-            info!(signal = name.map_or("unknown", Signal::as_str), "ending");
-            self.begin_end(Duration::ZERO, "the broker was told to end");
-        }
-    }
-
-    fn begin_end(&mut self, drain: Duration, reason: &str) {
-        let deadline = Instant::now() + drain;
-        match &mut self.ending {
-            Some(ending) => ending.deadline = ending.deadline.min(deadline),
-            None => self.ending = Some(Ending { deadline, reason: reason.to_owned() }),
-        }
-        for stream in &self.streams {
-            // Where the grab thread has ended by itself, nothing is left to stop.
-            let _ended = stream.commands.send(crate::stream::grab::Command::Stop);
-        }
-    }
-
-    fn is_done(&self) -> bool {
-        let Some(ending) = &self.ending else { return false };
-        let all_finished = self.streams.iter().all(|stream| stream.finished.is_some());
-        all_finished && (Instant::now() >= ending.deadline || self.streams.iter().all(Stream::is_drained))
-    }
-
-    /// Tells everyone that the streams have ended, and stops their threads.
-    fn close(&mut self) {
-        for stream in &mut self.streams {
-            stream.close();
-        }
-        let reason = self.ending.as_ref().map_or("the broker ends", |ending| ending.reason.as_str()).to_owned();
-        for session in self.sessions.values_mut() {
-            let untold = session.subscriptions.iter().filter(|(_, subscription)| {
-                let finished = self.streams.get(subscription.stream).and_then(|stream| stream.finished.as_ref());
-                finished.is_none_or(|finished| !finished.told)
-            });
-            let untold: Vec<SubscriptionId> = untold.map(|(id, _)| *id).collect();
-            for subscription in untold {
-                session.tell(0, Tell::Closed { subscription, reason: Text::cut(&reason) });
-            }
-        }
-        self.dismiss_producers(&reason);
-    }
-
     fn next_deadline(&self) -> Option<Instant> {
         let sessions = self.sessions.values().filter_map(Session::deadline).min();
-        let drain = self.ending.as_ref().map(|ending| ending.deadline.min(Instant::now() + DRAIN_LOOK));
+        let drain = self.end_at(Instant::now());
         let looks = self.streams.iter().map(|stream| stream.health.next_look());
         let statistics = self.statistics.as_ref().map(report::Rhythm::next);
         let all = sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).chain(looks);

@@ -7,9 +7,10 @@ use framebroker_protocol::message::{ErrorCode, Tell};
 use framebroker_protocol::{ClientId, SegmentIndex, StreamId, SubscriptionId, Text};
 use tracing::{info, warn};
 
+use super::Control;
+use super::end::{DRAIN, DRAIN_LOOK};
 use super::quiet::CLIENTS;
 use super::subscription::{Phase, Place, Subscription};
-use super::{Control, DRAIN, DRAIN_LOOK};
 use crate::events::{Event, SubscriptionKey};
 use crate::factory::{FactoryError, Segment, WritableSegment};
 use crate::source::{Description, Requirements};

@@ -2,12 +2,14 @@
 #include "device.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
 #include <fstream>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <thread>
 #include <unistd.h>
 
 namespace Pylon
@@ -108,6 +110,11 @@ namespace standin
         if (now.is("throw", where))
         {
             fail(std::string("told to fail in ") + where + ". : RuntimeException (0xE1FF0001)");
+        }
+        while (now.is("hang", where))
+        {
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+            now = read_settings(path);
         }
         if (now.is("throw", std::string(where) + "-unknown"))
         {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use framebroker_tests::actor::figure;
 use framebroker_tests::broker::run;
 use framebroker_tests::{Broker, Cameras, wait_for};
+use nix::sys::signal::Signal;
 
 use super::{must_be_balanced, started, subscribed, wait_for_state};
 
@@ -106,4 +107,31 @@ fn losses_are_counted_to_the_frame() {
     assert_eq!(complete, BTreeSet::from([0, 1]));
     drop(actor);
     broker.end_clean();
+}
+
+/// Goal: a driver that does not return keeps the broker from ending in order, but not from ending. Method: the camera hangs where
+/// frames are awaited; signals come together, and again later.
+#[test]
+fn a_driver_that_hangs_does_not_keep_the_broker_alive() {
+    let cameras = Cameras::default();
+    cameras.plug("4001", "fps=50");
+    let mut broker = Broker::start_program(&mut cameras.broker(), "--source pylon --segments 8");
+    let mut actor = subscribed(&broker, "policy=latest");
+    actor.take();
+    cameras.tell("4001", "fps=50 hang=retrieve");
+    actor.ask("drain 500");
+    let begun = Instant::now();
+    broker.signal(Signal::SIGINT);
+    broker.must_log("SIGINT");
+    broker.signal(Signal::SIGTERM);
+    broker.must_log("SIGTERM");
+    let at_once = "ended at once, as told: the driver of cam0";
+    assert!(begun.elapsed() > Duration::from_secs(1) || !broker.log().contains(at_once), "both came together");
+    std::thread::sleep(Duration::from_millis(1200));
+    broker.signal(Signal::SIGTERM);
+    let (status, said) = broker.ended();
+    assert!(!status.success() && said.is_empty(), "{status}: {said}");
+    broker.must_log(at_once);
+    let told = actor.ask("take 1000");
+    assert!(told.contains("broker"), "{told}");
 }
