@@ -132,7 +132,10 @@ impl Grab {
         // Its first segments come by command, and so may who wants to set it.
         self.returning = self.source.take();
         self.handle_commands();
-        if let Some(source) = self.returning.take() {
+        // One that has come meanwhile, or was set, waits for the segments it then needs.
+        if self.restart == 0
+            && let Some(source) = self.returning.take()
+        {
             self.start(source);
         }
         while !self.stopping {
@@ -286,8 +289,8 @@ impl Grab {
         self.events.send(Event::Demoted { stream: self.core.id, page: std::ptr::from_ref(member.page()).addr() });
     }
 
-    /// Gives up one of the segments that are too many, and two that no longer fit: few with each frame, so that none takes
-    /// long; more than one, so that they become fewer though a source comes with each frame.
+    /// Gives up one of the segments that are too many, and one that no longer fits, with each frame: so none takes long, and a
+    /// reader that lags finds as many frames as ever.
     fn shed(&mut self) {
         self.retire_outdated();
         if self.surplus > 0 {
@@ -306,7 +309,7 @@ impl Grab {
     }
 
     fn retire_outdated(&mut self) {
-        for _ in 0..self.outdated.0.min(2) {
+        if self.outdated.0 > 0 {
             self.writer.retire_older(self.outdated.1, &mut self.freed);
         }
     }
@@ -458,3 +461,6 @@ fn header(info: &FrameInfo, monotonic_ns: u64) -> FrameHeader {
     // Context, usage count and buffer context are the writer's to set.
     FrameHeader { monotonic_ns, realtime_ns: realtime_ns(), ..info.header() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,7 +35,8 @@ pub struct Grabber {
     restart: u64,
     /// Segments that were given up while the source is taken back.
     given_up: Option<Vec<SegmentIndex>>,
-    surplus: usize,
+    /// Segments that are too many.
+    pub surplus: usize,
     freed: Vec<Retired>,
 }
 

@@ -403,8 +403,11 @@ impl World {
         assert!(used <= limit, "{used} bytes of memory, {limit} are the limit");
         if self.is_short() {
             let there_is_no_memory = limit - used < self.stream.needs.payload_bytes;
-            // A fixed pool gets what memory allows later when it is renewed.
-            let is_changing = is_changing || ordered > 0 || self.unconfirmed > 0 || self.stream.missing() > 0;
+            // A fixed pool gets what memory allows later when it is renewed. What is given up since there are too many has its
+            // index until then, also where another was lost meanwhile.
+            let is_shedding = self.grabber.surplus > 0;
+            let is_changing =
+                is_changing || is_shedding || ordered > 0 || self.unconfirmed > 0 || self.stream.missing() > 0;
             assert!(is_changing || there_is_no_memory, "too few segments, with {} bytes to spare", limit - used);
         }
     }
