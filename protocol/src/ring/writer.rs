@@ -60,6 +60,10 @@ impl Writer {
     /// The writer of a new stream.
     pub fn new(page: Arc<Mapped<StreamPage>>, shared: Arc<SharedRoster>) -> Self {
         let roster = shared.current();
+        // Written once, so that no frame is the first to touch a page of it.
+        let mut published = VecDeque::with_capacity(SEGMENT_LIMIT);
+        published.extend((0..SEGMENT_LIMIT).filter_map(SegmentIndex::new).map(|at| ContextId::new(Sequence(1), at)));
+        published.clear();
         Self {
             page,
             shared,
@@ -67,7 +71,7 @@ impl Writer {
             roster,
             // Not the version of the roster above, which may be newer: the first refresh takes it again.
             roster_version: u64::MAX,
-            published: VecDeque::with_capacity(SEGMENT_LIMIT),
+            published,
             usage: vec![0; SEGMENT_LIMIT],
             seen_held: SegmentSet::EMPTY,
             next: Sequence(1),
