@@ -96,8 +96,8 @@ impl Member {
 /// may share it: they take turns.
 ///
 /// A stream that is ahead waits with its frames held, at most its subscription's ``max_held``. Subscribe with as many as the
-/// streams may be apart, plus those of the sets that you keep. Where a stream can hold no more, its oldest frame is given up,
-/// as an incomplete set. One that is offline or has ended is not waited for.
+/// streams may be apart, plus those of the sets that you keep. Where a stream can hold no more, of the frames that wait
+/// all but the last are given up, as incomplete sets. One that is offline or has ended is not waited for.
 #[pyclass(frozen, weakref, module = "framebroker")]
 pub struct SyncedSubscription {
     turns: Arc<Turns<client::SyncedSubscription>>,

@@ -42,7 +42,7 @@ class Cameras:
         blank.array[:] = number
         blank.publish(block_id=number, camera_timestamp_ns=time_ns or number * 50 * MS)
         self.sent[name] += 1
-        # A stream that can hold no more would not wait for one that is only about to be published.
+        # Of the frames that wait in a stream that is full, only the last waits for one that is about to be published.
         wait_until(lambda: self.heads()[name] == self.sent[name], "the frame")
 
     def heads(self) -> dict[str, int]:

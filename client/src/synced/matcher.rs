@@ -3,7 +3,8 @@
 //! Each stream has a queue of frames in the order of their keys. The frames at the heads belong together if their keys are no
 //! further apart than the tolerance. If they are, those with the smallest keys have no partner in the stream with the largest,
 //! whose earlier frames are gone already: they are let go, as an incomplete set. Where a queue is empty, the others wait for
-//! it: until their patience is over, or one of them can hold no more.
+//! it: until their patience is over, or one of them can hold no more. The last frame that a stream can hold waits all the same:
+//! who keeps many, or may hold one only, gets sets of frames that do not come at once.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -87,7 +88,7 @@ impl<T> Matcher<T> {
     fn is_given_up(&self, now: Instant, outlook: &[Outlook]) -> bool {
         let streams = || self.queues.iter().zip(outlook);
         let is_awaited = streams().any(|(queue, outlook)| queue.is_empty() && *outlook != Outlook::Silent);
-        let cannot_wait = streams().any(|(queue, outlook)| !queue.is_empty() && *outlook == Outlook::Full);
+        let cannot_wait = streams().any(|(queue, outlook)| queue.len() > 1 && *outlook == Outlook::Full);
         !is_awaited || cannot_wait || self.decides_at().is_some_and(|at| now >= at)
     }
 

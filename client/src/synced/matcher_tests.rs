@@ -59,16 +59,26 @@ fn a_silent_stream_is_not_waited_for_and_an_open_one_not_for_ever() {
 }
 
 #[test]
-fn who_can_hold_no_more_cannot_wait() {
+fn who_can_hold_no_more_gives_up_all_but_the_last() {
     let (mut matcher, now) = matcher(2);
     matcher.push(0, 1000, now, (0, 1));
+    matcher.push(0, 1100, now, (0, 2));
     assert_eq!(
         matcher.next(now, &[Outlook::Open, Outlook::Full]),
         None,
         "it is the other that is full, of others' frames"
     );
-    let set = matcher.next(now, &[Outlook::Full, Outlook::Open]).unwrap();
-    assert_eq!(set.members, [Some((0, 1)), None]);
+    let full = [Outlook::Full, Outlook::Open];
+    assert_eq!(matcher.next(now, &full).unwrap().members, [Some((0, 1)), None]);
+    assert_eq!(matcher.next(now, &full), None, "the last one may yet find its partner");
+    matcher.push(1, 1101, now, (1, 1));
+    assert_eq!(matcher.next(now, &full).unwrap().members, [Some((0, 2)), Some((1, 1))]);
+    matcher.push(0, 1200, now, (0, 3));
+    assert_eq!(
+        matcher.next(now + PATIENCE, &full).unwrap().members,
+        [Some((0, 3)), None],
+        "it waits no longer than others"
+    );
 }
 
 #[test]

@@ -66,8 +66,9 @@ pub enum Incomplete {
 ///
 /// **Memory.** A stream that is ahead waits with its frames held, and holds no more than its subscription was granted. Take
 /// `max_held` as large as the number of frames by which the streams may be apart, plus those of the sets you keep. Where a
-/// stream can hold no more, its oldest frame is given up: as an incomplete set. So a stream that stalls delays the others by
-/// no more than they can hold or [the patience](Self::patience), and one that is offline or has ended not at all.
+/// stream can hold no more, of the frames that wait all but the last are given up, as incomplete sets. So a stream that stalls
+/// delays the others by no more than they can hold or [the patience](Self::patience), and one that is offline or has ended not
+/// at all.
 ///
 /// **Order.** The frames of each stream come in order. A camera that counts anew, after it was away, goes on with the new
 /// numbers; with [`SyncBy::BlockId`] there is no match until all count alike again.

@@ -609,8 +609,8 @@ class SyncedSubscription:
     stay as they are. Threads may share it: they take turns.
 
     A stream that is ahead waits with its frames held, at most its subscription's ``max_held``. Subscribe with as many
-    as the streams may be apart, plus those of the sets that you keep. Where a stream can hold no more, its oldest frame
-    is given up, as an incomplete set. One that is offline or has ended is not waited for.
+    as the streams may be apart, plus those of the sets that you keep. Where a stream can hold no more, of the frames
+    that wait all but the last are given up, as incomplete sets. One that is offline or has ended is not waited for.
     """
 
     def __new__(
