@@ -17,7 +17,8 @@ pub(super) const DRAIN: Duration = Duration::from_secs(1);
 /// How often is looked whether they have.
 pub(super) const DRAIN_LOOK: Duration = Duration::from_millis(10);
 
-/// So long after the first signal to end, another one is not its echo: Ctrl-C in a terminal and a script's own signal come together.
+/// So long after the first signal to end, another one is not its echo: Ctrl-C in a terminal and a script's own signal come
+/// together.
 const INSISTENCE: Duration = Duration::from_secs(1);
 
 /// The broker ends.
