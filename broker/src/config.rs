@@ -3,6 +3,7 @@
 mod error;
 mod file;
 mod help;
+mod lease;
 mod values;
 
 use std::ffi::OsString;
@@ -14,7 +15,6 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use framebroker_protocol::{BrokerId, PixelFormat, StreamName};
 
-use crate::control::Lease;
 use crate::factory::{Books, BufferFactory, HugeTlb, Memfd, Placement, Posix};
 use crate::source::{Fill, OnError};
 use crate::stream::scheduling::Scheduling;
@@ -23,6 +23,7 @@ use values::{
 };
 
 pub use error::ConfigError;
+pub use lease::Lease;
 pub use values::{AllowedUser, BackingChoice, FeatureSetting, GrabStrategy, SourceChoice};
 
 /// Headings of `--help`.

@@ -33,13 +33,13 @@ use self::access::{Access, Peer};
 use self::listener::Listener;
 use self::poll::{Poll, Token};
 use self::session::{Phase, Session};
+use crate::config::Lease;
 use crate::events::EventReceiver;
 use crate::stream::live::Stream;
 use crate::worker::Worker;
 
 use end::Ending;
 pub use end::Failure;
-pub use holds::Lease;
 pub use summary::Summary;
 
 /// How long no connection is accepted after one could not be.
