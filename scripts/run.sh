@@ -11,7 +11,7 @@ for option in "$@"; do
     esac
 done
 
-echo "building; the first time takes a minute"
+echo "building; the first time takes one to five minutes"
 cargo build --release --locked --package framebroker --package framectl
 programs=${CARGO_TARGET_DIR:-target}/release
 directory=$(mktemp --directory)

@@ -12,6 +12,9 @@ scripts/setup.sh
 step "format"
 cargo fmt --all --check
 
+step "documents"
+scripts/check-docs.py
+
 step "clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
