@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use framebroker_protocol::message::{FeatureValue, Tell};
+use framebroker_protocol::ring::Member;
 use framebroker_protocol::{ClientId, ContextId, FeatureName, SegmentIndex, Sequence, StreamId, SubscriptionId, Text};
 use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
@@ -44,8 +45,8 @@ pub enum Event {
     Demoted {
         /// Of which stream.
         stream: StreamId,
-        /// Address of its page in this process.
-        page: usize,
+        /// Which one: no other can have its address while this names it.
+        member: Arc<Member>,
     },
     /// Of the frames that a revoked subscription held, these are in the ring.
     Quarantined {

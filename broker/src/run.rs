@@ -24,8 +24,8 @@ use crate::events::event_channel;
 use crate::factory::{BufferFactory, FactoryError, Placement, Sharing, remove_leftovers};
 use crate::source::SourceError;
 use crate::source::open::{list as cameras, opener};
-use crate::stream::live::Stream;
 use crate::stream::scheduling::SchedulingError;
+use crate::stream::served::Stream;
 use crate::worker::Worker;
 use start::Plan;
 

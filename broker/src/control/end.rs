@@ -10,7 +10,7 @@ use tracing::info;
 
 use super::Control;
 use crate::stream::grab::Command;
-use crate::stream::live::Stream;
+use crate::stream::served::Stream;
 
 /// Readers have this long to take the last frames of a stream that ended by itself.
 pub(super) const DRAIN: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ impl Control {
         }
         for stream in &self.streams {
             // Where the grab thread has ended by itself, nothing is left to stop.
-            let _ended = stream.commands.send(Command::Stop);
+            stream.tell_grab(Command::Stop);
         }
     }
 
@@ -83,7 +83,7 @@ impl Control {
 
     pub(super) fn is_done(&self) -> bool {
         let Some(ending) = &self.ending else { return false };
-        let all_finished = self.streams.iter().all(|stream| stream.finished.is_some());
+        let all_finished = self.streams.iter().all(|stream| stream.life().finished().is_some());
         all_finished && (Instant::now() >= ending.deadline || self.streams.iter().all(Stream::is_drained))
     }
 
@@ -92,8 +92,8 @@ impl Control {
         if !self.ending.as_ref().is_some_and(|ending| ending.is_urgent) {
             return Ok(());
         }
-        let stuck = self.streams.iter().filter(|stream| stream.finished.is_none());
-        Err(Failure::Urgent(stuck.map(|stream| stream.core.name.clone()).collect()))
+        let stuck = self.streams.iter().filter(|stream| stream.life().finished().is_none());
+        Err(Failure::Urgent(stuck.map(|stream| stream.name().clone()).collect()))
     }
 
     /// Tells everyone that the streams have ended, and stops their threads.
@@ -104,8 +104,8 @@ impl Control {
         let reason = self.ending.as_ref().map_or("the broker ends", |ending| ending.reason.as_str()).to_owned();
         for session in self.sessions.values_mut() {
             let untold = session.subscriptions.iter().filter(|(_, subscription)| {
-                let finished = self.streams.get(subscription.stream).and_then(|stream| stream.finished.as_ref());
-                finished.is_none_or(|finished| !finished.told)
+                let finished = self.streams.get(subscription.stream).and_then(|stream| stream.life().finished());
+                finished.is_none_or(|finished| !finished.is_closed)
             });
             let untold: Vec<SubscriptionId> = untold.map(|(id, _)| *id).collect();
             for subscription in untold {

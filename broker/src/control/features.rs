@@ -12,10 +12,11 @@ use framebroker_protocol::{ClientId, FeatureName, StreamId, StreamName, Text};
 use tracing::info;
 
 use super::Control;
-use super::quiet::CLIENTS;
+use super::log_limit::CLIENTS;
 use super::session::{Phase, Session};
 use crate::source::FeatureError;
 use crate::stream::device::{Question, What};
+use crate::stream::served::Controller;
 
 /// How long the camera may take for an answer; less than clients wait.
 const ANSWER_TIME: Duration = Duration::from_secs(4);
@@ -85,7 +86,8 @@ impl Control {
             return;
         }
         let Some(stream) = self.streams.get_mut(at) else { return };
-        let Some(device) = stream.device.as_mut().filter(|_| stream.finished.is_none()) else {
+        let has_ended = stream.life().finished().is_some();
+        let Some(device) = stream.device().filter(|_| !has_ended) else {
             return session.refuse(request, ErrorCode::StreamClosed, format_args!("stream {name} has ended"));
         };
         let may_change = session.roles.contains(Roles::CONTROL);
@@ -108,7 +110,7 @@ impl Control {
             return;
         }
         if let Some(stream) = self.streams.get_mut(at) {
-            stream.controller = sole.then_some(session.id);
+            stream.set_controller(sole.then(|| Controller { client: session.id, called: called(session) }));
         }
         if CLIENTS.may_speak() {
             info!(client = %session.id, stream = %name, sole, "sole control");
@@ -141,12 +143,12 @@ impl Control {
             return false;
         }
         let Some(stream) = self.streams.get(at) else { return false };
-        let Some(controller) = stream.controller.filter(|controller| *controller != session.id) else { return true };
+        let Some(controller) = stream.controller().filter(|other| other.client != session.id) else { return true };
         // One that has failed or is about to end has it no longer.
-        let Some(controller) = self.sessions.get(&controller).filter(|other| other.phase == Phase::Open) else {
+        let Some(controller) = self.sessions.get(&controller.client).filter(|other| other.phase == Phase::Open) else {
             return true;
         };
-        let (name, who) = (&stream.core.name, called(controller));
+        let (name, who) = (&stream.name(), called(controller));
         let text = format_args!("{who} has sole control of stream {name}, until it gives it back or ends");
         session.refuse(request, ErrorCode::Controlled, text);
         false
@@ -154,8 +156,8 @@ impl Control {
 
     /// The camera has answered.
     pub(super) fn take_answer(&mut self, stream: StreamId, question: u64, result: Result<Tell, FeatureError>) {
-        let known = self.streams.iter_mut().find(|known| known.core.id == stream);
-        if let Some(device) = known.and_then(|stream| stream.device.as_mut()) {
+        let known = self.streams.iter_mut().find(|known| known.id() == stream);
+        if let Some(device) = known.and_then(|stream| stream.device()) {
             device.unanswered = device.unanswered.saturating_sub(1);
         }
         // It came too late, or whoever asked is gone.
@@ -195,13 +197,13 @@ impl Control {
         value: &FeatureValue,
         by: &Text,
     ) {
-        let Some(at) = self.streams.iter().position(|known| known.core.id == stream) else { return };
+        let Some(at) = self.streams.iter().position(|known| known.id() == stream) else { return };
         if CLIENTS.may_speak()
             && let Some(stream) = self.streams.get(at)
         {
             // As debug output escapes it: a text may hold whatever its client likes, also what looks like another line.
             let value = value.to_string();
-            info!(stream = %stream.core.name, version, %feature, ?value, %by, "setting changed");
+            info!(stream = %stream.name(), version, %feature, ?value, %by, "setting changed");
         }
         for session in self.sessions.values_mut() {
             for (id, subscription) in session.subscriptions.iter_mut().filter(|(_, s)| s.stream == at) {

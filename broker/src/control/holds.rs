@@ -7,10 +7,10 @@ use framebroker_protocol::{ClientId, ContextId, SubscriptionId, Text};
 use tracing::warn;
 
 use super::Control;
-use super::quiet::CLIENTS;
+use super::log_limit::CLIENTS;
 use super::session::{Phase as SessionPhase, Session};
 use super::subscription::Phase;
-use crate::stream::live::Stream;
+use crate::stream::served::Stream;
 
 /// A hold that has become older than the lease.
 struct Overdue {
@@ -55,7 +55,7 @@ impl Control {
         for session in self.sessions.values_mut().filter(|session| session.phase == SessionPhase::Open) {
             let client = session.id;
             for (id, subscription) in session.subscriptions.iter_mut().filter(|(_, s)| s.phase == Phase::Active) {
-                let overdue = subscription.tenures.newly_overdue(lease);
+                let overdue = subscription.hold_times.newly_overdue(lease);
                 let overdue = overdue.into_iter();
                 found.extend(overdue.map(|(context, held)| Overdue { client, subscription: *id, context, held }));
             }
@@ -69,10 +69,10 @@ impl Control {
         let Some(session) = self.sessions.get(client) else { return };
         let Some(at) = session.subscriptions.get(subscription).map(|subscription| subscription.stream) else { return };
         let Some(stream) = self.streams.get_mut(at) else { return };
-        stream.overdue += 1;
+        stream.count_overdue();
         if CLIENTS.may_speak() {
             warn!(
-                stream = %stream.core.name, client = %client, name = %session.name, pid = session.peer.pid,
+                stream = %stream.name(), client = %client, name = %session.name, pid = session.peer.pid,
                 uid = session.peer.uid, %context, held_ms = held.as_millis(), lease_ms = lease.as_millis(),
                 evicted = self.lease.evict, "a frame is held longer than the lease"
             );
@@ -90,7 +90,7 @@ impl Control {
         if let Some(mut ended) = session.subscriptions.remove(&id) {
             self.end_subscription(&mut ended, session.reader());
             if let Some(stream) = self.streams.get_mut(at) {
-                stream.evicted += 1;
+                stream.count_evicted();
             }
             let (held_ms, lease_ms) = (held.as_millis(), lease.as_millis());
             let reason = Text::cut(format_args!(
@@ -108,7 +108,7 @@ impl Control {
 pub(super) fn look_at_holds(session: &mut Session, streams: &[Stream], now: Instant) {
     for subscription in session.subscriptions.values_mut() {
         if let Some(stream) = streams.get(subscription.stream) {
-            subscription.look_at_holds(&stream.core, now);
+            subscription.look_at_holds(stream.core(), now);
         }
     }
 }

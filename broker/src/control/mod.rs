@@ -8,9 +8,9 @@ mod end;
 mod features;
 mod holds;
 pub mod listener;
+mod log_limit;
 mod poll;
 mod production;
-mod quiet;
 mod report;
 mod requests;
 mod session;
@@ -35,7 +35,7 @@ use self::poll::{Poll, Token};
 use self::session::{Phase, Session};
 use crate::config::Lease;
 use crate::events::EventReceiver;
-use crate::stream::live::Stream;
+use crate::stream::served::Stream;
 use crate::worker::Worker;
 
 use end::Ending;
@@ -92,6 +92,8 @@ pub struct Control {
     next_look: Instant,
     statistics: Option<report::Rhythm>,
     streams: Vec<Stream>,
+    /// When the streams look at the time again.
+    next_of_streams: Option<Instant>,
     sessions: BTreeMap<ClientId, Session>,
     next_client: u64,
     /// Descriptors in flight that all clients together may leave unmapped.
@@ -139,6 +141,7 @@ impl Control {
             next_look: Instant::now(),
             statistics: stats_interval.map(report::Rhythm::new),
             streams,
+            next_of_streams: None,
             sessions: BTreeMap::new(),
             next_client: 1,
             // The kernel limits a user's descriptors in flight to its limit on open files; half is left to others.
@@ -187,7 +190,7 @@ impl Control {
                 Err(Errno::ECONNABORTED | Errno::EINTR) => {}
                 Err(errno) => {
                     // Too many open files, above all: those that wait stay in the backlog until some are closed.
-                    if quiet::CLIENTS.may_speak() {
+                    if log_limit::CLIENTS.may_speak() {
                         warn!(%errno, "cannot accept a connection; raise the limit on open files (ulimit -n)");
                     }
                     self.stop_listening();
@@ -271,14 +274,10 @@ impl Control {
     fn next_deadline(&self) -> Option<Instant> {
         let sessions = self.sessions.values().filter_map(Session::deadline).min();
         let drain = self.end_at(Instant::now());
-        let looks = self.streams.iter().map(|stream| stream.health.next_look());
         let statistics = self.statistics.as_ref().map(report::Rhythm::next);
-        let all = sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry).chain(looks);
-        let shrinks = self.streams.iter().filter_map(Stream::shrink_at);
-        let renewals = self.streams.iter().filter_map(Stream::renew_at);
-        let ends = self.streams.iter().filter_map(|stream| stream.close_at(Instant::now()));
+        let all = sessions.into_iter().chain(drain).chain(self.deaf_until).chain(self.descriptor_retry);
         let answers = self.questions.deadline();
-        all.chain(self.next_look()).chain(statistics).chain(shrinks).chain(renewals).chain(ends).chain(answers).min()
+        all.chain(self.next_look()).chain(statistics).chain(self.next_of_streams).chain(answers).min()
     }
 
     fn handle_deadlines(&mut self) {
@@ -302,11 +301,9 @@ impl Control {
         self.listen_again(now);
         self.close_finished(now);
         self.answer_late_questions(now);
-        self.streams.iter_mut().for_each(|stream| stream.shrink(now));
-        self.streams.iter_mut().for_each(|stream| stream.renew(now));
+        self.next_of_streams = self.streams.iter_mut().filter_map(|stream| stream.pass_time(now)).min();
         self.keep_lease(now);
         self.log_statistics(now);
-        self.streams.iter_mut().for_each(|stream| stream.health.look(&stream.core, now));
         if self.descriptor_retry.is_some_and(|retry| now >= retry) {
             self.descriptor_retry = None;
             self.sessions.values_mut().for_each(|session| session.claim_descriptors(now));
@@ -327,7 +324,7 @@ impl Control {
         self.streams.iter_mut().for_each(|stream| stream.end_control(client));
         self.end_production(&mut session);
         self.poll.remove_session(&session);
-        if quiet::CLIENTS.may_speak() {
+        if log_limit::CLIENTS.may_speak() {
             info!(client = %client, name = %session.name, pid = session.peer.pid, "session ended");
         }
         // What its process owed may be paid by its end.

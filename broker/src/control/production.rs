@@ -14,12 +14,12 @@ use framebroker_protocol::{Backing, ProducerPage, SegmentIndex, StreamId, Text};
 use tracing::{info, warn};
 
 use super::Control;
-use super::quiet::CLIENTS;
+use super::log_limit::CLIENTS;
 use super::session::{HandedOver, Phase, Session};
 use crate::factory::{Segment, WritableSegment};
 use crate::source::producer::ProducerSource;
 use crate::source::{Description, Requirements};
-use crate::stream::live::Stream;
+use crate::stream::served::Stream;
 
 /// How long a producer that comes may take to map what it was sent: until then the stream is of no use to anyone.
 const FIRST_MAPPING_TIMEOUT: Duration = Duration::from_secs(5);
@@ -100,12 +100,12 @@ impl Control {
         if let Err((code, text)) = may_produce(stream, at, session, &needs) {
             return session.refuse(request, code, text);
         }
-        if self.ending.is_some() || stream.finished.is_some() {
+        if self.ending.is_some() || stream.life().finished().is_some() {
             return session.refuse(request, ErrorCode::StreamClosed, format_args!("stream {} has ended", asked.stream));
         }
         let page = match Mapped::<ProducerPage>::create() {
             Ok((page, object)) => {
-                page.initialise(session.id, stream.core.id);
+                page.initialise(session.id, stream.id());
                 (Arc::new(page), object)
             }
             Err(error) => return session.refuse(request, ErrorCode::Unavailable, error),
@@ -113,7 +113,7 @@ impl Control {
         let (page, object) = page;
         let before = session.production.take();
         if before.is_none() {
-            let epoch = stream.seat(session.id, session.name.clone(), session.peer.pid, session.peer.uid);
+            let epoch = stream.take_producer(session.id, session.name.clone(), session.peer.pid, session.peer.uid);
             if CLIENTS.may_speak() {
                 info!(stream = %asked.stream, client = %session.id, name = %session.name, pid = session.peer.pid, producer = epoch.0, "a producer has come");
             }
@@ -150,7 +150,7 @@ impl Control {
     fn send_next(&self, session: &mut Session, production: &mut Production, ready: usize) -> HandedOver {
         if let Some((request, object)) = production.unsent.take() {
             let Some(stream) = self.streams.get(production.stream) else { return HandedOver::Later };
-            let sent = session.try_hand_over(request, Tell::Producing { stream: stream.core.id }, &[object.as_fd()]);
+            let sent = session.try_hand_over(request, Tell::Producing { stream: stream.id() }, &[object.as_fd()]);
             if sent == HandedOver::Sent {
                 production.offer(Offered::Page(object));
             } else {
@@ -184,14 +184,14 @@ impl Control {
         let mut unsealed = None;
         for (segment, writable) in offers {
             match segment.seal() {
-                Ok(()) if stream.pool.awaits(segment.index()) => {
+                Ok(()) if stream.awaits(segment.index()) => {
                     production.lent.insert(segment.index(), segment.backing());
                     let epoch = stream.epoch();
                     stream.install(&segment, writable.for_epoch(epoch));
                 }
                 // Its place is free whatever becomes of the others: none may count that is not there.
                 sealed => {
-                    stream.pool.vacate(segment.index());
+                    stream.do_without(segment.index());
                     unsealed = unsealed.or(sealed.err());
                 }
             }
@@ -207,26 +207,26 @@ impl Control {
     /// The grab thread takes what a producer fills.
     pub(super) fn tell_started(&mut self, id: StreamId) {
         let Self { streams, sessions, .. } = self;
-        let Some(stream) = streams.iter().find(|stream| stream.core.id == id) else { return };
+        let Some(stream) = streams.iter().find(|stream| stream.id() == id) else { return };
         let Some(client) = stream.producer().map(|producer| producer.client) else { return };
         let Some(session) = sessions.get_mut(&client) else { return };
         if let Some(production) = &mut session.production {
             production.is_running = true;
         }
-        session.tell(0, Tell::Started { first: stream.core.page.head().next() });
+        session.tell(0, Tell::Started { first: stream.core().page.head().next() });
         self.settle(client);
     }
 
     /// Whether what a stream's producer fills is published. One that waits for memory has broken no rule.
     pub(super) fn has_begun(&self, id: StreamId) -> bool {
-        let stream = self.streams.iter().find(|stream| stream.core.id == id);
+        let stream = self.streams.iter().find(|stream| stream.id() == id);
         let session = stream.and_then(Stream::producer).and_then(|producer| self.sessions.get(&producer.client));
         session.and_then(|session| session.production.as_ref()).is_some_and(|production| production.is_running)
     }
 
     /// The ring has given up a segment: its producer can unmap it.
     pub(super) fn tell_withdrawn(&mut self, id: StreamId, index: SegmentIndex) {
-        let Some(stream) = self.streams.iter().find(|stream| stream.core.id == id) else { return };
+        let Some(stream) = self.streams.iter().find(|stream| stream.id() == id) else { return };
         let Some(client) = stream.producer().map(|producer| producer.client) else { return };
         let Some(session) = self.sessions.get_mut(&client) else { return };
         let backing = session.production.as_mut().and_then(|production| production.lent.remove(&index));
@@ -238,7 +238,7 @@ impl Control {
 
     /// The grab thread takes nothing more from a stream's producer, for this reason.
     pub(super) fn fail_producer(&mut self, id: StreamId, code: ErrorCode, reason: &str) {
-        let Some(stream) = self.streams.iter().find(|stream| stream.core.id == id) else { return };
+        let Some(stream) = self.streams.iter().find(|stream| stream.id() == id) else { return };
         let Some(client) = stream.producer().map(|producer| producer.client) else { return };
         if let Some(session) = self.sessions.get_mut(&client) {
             session.fail(code, reason);
@@ -253,20 +253,18 @@ impl Control {
         let Production { page, made, offered, .. } = production;
         let offers = if let Offered::Segments(offers) = offered { offers } else { Vec::new() };
         for (segment, _writable) in made.into_iter().chain(offers) {
-            stream.pool.vacate(segment.index());
+            stream.do_without(segment.index());
         }
         let reason = match &session.failure {
             Some(failure) => format!("{} was disconnected: {failure}", who(session)),
             None => format!("{} has ended", who(session)),
         };
-        stream.unseat(&reason);
+        let outages = stream.outages();
+        stream.lose_producer(&reason);
         page.call_broker();
-        let id = stream.core.id;
-        if stream.offline.is_none() {
-            self.tell_offline(id, &reason);
-        } else {
-            // It never began, or the grab thread has told what it did.
-            stream.offline = Some(reason);
+        if stream.outages() > outages {
+            let id = stream.id();
+            self.tell_of_outage(id, &reason);
         }
     }
 
@@ -281,9 +279,9 @@ impl Control {
 /// Whether a session may fill a stream.
 fn may_produce(stream: &Stream, at: usize, session: &Session, needs: &Requirements) -> Result<(), (ErrorCode, Text)> {
     let refuse = |code, text: std::fmt::Arguments<'_>| Err((code, Text::cut(text)));
-    let name = &stream.core.name;
+    let name = &stream.name();
     if !stream.takes_producers() {
-        let source = stream.source;
+        let source = stream.source();
         return refuse(
             ErrorCode::Invalid,
             format_args!(
@@ -312,7 +310,7 @@ fn may_produce(stream: &Stream, at: usize, session: &Session, needs: &Requiremen
             return refuse(ErrorCode::Invalid, format_args!("wait for Started before you ask again"));
         }
     }
-    let (reserve, granted, limits) = (needs.min_queued + 1, stream.granted, &stream.limits);
+    let (reserve, granted, limits) = (needs.min_queued + 1, stream.granted(), stream.limits());
     if reserve + granted > limits.max_segments {
         let max_segments = limits.max_segments;
         return refuse(

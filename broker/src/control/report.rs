@@ -13,7 +13,7 @@ use super::Control;
 use super::holds::look_at_holds;
 use super::session::Session;
 use crate::factory::Segment;
-use crate::stream::live::Stream;
+use crate::stream::served::Stream;
 
 impl Control {
     pub(super) fn report(&mut self, session: &mut Session, request: u32, of: StatsOf, from: u32) {
@@ -27,8 +27,8 @@ impl Control {
                 (StatsEntries::Streams(page.into_iter().map(stream_stats).collect()), more)
             }
             StatsOf::Segments(id) => {
-                let stream = self.streams.iter().find(|stream| stream.core.id == id);
-                let segments = stream.into_iter().flat_map(|stream| stream.pool.segments());
+                let stream = self.streams.iter().find(|stream| stream.id() == id);
+                let segments = stream.into_iter().flat_map(|stream| stream.pool().segments());
                 let (page, more) = page(segments, from, PAGE_ENTRIES);
                 let entry = |segment: &Arc<Segment>| self.segment_stats(session, id, segment, now);
                 (StatsEntries::Segments(page.into_iter().map(entry).collect()), more)
@@ -45,10 +45,10 @@ impl Control {
     }
 
     fn segment_stats(&self, asking: &Session, stream: StreamId, segment: &Segment, now: Instant) -> SegmentStats {
-        let at = self.streams.iter().position(|known| known.core.id == stream);
+        let at = self.streams.iter().position(|known| known.id() == stream);
         let stream = at.and_then(|at| self.streams.get(at));
         let index = segment.index();
-        let published = stream.and_then(|stream| stream.core.page.readable_in(index));
+        let published = stream.and_then(|stream| stream.core().page.readable_in(index));
         let mut held_by: Vec<Holder> = Vec::new();
         if let (Some(stream), Some(context)) = (stream, published) {
             let sessions = self.sessions.values().chain(std::iter::once(asking));
@@ -63,8 +63,8 @@ impl Control {
             }));
         }
         let more_holders = held_by.len().saturating_sub(MAX_HOLDERS);
-        let quarantined = stream.is_some_and(|stream| stream.pool.is_quarantined(index));
-        let filling = stream.is_some_and(|stream| stream.core.filling() == Some(index));
+        let quarantined = stream.is_some_and(|stream| stream.pool().is_quarantined(index));
+        let filling = stream.is_some_and(|stream| stream.core().filling() == Some(index));
         let state = match published {
             _ if quarantined => SegmentState::Quarantined,
             None if filling => SegmentState::Filling,
@@ -92,7 +92,7 @@ impl Control {
             held.any(|held| held == context.as_u64())
         });
         // Two subscriptions of a session may hold one frame: the longer hold counts.
-        let held = holding.map(|subscription| subscription.tenures.of(context)).max()?;
+        let held = holding.map(|subscription| subscription.hold_times.of(context)).max()?;
         Some(Holder {
             client: session.id,
             name: session.name.clone(),
@@ -109,7 +109,7 @@ impl Control {
             let counters = place.counters();
             Some(SubscriptionStats {
                 id: *id,
-                stream: self.streams.get(subscription.stream)?.core.name.clone(),
+                stream: self.streams.get(subscription.stream)?.name().clone(),
                 policy: place.policy(subscription.terms),
                 delivery: subscription.terms.delivery,
                 received: counters.received,
@@ -117,11 +117,11 @@ impl Control {
                 skipped: counters.skipped,
                 held: u32::try_from(place.held().count()).unwrap_or(u32::MAX),
                 max_held: u32::try_from(subscription.terms.max_held).unwrap_or(u32::MAX),
-                longest_hold_ns: nanoseconds(subscription.tenures.longest()),
+                longest_hold_ns: nanoseconds(subscription.hold_times.longest()),
                 overdue: self
                     .lease
                     .time
-                    .map_or(0, |lease| u32::try_from(subscription.tenures.overdue(lease)).unwrap_or(u32::MAX)),
+                    .map_or(0, |lease| u32::try_from(subscription.hold_times.overdue(lease)).unwrap_or(u32::MAX)),
             })
         });
         ClientStats {
@@ -219,27 +219,27 @@ fn page<T>(entries: impl Iterator<Item = T>, from: usize, limit: usize) -> (Vec<
 
 /// The figures of a stream now.
 pub(super) fn stream_stats(stream: &Stream) -> StreamStats {
-    let factory = stream.factory.stats();
-    let counters = &stream.core.counters;
-    let transport = counters.transport();
+    let factory = stream.factory().stats();
+    let counters = &stream.core().counters;
+    let (transport, lease) = (counters.transport(), stream.lease_counts());
     StreamStats {
-        name: stream.core.name.clone(),
-        id: stream.core.id,
+        name: stream.name().clone(),
+        id: stream.id(),
         total_allocated: factory.total_allocated,
         total_freed: factory.total_freed,
         active_buffers: factory.active_buffers(),
         current_bytes: factory.current_bytes,
         peak_bytes: factory.peak_bytes,
         mapped_bytes: factory.mapped_bytes,
-        given_up_bytes: stream.owed.bytes(),
-        max_buffers: stream.limits.max_segments as u64,
+        given_up_bytes: stream.debts().bytes(),
+        max_buffers: stream.limits().max_segments as u64,
         grabbed: counters.grabbed.get(),
         published: counters.published.get(),
         incomplete: counters.incomplete.get(),
         lost_at_camera: counters.lost_at_camera.get(),
         starved: counters.starved.get(),
-        overdue: stream.overdue,
-        evicted: stream.evicted,
+        overdue: lease.overdue,
+        evicted: lease.evicted,
         resent_packets: transport.resent_packets,
         missing_packets: transport.missing_packets,
         failed_frames: transport.failed_frames,

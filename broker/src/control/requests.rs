@@ -8,16 +8,16 @@ use framebroker_protocol::{ClientId, ConsumerId, Sequence, StreamName, StreamSta
 use tracing::{info, warn};
 
 use super::Control;
+use super::log_limit::CLIENTS;
 use super::poll::Token;
 use super::production::unsealed;
-use super::quiet::CLIENTS;
 use super::session::{HandedOver, Phase as SessionPhase, Session};
 use super::subscription::{Phase, Place, Subscription, Terms};
 use crate::events::SubscriptionKey;
 use crate::stream::admission::Verdict;
 use crate::stream::device::What;
 use crate::stream::grab::Command;
-use crate::stream::live::Reader;
+use crate::stream::served::ReaderProcess;
 
 /// Messages taken from one client before another's turn.
 const TURN: usize = 32;
@@ -111,8 +111,8 @@ impl Control {
             Ask::Stats { of, from } => self.report(session, request, of, from),
             Ask::Subscribe { stream, policy, delivery, max_held, start } => {
                 let max_held = usize::try_from(max_held).unwrap_or(usize::MAX);
-                let of_stream = self.streams.iter().find(|known| known.core.name == stream);
-                let policy = policy.or(of_stream.map_or(Policy::default(), |known| known.limits.default_policy));
+                let of_stream = self.streams.iter().find(|known| *known.name() == stream);
+                let policy = policy.or(of_stream.map_or(Policy::default(), |known| known.limits().default_policy));
                 self.subscribe(session, request, &stream, Terms { policy, delivery, max_held, start });
             }
             Ask::Produce(asked) => self.produce(session, request, asked),
@@ -175,9 +175,9 @@ impl Control {
 
     /// Where the stream of a name is; where there is none, the session is told which there are.
     pub(super) fn find_stream(&self, session: &mut Session, request: u32, name: &StreamName) -> Option<usize> {
-        let found = self.streams.iter().position(|stream| stream.core.name == *name);
+        let found = self.streams.iter().position(|stream| stream.name() == name);
         if found.is_none() {
-            let known: Vec<&str> = self.streams.iter().map(|stream| stream.core.name.as_str()).collect();
+            let known: Vec<&str> = self.streams.iter().map(|stream| stream.name().as_str()).collect();
             let known = known.join(", ");
             let text = format_args!("there is no stream \"{name}\"; there is {known}");
             session.refuse(request, ErrorCode::UnknownStream, text);
@@ -198,27 +198,27 @@ impl Control {
         if session.subscriptions.len() >= SUBSCRIPTIONS_PER_SESSION {
             return session.refuse(request, ErrorCode::Invalid, "a session has 16 subscriptions at most; open another");
         }
-        if stream.finished.is_some() || stream.core.page.state() == StreamState::Closed {
+        if stream.life().finished().is_some() || stream.core().page.state() == StreamState::Closed {
             return session.refuse(request, ErrorCode::StreamClosed, format_args!("stream {name} has ended"));
         }
-        if terms.policy == Policy::Lossless && !stream.limits.lossless {
+        if terms.policy == Policy::Lossless && !stream.limits().lossless {
             let text = "this broker waits for nobody (--lossless-timeout 0); use policy sequential";
             return session.refuse(request, ErrorCode::NotAdmitted, text);
         }
         let owed_bytes =
-            stream.owed.bytes_of(session.peer.pid, (!self.access.is_own(session.peer)).then_some(session.peer.uid));
-        if owed_bytes > stream.limits.memory_bytes / LARGEST_DEBT {
+            stream.debts().bytes_of(session.peer.pid, (!self.access.is_own(session.peer)).then_some(session.peer.uid));
+        if owed_bytes > stream.limits().memory_bytes / LARGEST_DEBT {
             let text = "too many frames were still held when earlier subscriptions ended: their memory counts until the process \
                         that may read them ends. Release frames before you end a subscription";
             return session.refuse(request, ErrorCode::NotAdmitted, text);
         }
         if terms.delivery == Delivery::Shared && !stream.is_sealed() {
-            let backing = stream.factory.name();
+            let backing = stream.factory().name();
             return session.refuse(request, ErrorCode::Invalid, format_args!(
                 "stream {name} has the backing {backing}, whose segments are not protected: only delivery by socket is granted (framectl: --delivery socket); for shared delivery start the broker with --backing memfd",
             ));
         }
-        match stream.capacity().admit(terms.max_held) {
+        match stream.grant(&self.worker, terms.max_held) {
             Verdict::Refuse { needed } => {
                 let max_held = terms.max_held;
                 let capacity = stream.capacity();
@@ -227,16 +227,15 @@ impl Control {
                     capacity.growable_to.max(capacity.segments), capacity.reserve, capacity.granted,
                 ));
             }
-            Verdict::Admit { needed, target } => {
+            Verdict::Admit { needed, .. } => {
                 let Some(id) = session.number_subscription() else {
+                    stream.take_back_grant(terms.max_held);
                     let text = "this session has had as many subscriptions as it may; open another";
                     return session.refuse(request, ErrorCode::Invalid, text);
                 };
-                stream.granted += terms.max_held;
-                stream.grow(&self.worker, target);
                 let key = SubscriptionKey { client: session.id, subscription: id };
                 session.subscriptions.insert(id, Subscription::waiting(at, terms, request, needed));
-                stream.waiting.push_back(key);
+                stream.line_up(key);
             }
         }
     }
@@ -252,7 +251,7 @@ impl Control {
         let mut place = match place {
             Ok(place) => place,
             Err(error) => {
-                stream.granted -= terms.max_held;
+                stream.take_back_grant(terms.max_held);
                 session.subscriptions.remove(&key.subscription);
                 return session.refuse(request, ErrorCode::Unavailable, error);
             }
@@ -262,7 +261,7 @@ impl Control {
         {
             warn!(%errno, "a socket delivery cannot be watched");
         }
-        if let Some(reason) = &stream.offline {
+        if let Some(reason) = stream.life().offline() {
             // What was told before it began.
             subscription.early_news.push(Tell::Offline { subscription: key.subscription, reason: Text::cut(reason) });
         }
@@ -272,10 +271,10 @@ impl Control {
         if terms.policy == Policy::Lossless {
             subscription.phase = Phase::Adopting { request };
             // Where the grab thread has ended, the stream is closed next and says so.
-            let _ended = stream.commands.send(Command::Adopt { key, member, start: terms.start });
+            stream.tell_grab(Command::Adopt { key, member, start: terms.start });
             return;
         }
-        let page = &stream.core.page;
+        let page = &stream.core().page;
         let next = page.head().next();
         let first = if terms.start == Start::Oldest { page.oldest().unwrap_or(next) } else { next };
         self.announce(key, first);
@@ -289,7 +288,7 @@ impl Control {
         let Some(stream) = self.streams.get(subscription.stream) else { return };
         let terms = subscription.terms;
         if let Some(place) = &mut subscription.place {
-            place.begin(&stream.core, terms, first);
+            place.begin(stream.core(), terms, first);
         }
         subscription.phase = Phase::Announcing { request, first };
         self.settle(key.client);
@@ -309,14 +308,14 @@ impl Control {
         let mut subscriptions = std::mem::take(&mut session.subscriptions);
         for (id, subscription) in &mut subscriptions {
             let Some(stream) = self.streams.get(subscription.stream) else { continue };
-            let segments = subscription.untold(stream.pool.segments(), at_once);
+            let segments = subscription.untold(stream.pool().segments(), at_once);
             if in_flight > 0 && in_flight + segments.len() + PAGE_DESCRIPTORS > self.descriptor_budget {
                 self.retry_descriptors();
                 break;
             }
             let sent = match subscription.phase {
                 Phase::Announcing { request, first } => {
-                    let (message, fds) = subscription.announcement(*id, &stream.core, first, &segments);
+                    let (message, fds) = subscription.announcement(*id, stream.core(), first, &segments);
                     session.try_hand_over(request, Tell::Subscribed(message), &fds)
                 }
                 Phase::Active if !segments.is_empty() => {
@@ -359,14 +358,14 @@ impl Control {
     /// Ends a session's subscriptions.
     pub(super) fn end_subscriptions(&mut self, session: &mut Session, may_still_read: bool) {
         for mut subscription in std::mem::take(&mut session.subscriptions).into_values() {
-            let reader = if may_still_read { session.reader() } else { Reader::Dead };
+            let reader = if may_still_read { session.reader() } else { ReaderProcess::Ended };
             self.end_subscription(&mut subscription, reader);
         }
     }
 
-    pub(super) fn end_subscription(&mut self, subscription: &mut Subscription, reader: Reader) {
+    pub(super) fn end_subscription(&mut self, subscription: &mut Subscription, reader: ReaderProcess) {
         let Some(stream) = self.streams.get_mut(subscription.stream) else { return };
-        stream.granted -= subscription.terms.max_held;
+        stream.take_back_grant(subscription.terms.max_held);
         if let Some(place) = &mut subscription.place {
             if let Some(delivering) = place.delivering()
                 && let Err(errno) = self.poll.remove(&*delivering.bell)

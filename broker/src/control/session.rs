@@ -13,11 +13,11 @@ use tracing::{debug, error, warn};
 
 use super::access::Peer;
 use super::changes::UNREAD;
+use super::log_limit::CLIENTS;
 use super::production::Production;
-use super::quiet::CLIENTS;
 use super::subscription::{self, Subscription};
-use crate::stream::live::Reader;
-use crate::stream::owed::Process;
+use crate::stream::debts::Process;
+use crate::stream::served::ReaderProcess;
 
 /// A client must say `Hello` within this time.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
@@ -220,11 +220,11 @@ impl Session {
 
     /// Its process, which may still read what it holds.
     #[must_use]
-    pub fn reader(&self) -> Reader {
+    pub fn reader(&self) -> ReaderProcess {
         // Without a second descriptor the process counts as one that cannot be watched.
         let pidfd = self.pidfd.as_ref().and_then(|pidfd| pidfd.try_clone().ok());
         let (client, name, uid, pid) = (self.id, self.name.clone(), self.peer.uid, self.peer.pid);
-        Reader::MayLive(Process { client, name, uid, pid, pidfd })
+        ReaderProcess::MayLive(Process { client, name, uid, pid, pidfd })
     }
 
     /// A number for a new subscription; none is ever used twice. None when they are used up.

@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use framebroker_protocol::message::{ErrorCode, Tell};
+use framebroker_protocol::ring::Member;
 use framebroker_protocol::{ClientId, SegmentIndex, StreamId, SubscriptionId, Text};
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Control;
-use super::end::{DRAIN, DRAIN_LOOK};
-use super::quiet::CLIENTS;
+use super::end::DRAIN;
+use super::log_limit::CLIENTS;
 use super::subscription::{Phase, Place, Subscription};
 use crate::events::{Event, SubscriptionKey};
 use crate::factory::{FactoryError, Segment, WritableSegment};
 use crate::source::{Description, Requirements};
-use crate::stream::grab::Command;
-use crate::stream::live::Finished;
 
 /// A segment and the right to fill it, or why there is none.
 type Allocated = Result<(Arc<Segment>, WritableSegment), FactoryError>;
@@ -32,32 +31,32 @@ impl Control {
         match event {
             Event::Allocated { stream, index, result } => self.take_allocated(stream, index, result),
             Event::Released { stream: id, index } => {
-                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == id) else { return };
+                let Some(stream) = self.streams.iter_mut().find(|known| known.id() == id) else { return };
                 stream.release(index);
                 stream.restore(&self.worker);
                 self.tell_removed(id, index);
             }
             Event::MadeRoom { stream, has_made_room } => {
-                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+                let Some(stream) = self.streams.iter_mut().find(|known| known.id() == stream) else { return };
                 stream.made_room(&self.worker, has_made_room);
             }
             Event::Adopted { key, first } => self.announce(key, first),
-            Event::Demoted { stream, page } => self.tell_demoted(stream, page),
+            Event::Demoted { stream, member } => self.tell_demoted(stream, &member),
             Event::Quarantined { stream, kept, stale, client } => {
-                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == stream) else { return };
+                let Some(stream) = self.streams.iter_mut().find(|known| known.id() == stream) else { return };
                 stream.quarantine(client, &kept, &stale);
                 stream.restore(&self.worker);
                 self.admit_waiting();
             }
             Event::Vacated { stream: id, context } => {
-                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == id) else { return };
+                let Some(stream) = self.streams.iter_mut().find(|known| known.id() == id) else { return };
                 stream.vacate(context);
                 // It counted until now where it was retired before it was known to be quarantined.
                 stream.restore(&self.worker);
                 self.tell_removed(id, context.segment());
             }
             Event::Resized { stream: id, epoch, needs, restart, left_behind, given_up } => {
-                let Some(stream) = self.streams.iter_mut().find(|known| known.core.id == id) else { return };
+                let Some(stream) = self.streams.iter_mut().find(|known| known.id() == id) else { return };
                 // Else that producer has gone; what it had is given up all the same.
                 if stream.epoch() == epoch {
                     stream.require(needs, restart, &left_behind);
@@ -106,8 +105,8 @@ impl Control {
             Ok((segment, writable)) => self.take_segment(id, &segment, writable),
             Err(error) => {
                 let Some(stream) = self.stream_at(id) else { return };
-                warn!(stream = %stream.core.name, %error, "the ring cannot grow");
-                stream.pool.vacate(index);
+                warn!(stream = %stream.name(), %error, "the ring cannot grow");
+                stream.do_without(index);
                 stream.resume();
             }
         }
@@ -118,14 +117,14 @@ impl Control {
     /// A segment has been made: for the ring, or for its producer to map first.
     fn take_segment(&mut self, id: StreamId, segment: &Arc<Segment>, writable: WritableSegment) {
         let Self { streams, sessions, worker, .. } = self;
-        let Some(stream) = streams.iter_mut().find(|known| known.core.id == id) else { return };
+        let Some(stream) = streams.iter_mut().find(|known| known.id() == id) else { return };
         let producer = stream.producer().and_then(|producer| sessions.get_mut(&producer.client));
         let production = producer.and_then(|session| session.production.as_mut());
         match production {
-            Some(production) if stream.pool.awaits(segment.index()) => production.take_segment(segment, writable),
+            Some(production) if stream.awaits(segment.index()) => production.take_segment(segment, writable),
             None if !stream.takes_producers() => stream.install(segment, writable),
             // It was made for a producer that has gone.
-            _ => drop(stream.pool.vacate(segment.index())),
+            _ => stream.do_without(segment.index()),
         }
         // It may have become too small meanwhile.
         stream.restore(worker);
@@ -133,23 +132,22 @@ impl Control {
 
     fn take_finished(&mut self, id: StreamId, reason: &str) {
         if let Some(stream) = self.stream_at(id) {
-            let drain_until = Instant::now() + DRAIN;
-            stream.finished = Some(Finished { reason: reason.to_owned(), drain_until, told: false });
+            stream.finish(reason, Instant::now() + DRAIN);
         }
         self.fail_producer(id, ErrorCode::StreamClosed, "the stream has ended: nothing more is to be filled");
-        if self.streams.iter().all(|stream| stream.finished.is_some()) && self.ending.is_none() {
+        if self.streams.iter().all(|stream| stream.life().finished().is_some()) && self.ending.is_none() {
             self.begin_end(DRAIN, reason);
         }
     }
 
-    fn stream_at(&mut self, id: StreamId) -> Option<&mut crate::stream::live::Stream> {
-        self.streams.iter_mut().find(|stream| stream.core.id == id)
+    fn stream_at(&mut self, id: StreamId) -> Option<&mut crate::stream::served::Stream> {
+        self.streams.iter_mut().find(|stream| stream.id() == id)
     }
 
     /// Lets subscriptions begin that waited for the ring to grow; refuses those that wait in vain.
     pub(super) fn admit_waiting(&mut self) {
         for at in 0..self.streams.len() {
-            while let Some(key) = self.streams.get(at).and_then(|stream| stream.waiting.front().copied()) {
+            while let Some(key) = self.streams.get(at).and_then(|stream| stream.first_in_line()) {
                 if !self.admit_or_refuse(at, key) {
                     break;
                 }
@@ -167,21 +165,19 @@ impl Control {
             Some((request, needed, subscription.terms.max_held))
         });
         let Some((request, needed, max_held)) = waiting else {
-            stream.waiting.pop_front();
+            stream.leave_line();
             return true;
         };
-        // Others may have left since: what is granted now decides.
-        let needed = needed.min(stream.needs.min_queued + 1 + stream.granted);
-        if stream.has(needed) {
-            stream.waiting.pop_front();
-            self.begin(at, key);
-            return true;
+        match stream.may_begin(needed) {
+            Some(false) => return false,
+            Some(true) => {
+                stream.leave_line();
+                self.begin(at, key);
+                return true;
+            }
+            None => stream.leave_line(),
         }
-        if stream.will_have(needed) {
-            return false;
-        }
-        stream.waiting.pop_front();
-        stream.granted -= max_held;
+        stream.take_back_grant(max_held);
         if let Some(session) = self.sessions.get_mut(&key.client) {
             session.subscriptions.remove(&key.subscription);
             session.refuse(
@@ -193,7 +189,7 @@ impl Control {
         true
     }
 
-    fn tell_demoted(&mut self, stream: StreamId, page: usize) {
+    fn tell_demoted(&mut self, stream: StreamId, demoted: &Arc<Member>) {
         let reason = Text::cut(
             "the ring could not wait any longer; frames may be lost from here on. Read faster, or start the broker with more --segments or a longer --lossless-timeout",
         );
@@ -203,7 +199,7 @@ impl Control {
             );
         }
         self.tell_where(stream, |subscription, place| {
-            if std::ptr::from_ref(place.member.page()).addr() != page {
+            if !Arc::ptr_eq(&place.member, demoted) {
                 return None;
             }
             if let Some(reader) = place.delivering().and_then(|delivering| delivering.reader.as_mut()) {
@@ -215,35 +211,33 @@ impl Control {
 
     fn tell_online(&mut self, id: StreamId, description: Description, needs: Requirements) {
         let Some(stream) = self.stream_at(id) else { return };
-        stream.needs = needs;
-        stream.description = description;
-        if stream.offline.take().is_some() {
-            info!(stream = %stream.core.name, "online");
+        if stream.come_online(description, needs) {
             self.tell_where(id, |subscription, _| Some(Tell::Online { subscription }));
         }
     }
 
     pub(super) fn tell_offline(&mut self, id: StreamId, reason: &str) {
         let Some(stream) = self.stream_at(id) else { return };
-        warn!(stream = %stream.core.name, reason, "offline");
-        stream.offline = Some(reason.to_owned());
+        stream.go_offline(reason.to_owned());
+        self.tell_of_outage(id, reason);
+    }
+
+    pub(super) fn tell_of_outage(&mut self, id: StreamId, reason: &str) {
         self.tell_where(id, |subscription, _| Some(Tell::Offline { subscription, reason: Text::cut(reason) }));
     }
 
     /// Tells readers of a stream that has ended while others go on, once they have taken its last frames.
     pub(super) fn close_finished(&mut self, now: Instant) {
-        for at in 0..self.streams.len() {
-            let Some(stream) = self.streams.get_mut(at) else { return };
-            let drained = stream.is_drained();
-            let Some(finished) = &mut stream.finished else { continue };
-            if finished.told || !drained && now < finished.drain_until {
-                continue;
-            }
-            finished.told = true;
-            let (id, reason) = (stream.core.id, Text::cut(&finished.reason));
-            info!(stream = %stream.core.name, %reason, "the stream has ended");
-            // The grab thread says so in the page, and ends; it is waited for when the broker ends.
-            let _panicked = stream.commands.send(Command::Close);
+        let closed: Vec<(StreamId, Text)> = self
+            .streams
+            .iter_mut()
+            .filter_map(|stream| {
+                stream
+                    .close_if_drained(now)
+                    .then(|| stream.life().finished().map(|finished| (stream.id(), Text::cut(&finished.reason))))?
+            })
+            .collect();
+        for (id, reason) in closed {
             self.tell_each(id, |subscription, _| Some(Tell::Closed { subscription, reason: reason.clone() }));
         }
     }
@@ -262,7 +256,7 @@ impl Control {
     }
 
     fn tell_each(&mut self, stream: StreamId, tell: impl Fn(SubscriptionId, &mut Subscription) -> Option<Tell>) {
-        let Some(at) = self.streams.iter().position(|known| known.core.id == stream) else { return };
+        let Some(at) = self.streams.iter().position(|known| known.id() == stream) else { return };
         for session in self.sessions.values_mut() {
             let mut subscriptions = std::mem::take(&mut session.subscriptions);
             for (id, subscription) in subscriptions.iter_mut().filter(|(_, subscription)| subscription.stream == at) {
@@ -284,46 +278,5 @@ impl Control {
         for client in clients {
             self.settle(client);
         }
-    }
-}
-
-impl crate::stream::live::Stream {
-    /// Whether every reader has taken the newest frame and released all.
-    pub(super) fn is_drained(&self) -> bool {
-        let head = self.core.page.head();
-        let roster = self.core.roster.current();
-        roster
-            .members
-            .iter()
-            .all(|member| member.cursor() >= head && member.page().holds(member.granted()).next().is_none())
-    }
-
-    /// Stops the grab thread and waits for it, where nobody reads yet.
-    pub(crate) fn end(&mut self) {
-        // Where it has ended already, there is nothing to be told.
-        let _ended = self.commands.send(Command::Stop);
-        self.close();
-    }
-
-    /// When to look whether the last frames of a stream that has ended have been taken.
-    pub(super) fn close_at(&self, now: Instant) -> Option<Instant> {
-        let finished = self.finished.as_ref().filter(|finished| !finished.told)?;
-        Some(finished.drain_until.min(now + DRAIN_LOOK))
-    }
-
-    /// Says in the page that the stream has ended, and waits for the grab thread.
-    pub(super) fn close(&mut self) {
-        // Where it has ended already, there is nothing to be told.
-        let _ended = self.commands.send(Command::Close);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            warn!(stream = %self.core.name, "the grab thread panicked; please report this");
-        }
-        if let Some(device) = self.device.take() {
-            device.end();
-        }
-        // Readers that wait have been woken; they see the state before their sockets close.
-        std::thread::yield_now();
     }
 }

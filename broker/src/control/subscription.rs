@@ -18,7 +18,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::changes::Changes;
 use crate::factory::Segment;
 use crate::stream::StreamCore;
-use crate::stream::tenure::Tenures;
+use crate::stream::hold_times::HoldTimes;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Subscription {
     /// In the ring, from when it is admitted.
     pub place: Option<Place>,
     /// How long it holds what it holds.
-    pub tenures: Tenures,
+    pub hold_times: HoldTimes,
     /// What happened before the client knew that it has begun.
     pub early_news: Vec<Tell>,
     /// What was changed in the stream's settings and not told.
@@ -233,7 +233,7 @@ impl Subscription {
             terms,
             phase: Phase::Waiting { request, needed },
             place: None,
-            tenures: Tenures::default(),
+            hold_times: HoldTimes::default(),
             early_news: Vec::new(),
             changes: Changes::default(),
             removed: VecDeque::new(),
@@ -245,7 +245,7 @@ impl Subscription {
     pub fn look_at_holds(&mut self, stream: &StreamCore, now: Instant) {
         let Some(place) = &self.place else { return };
         let held = place.held().filter_map(ContextId::from_u64);
-        self.tenures.look(now, held, |context| stream.page.readable_in(context.segment()) == Some(context));
+        self.hold_times.look(now, held, |context| stream.page.readable_in(context.segment()) == Some(context));
     }
 
     /// Whether the client has the descriptor of this object.

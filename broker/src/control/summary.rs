@@ -7,7 +7,7 @@ use framebroker_protocol::stats::{StreamStats, Timing};
 
 use super::report::{megabytes, stream_stats};
 use crate::factory::Segment;
-use crate::stream::live::Stream;
+use crate::stream::served::Stream;
 
 /// The buffer statistics of a stream that has ended.
 #[derive(Debug)]
@@ -23,10 +23,8 @@ impl Summary {
     #[must_use]
     pub fn of(mut stream: Stream) -> Self {
         let uses = |segment: &Arc<Segment>| format!("{} x{}", segment.index().buffer_context(), segment.usage_count());
-        let usage = stream.pool.segments().map(uses).collect();
-        let held_elsewhere = stream.pool.empty();
-        let leaked = held_elsewhere.iter().filter_map(|segment| segment.upgrade());
-        let leaked = leaked.map(|segment| segment.index().buffer_context()).collect();
+        let usage = stream.pool().segments().map(uses).collect();
+        let leaked = stream.free_segments();
         Self { stats: stream_stats(&stream), usage, leaked }
     }
 
@@ -82,8 +80,8 @@ mod tests {
     use crate::run::Report;
     use crate::source::{Description, Requirements};
     use crate::stream::StreamCore;
-    use crate::stream::live::Limits;
     use crate::stream::pool::Pool;
+    use crate::stream::served::{Limits, StreamParts};
 
     const BYTES: usize = 5000;
 
@@ -110,7 +108,8 @@ mod tests {
             lossless: false,
             default_policy: Policy::default(),
         };
-        Stream::new(core, factory, pool, channel().0, needs, description, ("pattern", Content::Opaque), limits)
+        let (source, content, commands) = ("pattern", Content::Opaque, channel().0);
+        Stream::new(StreamParts { core, factory, pool, commands, needs, description, source, content, limits })
     }
 
     fn said(summary: Summary) -> (String, ExitCode) {
@@ -132,9 +131,9 @@ mod tests {
     #[test]
     fn a_leak_is_named_and_fails() {
         let mut leaky = stream(4);
-        let kept: Vec<Arc<Segment>> = leaky.pool.segments().skip(1).step_by(2).cloned().collect();
+        let kept: Vec<Arc<Segment>> = leaky.pool().segments().skip(1).step_by(2).cloned().collect();
         for segment in &kept[..1] {
-            leaky.pool.vacate(segment.index());
+            leaky.do_without(segment.index());
         }
         let (said, exit) = said(Summary::of(leaky));
         assert!(said.contains("total allocated  4 buffers\n  total freed      2 buffers"), "{said}");

@@ -23,8 +23,8 @@ use crate::stream::StreamCore;
 use crate::stream::device::journal::Settings;
 use crate::stream::device::{self, DeviceThread};
 use crate::stream::grab::{Command, Grab, GrabOptions};
-use crate::stream::live::{Limits, Stream, vacant_needs};
 use crate::stream::pool::Pool;
+use crate::stream::served::{Limits, Stream, StreamParts, vacant_needs};
 
 /// How often a camera that is waited for is looked for.
 const LOOK_FOR_CAMERA: Duration = Duration::from_secs(1);
@@ -167,14 +167,24 @@ fn start(
         publish_incomplete: options.publish_incomplete,
         lossless_timeout: Duration::from_millis(options.lossless_timeout),
     };
-    let new = |core| Stream::new(core, factory, pool, commands, needs, description, kind(options), limits);
+    let (kind, content) = kind(options);
+    let new = Stream::new(StreamParts {
+        core: Arc::clone(&core),
+        factory,
+        pool,
+        commands: commands.clone(),
+        needs,
+        description,
+        source: kind,
+        content,
+        limits,
+    });
     let (mut stream, source) = match source {
-        Opened::Source(source) => (new(Arc::clone(&core)), Some(source)),
-        Opened::Away(reason) => (new(Arc::clone(&core)).await_source(reason), None),
-        Opened::Producer => (new(Arc::clone(&core)).for_producers(), None),
+        Opened::Source(source) => (new, Some(source)),
+        Opened::Away(reason) => (new.await_source(reason), None),
+        Opened::Producer => (new.for_producers(), None),
     };
     let (settings, jobs) = (Settings::default(), device::jobs());
-    let commands = stream.commands.clone();
     let parts = device::Parts {
         core: Arc::clone(&core),
         events: events.clone(),
@@ -189,7 +199,7 @@ fn start(
     let opener = opener.map(|opener| settings.kept_by(opener));
     let grab = Grab::new(core, grab_options, todo, events, opener, source, jobs.0.clone());
     let no_thread = |source| RunError::System { what: "start a thread", source };
-    stream.device = Some(DeviceThread::start(jobs, parts).map_err(no_thread)?);
+    stream.set_device_thread(DeviceThread::start(jobs, parts).map_err(no_thread)?);
     stream.watch_memory();
     start_thread(&mut stream, options, grab)?;
     Ok(stream)
@@ -209,7 +219,8 @@ fn start_thread(stream: &mut Stream, options: &StreamOptions, grab: Grab) -> Res
         }
     };
     let thread = std::thread::Builder::new().name(format!("grab-{}", options.name));
-    stream.thread = Some(thread.spawn(run).map_err(|source| RunError::System { what: "start a thread", source })?);
+    let started = thread.spawn(run).map_err(|source| RunError::System { what: "start a thread", source });
+    stream.set_grab_thread(started?);
     // It sends unless it is killed with the whole process.
     scheduled.recv().map_or(Ok(()), |result| Ok(result?))
 }

@@ -283,10 +283,10 @@ impl Grab {
         self.handle_commands();
     }
 
-    fn demote(&mut self, member: &Member) {
+    fn demote(&mut self, member: &Arc<Member>) {
         member.set_lossless(false);
         self.patience = Patience::default();
-        self.events.send(Event::Demoted { stream: self.core.id, page: std::ptr::from_ref(member.page()).addr() });
+        self.events.send(Event::Demoted { stream: self.core.id, member: Arc::clone(member) });
     }
 
     /// Gives up one of the segments that are too many, and one that no longer fits, with each frame: so none takes long, and a

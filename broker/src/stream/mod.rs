@@ -4,16 +4,16 @@
 
 pub mod admission;
 pub mod counters;
+pub mod debts;
 pub mod device;
 pub mod grab;
 pub mod health;
-pub mod live;
-pub mod owed;
+pub mod hold_times;
 pub mod patience;
 pub mod pool;
 pub mod scheduling;
+pub mod served;
 pub mod stamp;
-pub mod tenure;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

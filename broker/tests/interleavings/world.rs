@@ -11,10 +11,10 @@ use framebroker::factory::{BufferFactory, Memfd};
 use framebroker::source::{Description, Requirements};
 use framebroker::stream::StreamCore;
 use framebroker::stream::admission::Verdict;
+use framebroker::stream::debts::Process;
 use framebroker::stream::grab::Command;
-use framebroker::stream::live::{Limits, Reader as Ended, Stream};
-use framebroker::stream::owed::Process;
 use framebroker::stream::pool::Pool;
+use framebroker::stream::served::{Limits, ReaderProcess, Stream, StreamParts};
 use framebroker::worker::Worker;
 use framebroker_protocol::message::{Content, Policy, Start};
 use framebroker_protocol::ring::{Claim, Hold, Member, Notify, Pages, Reader, Taken};
@@ -130,8 +130,9 @@ impl World {
         };
         let (model, serial, pixel_format) = (String::new(), String::new(), PixelFormat::MONO8);
         let description = Description { model, serial, width: 8, height: 1, pixel_format, fps: 0.0 };
-        let kind = ("pattern", Content::Opaque);
-        let stream = Stream::new(core, factory, pool, commands, needs, description, kind, limits);
+        let (source, content) = ("pattern", Content::Opaque);
+        let parts = StreamParts { core, factory, pool, commands, needs, description, source, content, limits };
+        let stream = Stream::new(parts);
         let (sender, events) = event_channel().unwrap();
         let worker = Worker::start(sender).unwrap();
         let (waiting, readers, ended, unconfirmed, was_short) = Default::default();
@@ -237,7 +238,7 @@ impl World {
     }
 
     fn deliver(&mut self) {
-        if self.stream.pool.ordered() == 0 {
+        if self.stream.pool().ordered() == 0 {
             return;
         }
         let event = loop {
@@ -257,9 +258,7 @@ impl World {
     }
 
     fn subscribe(&mut self, max_held: usize, policy: Policy) {
-        let Verdict::Admit { needed, target } = self.stream.capacity().admit(max_held) else { return };
-        self.stream.granted += max_held;
-        self.stream.grow(&self.worker, target);
+        let Verdict::Admit { needed, .. } = self.stream.grant(&self.worker, max_held) else { return };
         self.waiting.push_back(Waiting { needed, max_held, policy });
         self.admit_waiting();
     }
@@ -267,13 +266,10 @@ impl World {
     /// As `Control::admit_or_refuse`.
     fn admit_waiting(&mut self) {
         while let Some(Waiting { needed, max_held, policy }) = self.waiting.pop_front() {
-            let needed = needed.min(self.stream.needs.min_queued + 1 + self.stream.granted);
-            if self.stream.has(needed) {
-                self.begin(max_held, policy);
-            } else if self.stream.will_have(needed) {
-                return self.waiting.push_front(Waiting { needed, max_held, policy });
-            } else {
-                self.stream.granted -= max_held;
+            match self.stream.may_begin(needed) {
+                Some(true) => self.begin(max_held, policy),
+                Some(false) => return self.waiting.push_front(Waiting { needed, max_held, policy }),
+                None => self.stream.take_back_grant(max_held),
             }
         }
     }
@@ -282,7 +278,7 @@ impl World {
         let page = Arc::new(Mapped::<ConsumerPage>::create().unwrap().0);
         let member = Arc::new(Member::new(Arc::clone(&page), max_held, Box::new(Nobody)));
         self.stream.enter(&member);
-        let stream_page = Arc::clone(&self.stream.core.page);
+        let stream_page = Arc::clone(&self.stream.core().page);
         let first = match policy {
             Policy::Lossless => self.grabber.writer.adopt_lossless(&member, Start::Oldest),
             _ => stream_page.oldest().unwrap_or(stream_page.head().next()),
@@ -308,7 +304,7 @@ impl World {
     fn acquire(&mut self, who: usize, back: u64) {
         let Some(at) = who.checked_rem(self.readers.len()) else { return };
         let Some(newest) = self.truth.newest else { return };
-        let page = &self.stream.core.page;
+        let page = &self.stream.core().page;
         let wanted = newest.sequence().0.checked_sub(back).and_then(|wanted| page.context_of(Sequence(wanted)));
         let Some(wanted) = wanted else { return };
         if let Claim::Held(hold) = self.readers[at].reader.take_context(wanted) {
@@ -319,7 +315,7 @@ impl World {
 
     /// The client finds the object by index and backing among those it was sent.
     fn keep(&mut self, at: usize, hold: Hold) {
-        let segments = self.stream.pool.segments();
+        let segments = self.stream.pool().segments();
         let mut there = segments.filter(|s| (s.index(), s.backing()) == (hold.context.segment(), hold.backing));
         let segment = there.next().unwrap_or_else(|| panic!("the pool knows no object of {}", hold.context));
         let object = File::from(segment.descriptor().unwrap().try_clone_to_owned().unwrap());
@@ -338,18 +334,18 @@ impl World {
     fn end_one(&mut self, who: usize, lives_on: bool) {
         let Some(at) = who.checked_rem(self.readers.len()) else { return };
         let mut reader = self.readers.swap_remove(at);
-        self.stream.granted -= reader.max_held;
+        self.stream.take_back_grant(reader.max_held);
         if lives_on {
             self.unconfirmed += usize::from(!reader.holds.is_empty());
             let (end, alive) = std::io::pipe().unwrap();
             let (client, pid) = (reader.client, i32::try_from(reader.client.0).unwrap());
             let process = Process { client, name: ClientName::cut("x"), uid: 0, pid, pidfd: Some(end.into()) };
-            self.stream.leave(&reader.member, Ended::MayLive(process), Instant::now());
+            self.stream.leave(&reader.member, ReaderProcess::MayLive(process), Instant::now());
             reader.alive = Some(alive);
             assert_eq!(reader.reader.try_take(), Taken::Revoked);
             self.ended.push(reader);
         } else {
-            self.stream.leave(&reader.member, Ended::Dead, Instant::now());
+            self.stream.leave(&reader.member, ReaderProcess::Ended, Instant::now());
         }
         self.admit_waiting();
     }
@@ -372,10 +368,10 @@ impl World {
     }
 
     fn check_books(&self) {
-        let (pool, setting) = (&self.stream.pool, self.setting);
+        let (pool, setting) = (self.stream.pool(), self.setting);
         let granted: usize = self.readers.iter().map(|reader| reader.max_held).sum();
         let waiting: usize = self.waiting.iter().map(|waiting| waiting.max_held).sum();
-        assert_eq!(self.stream.granted, granted + waiting, "what ended gave its grants back");
+        assert_eq!(self.stream.granted(), granted + waiting, "what ended gave its grants back");
         let is_changing = self.grabber.is_returning || !self.grabber.told.is_empty();
         assert!(is_changing || self.stream.capacity().segments <= setting.max_segments);
 
@@ -386,7 +382,7 @@ impl World {
         objects.extend(of_grabber.map(|segment| (segment.index(), segment.backing())));
         let contexts: BTreeSet<SegmentIndex> = objects.iter().map(|(index, _)| *index).collect();
         assert_eq!(contexts.len(), objects.len(), "a buffer context names one buffer");
-        let stats = self.stream.factory.stats();
+        let stats = self.stream.factory().stats();
         assert_eq!(stats.total_allocated - stats.total_freed, stats.active_buffers());
         let (active, ordered) = (usize::try_from(stats.active_buffers()).unwrap(), pool.ordered());
         // The worker may have made what was ordered, or not yet.
@@ -402,7 +398,7 @@ impl World {
         let (used, limit) = (self.bytes_of(&objects) + usize::try_from(still).unwrap(), setting.memory_bytes);
         assert!(used <= limit, "{used} bytes of memory, {limit} are the limit");
         if self.is_short() {
-            let there_is_no_memory = limit - used < self.stream.needs.payload_bytes;
+            let there_is_no_memory = limit - used < self.stream.needs().payload_bytes;
             // A fixed pool gets what memory allows later when it is renewed. What is given up since there are too many has its
             // index until then, also where another was lost meanwhile.
             let is_shedding = self.grabber.surplus > 0;
@@ -416,7 +412,7 @@ impl World {
     /// changes, or where larger ones leave no memory.
     fn is_short(&self) -> bool {
         let granted: usize = self.readers.iter().map(|reader| reader.max_held).sum();
-        let pool = &self.stream.pool;
+        let pool = self.stream.pool();
         // Without those that are being given up, or may turn out to be.
         let installed = (self.stream.capacity().segments + pool.installed()).saturating_sub(pool.expected());
         self.setting.min_queued + 1 + granted > installed
@@ -429,7 +425,7 @@ impl World {
     /// Everything that was told, ordered or asked has been done.
     fn settle(&mut self) {
         self.grabber.obey();
-        while self.stream.pool.ordered() > 0 || !self.grabber.told.is_empty() {
+        while self.stream.pool().ordered() > 0 || !self.grabber.told.is_empty() {
             self.deliver();
             self.hear();
             self.grabber.obey();
@@ -444,9 +440,9 @@ impl World {
         }
         self.step(&Step::Renew);
         self.settle();
-        let (missing, payload_bytes) = (self.stream.missing(), self.stream.needs.payload_bytes);
-        let (pool, limit) = (&self.stream.pool, self.setting.memory_bytes as u64);
-        let needed = pool.bytes() + self.stream.owed.bytes() + ((pool.installed() + missing) * payload_bytes) as u64;
+        let (missing, payload_bytes) = (self.stream.missing(), self.stream.needs().payload_bytes);
+        let (pool, limit) = (self.stream.pool(), self.setting.memory_bytes as u64);
+        let needed = pool.bytes() + self.stream.debts().bytes() + ((pool.installed() + missing) * payload_bytes) as u64;
         assert!(missing == 0 || needed > limit, "{missing} segments are missing, with {needed} of {limit} bytes");
         self.check();
     }
@@ -456,8 +452,8 @@ impl World {
         self.check_renewal();
         let Self { mut stream, worker, events, grabber, readers, ended, .. } = self;
         drop((worker, events, grabber));
-        let factory = Arc::clone(&stream.factory);
-        assert!(stream.pool.empty().is_empty(), "somebody keeps a segment");
+        let factory = Arc::clone(stream.factory());
+        assert!(stream.free_segments().is_empty(), "somebody keeps a segment");
         let stats = factory.stats();
         assert_eq!((stats.active_buffers(), stats.current_bytes, stats.mapped_bytes), (0, 0, 0), "{stats:?}");
         drop((readers, ended));

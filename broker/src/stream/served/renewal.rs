@@ -7,10 +7,8 @@
 
 use std::time::{Duration, Instant};
 
+use framebroker_protocol::StreamName;
 use tracing::{info, warn};
-
-use super::Stream;
-use crate::stream::grab::Command;
 
 /// How long no further segment must have been lost: evictions come in bursts.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -24,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What keeps the source from being stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Obstacle {
+pub(super) enum Obstacle {
     /// It goes by itself, soon.
     Unsettled,
     /// It would lose frames that it was promised.
@@ -35,7 +33,7 @@ enum Obstacle {
 
 /// When the source may be stopped to make the ring whole again.
 #[derive(Debug, Default)]
-pub struct Renewal {
+pub(super) struct Renewal {
     /// Segments that were missing at the last look.
     missing: usize,
     /// When to look, while there are some.
@@ -51,6 +49,30 @@ pub struct Renewal {
 }
 
 impl Renewal {
+    /// How often the source was stopped for it.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// When to look, while segments are missing.
+    pub fn look_at(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    /// Whether it is time, where so many of a ring's segments are missing. Logs what has changed.
+    pub fn look(&mut self, now: Instant, stream: &StreamName, missing: usize, segments: usize, is_live: bool) -> bool {
+        if missing > self.missing {
+            warn!(
+                %stream, missing, segments,
+                "the ring is smaller: readers were cut off while they held frames, and the source takes no buffers while it runs"
+            );
+        }
+        if missing == 0 && is_live && std::mem::take(&mut self.is_under_way) {
+            info!(%stream, segments, "the ring is whole again");
+        }
+        self.is_due(now, missing)
+    }
+
     /// True when it is time. A loss begins the wait anew.
     fn is_due(&mut self, now: Instant, missing: usize) -> bool {
         let before = std::mem::replace(&mut self.missing, missing);
@@ -64,7 +86,7 @@ impl Renewal {
     }
 
     /// The source is stopped for it.
-    fn begin(&mut self, now: Instant) {
+    pub fn begin(&mut self, now: Instant) {
         let is_calm = self.last.is_none_or(|last| now.saturating_duration_since(last) > LONGEST_PAUSE);
         self.pause = if is_calm { FIRST_PAUSE } else { (self.pause * 2).min(LONGEST_PAUSE) };
         (self.last, self.look_at, self.told) = (Some(now), Some(now + self.pause), None);
@@ -72,90 +94,29 @@ impl Renewal {
         self.is_under_way = true;
     }
 
-    /// Something is in the way; true where that is to be said.
-    fn put_off(&mut self, now: Instant, obstacle: Obstacle) -> bool {
+    /// Something is in the way, which is said once.
+    pub fn put_off(&mut self, now: Instant, stream: &StreamName, obstacle: Obstacle) {
+        if self.is_news(now, obstacle) {
+            warn!(%stream, missing = self.missing, "the ring stays smaller {}", obstacle.why());
+        }
+    }
+
+    fn is_news(&mut self, now: Instant, obstacle: Obstacle) -> bool {
         self.look_at = Some(now + LOOK_AGAIN);
         obstacle != Obstacle::Unsettled && self.told.replace(obstacle) != Some(obstacle)
     }
 }
 
-impl Stream {
-    /// Segments that the ring has lost and cannot get while the source runs.
-    #[must_use]
-    pub fn missing(&self) -> usize {
-        // A producer is given others when it attaches again, which it does by itself.
-        let is_fixed = self.needs.fixed_pool && !self.takes_producers();
-        if is_fixed && self.is_running() { self.size.saturating_sub(self.expected()) } else { 0 }
-    }
-
-    fn is_running(&self) -> bool {
-        self.offline.is_none() && self.finished.is_none() && !self.resuming && !self.unseen
-    }
-
-    /// How often the source was stopped to make the ring whole again.
-    #[must_use]
-    pub fn renewals(&self) -> u64 {
-        self.renewal.count
-    }
-
-    /// When [`Self::renew`] has something to do.
-    #[must_use]
-    pub fn renew_at(&self) -> Option<Instant> {
-        self.renewal.look_at
-    }
-
-    /// Has the source stopped, and started with as many segments as the ring had, where some are missing and it is time.
-    pub fn renew(&mut self, now: Instant) {
-        let (missing, before) = (self.missing(), self.renewal.missing);
-        if missing > before {
-            warn!(
-                stream = %self.core.name, missing, segments = self.size,
-                "the ring is smaller: readers were cut off while they held frames, and the source takes no buffers while it runs"
-            );
-        }
-        if missing == 0 && self.renewal.is_under_way && self.is_running() {
-            self.renewal.is_under_way = false;
-            info!(stream = %self.core.name, segments = self.expected(), "the ring is whole again");
-        }
-        if !self.renewal.is_due(now, missing) {
-            return;
-        }
-        if let Some(obstacle) = self.obstacle() {
-            self.put_off(now, obstacle);
-            return;
-        }
-        info!(stream = %self.core.name, missing, "the source is stopped for a moment, to make the ring whole again");
-        self.renewal.begin(now);
-        // Where the grab thread has ended, the stream is closed next.
-        let _ended = self.commands.send(Command::Renew);
-    }
-
-    fn put_off(&mut self, now: Instant, obstacle: Obstacle) {
-        if !self.renewal.put_off(now, obstacle) {
-            return;
-        }
-        let why = match obstacle {
-            Obstacle::Unsettled => return,
-            Obstacle::LosslessReader => "until no lossless reader is there, which would lose frames by it",
-            Obstacle::NoMemory => {
+impl Obstacle {
+    fn why(self) -> &'static str {
+        match self {
+            Self::Unsettled => "for a moment",
+            Self::LosslessReader => "until no lossless reader is there, which would lose frames by it",
+            Self::NoMemory => {
                 "until there is memory for new segments beside the old ones: raise --memory-limit, or end the programs that were \
                  cut off"
             }
-        };
-        warn!(stream = %self.core.name, missing = self.renewal.missing, "the ring stays smaller {why}");
-    }
-
-    /// All that is published is left where it is, so that nobody who lags loses a frame by it: there must be room beside it.
-    fn obstacle(&self) -> Option<Obstacle> {
-        if self.unconfirmed > 0 || self.pool.ordered() > 0 || !self.waiting.is_empty() {
-            return Some(Obstacle::Unsettled);
         }
-        if self.core.roster.current().members.iter().any(|member| member.is_lossless()) {
-            return Some(Obstacle::LosslessReader);
-        }
-        let free = self.limits.memory_bytes.saturating_sub(self.owed.bytes() + self.pool.bytes());
-        let needed = (self.needs.payload_bytes as u64).saturating_mul(self.size as u64);
-        (free < needed || self.pool.vacant() < self.size).then_some(Obstacle::NoMemory)
     }
 }
 
@@ -205,10 +166,10 @@ mod tests {
     fn what_is_in_the_way_is_said_once() {
         let (mut renewal, now) = (Renewal::default(), Instant::now());
         renewal.is_due(now, 1);
-        assert!(renewal.put_off(now, Obstacle::LosslessReader));
-        assert!(!renewal.put_off(now + s(1), Obstacle::LosslessReader));
-        assert!(!renewal.put_off(now + s(2), Obstacle::Unsettled));
-        assert!(renewal.put_off(now + s(3), Obstacle::NoMemory));
+        assert!(renewal.is_news(now, Obstacle::LosslessReader));
+        assert!(!renewal.is_news(now + s(1), Obstacle::LosslessReader));
+        assert!(!renewal.is_news(now + s(2), Obstacle::Unsettled));
+        assert!(renewal.is_news(now + s(3), Obstacle::NoMemory));
         assert!(!renewal.is_due(now + s(3), 1) && renewal.is_due(now + s(4), 1), "and looked for again");
     }
 }

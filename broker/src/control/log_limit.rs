@@ -11,7 +11,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 /// Counts messages.
 #[derive(Debug)]
-pub struct Quiet(Mutex<Option<Period>>);
+pub struct LogLimit(Mutex<Option<Period>>);
 
 #[derive(Debug)]
 struct Period {
@@ -20,9 +20,9 @@ struct Period {
 }
 
 /// What is logged about clients.
-pub static CLIENTS: Quiet = Quiet::new();
+pub static CLIENTS: LogLimit = LogLimit::new();
 
-impl Quiet {
+impl LogLimit {
     const fn new() -> Self {
         Self(Mutex::new(None))
     }
@@ -53,9 +53,9 @@ mod tests {
 
     #[test]
     fn a_flood_is_cut_and_a_new_period_speaks_again() {
-        let (quiet, now) = (Quiet::new(), Instant::now());
-        let spoken = (0..1000).filter(|_| quiet.may_speak_at(now)).count();
+        let (limit, now) = (LogLimit::new(), Instant::now());
+        let spoken = (0..1000).filter(|_| limit.may_speak_at(now)).count();
         assert_eq!(spoken, LIMIT as usize);
-        assert!(quiet.may_speak_at(now + PERIOD));
+        assert!(limit.may_speak_at(now + PERIOD));
     }
 }

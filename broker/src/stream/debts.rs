@@ -27,7 +27,7 @@ pub struct Process {
 
 /// What is owed, and to whom.
 #[derive(Debug, Default)]
-pub struct Owed {
+pub struct Debts {
     /// Each process once: clients that come, hold and leave again and again cost one descriptor.
     processes: Vec<Watched>,
     /// Each group of processes once.
@@ -55,7 +55,7 @@ struct Debt {
     pids: BTreeSet<i32>,
 }
 
-impl Owed {
+impl Debts {
     /// Watches a process, so that memory can be owed to it.
     pub fn watch(&mut self, pid: i32, uid: u32, pidfd: Option<OwnedFd>) {
         self.forget_the_dead();
@@ -133,24 +133,24 @@ mod tests {
     /// An empty pipe is like a pidfd: readable only at the end.
     #[test]
     fn a_debt_ends_with_the_last_of_its_processes() {
-        let mut owed = Owed::default();
+        let mut debts = Debts::default();
         let (first, end_first) = std::io::pipe().unwrap();
         let (second, end_second) = std::io::pipe().unwrap();
-        owed.watch(1, 7, Some(first.try_clone().unwrap().into()));
-        owed.watch(1, 7, Some(first.into()));
-        owed.watch(2, 8, Some(second.into()));
-        owed.watch(3, 7, None);
-        owed.add(60, [1].into());
-        owed.add(40, [1].into());
-        owed.add(20, [1, 2].into());
-        owed.add(5, [3].into());
-        assert_eq!((owed.bytes(), owed.processes.len(), owed.debts.len()), (125, 3, 3));
-        assert_eq!((owed.bytes_of(2, None), owed.bytes_of(3, Some(7)), owed.bytes_of(9, Some(8))), (20, 125, 20));
+        debts.watch(1, 7, Some(first.try_clone().unwrap().into()));
+        debts.watch(1, 7, Some(first.into()));
+        debts.watch(2, 8, Some(second.into()));
+        debts.watch(3, 7, None);
+        debts.add(60, [1].into());
+        debts.add(40, [1].into());
+        debts.add(20, [1, 2].into());
+        debts.add(5, [3].into());
+        assert_eq!((debts.bytes(), debts.processes.len(), debts.debts.len()), (125, 3, 3));
+        assert_eq!((debts.bytes_of(2, None), debts.bytes_of(3, Some(7)), debts.bytes_of(9, Some(8))), (20, 125, 20));
         drop(end_first);
-        assert_eq!(owed.bytes(), 25);
+        assert_eq!(debts.bytes(), 25);
         drop(end_second);
-        assert_eq!(owed.bytes(), 5);
-        owed.watch(1, 7, None);
-        assert_eq!((owed.bytes(), owed.debts.len()), (5, 1), "process 1 is another one now");
+        assert_eq!(debts.bytes(), 5);
+        debts.watch(1, 7, None);
+        assert_eq!((debts.bytes(), debts.debts.len()), (5, 1), "process 1 is another one now");
     }
 }

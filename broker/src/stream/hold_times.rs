@@ -8,27 +8,27 @@ use framebroker_protocol::ContextId;
 /// The holds of one subscription. A duration counts from the look that first saw the hold to the one that last did: it is
 /// never too long, and too short by less than two looks.
 #[derive(Debug, Default)]
-pub struct Tenures {
-    standing: Vec<Tenure>,
+pub struct HoldTimes {
+    standing: Vec<HoldTime>,
     longest: Duration,
 }
 
 /// A hold that stands.
 #[derive(Debug, Clone, Copy)]
-struct Tenure {
+struct HoldTime {
     context: ContextId,
     since: Instant,
     seen: Instant,
     reported: bool,
 }
 
-impl Tenure {
+impl HoldTime {
     fn lasted(&self) -> Duration {
         self.seen.duration_since(self.since)
     }
 }
 
-impl Tenures {
+impl HoldTimes {
     /// A look at what is held now. A hold is one frame's, in whatever slot it is written. It begins only while its frame
     /// `is_readable`, so that nobody makes himself old with names of frames that do not exist; it then goes on also while
     /// the writer, trying to retire, hides the frame for a moment.
@@ -40,15 +40,15 @@ impl Tenures {
     ) {
         let before = std::mem::take(&mut self.standing);
         for context in held {
-            if self.standing.iter().any(|tenure| tenure.context == context) {
+            if self.standing.iter().any(|hold| hold.context == context) {
                 continue;
             }
-            let known = before.iter().find(|tenure| tenure.context == context).copied();
-            let begun = || is_readable(context).then_some(Tenure { context, since: now, seen: now, reported: false });
-            if let Some(tenure) = known.or_else(begun) {
-                let tenure = Tenure { seen: now, ..tenure };
-                self.longest = self.longest.max(tenure.lasted());
-                self.standing.push(tenure);
+            let known = before.iter().find(|hold| hold.context == context).copied();
+            let begun = || is_readable(context).then_some(HoldTime { context, since: now, seen: now, reported: false });
+            if let Some(hold) = known.or_else(begun) {
+                let hold = HoldTime { seen: now, ..hold };
+                self.longest = self.longest.max(hold.lasted());
+                self.standing.push(hold);
             }
         }
     }
@@ -56,8 +56,8 @@ impl Tenures {
     /// How long a frame has been held; zero where it was not seen held.
     #[must_use]
     pub fn of(&self, context: ContextId) -> Duration {
-        let tenure = self.standing.iter().find(|tenure| tenure.context == context);
-        tenure.map_or(Duration::ZERO, Tenure::lasted)
+        let hold = self.standing.iter().find(|hold| hold.context == context);
+        hold.map_or(Duration::ZERO, HoldTime::lasted)
     }
 
     /// The longest there was.
@@ -69,16 +69,16 @@ impl Tenures {
     /// Holds that stand and are as old as the lease.
     #[must_use]
     pub fn overdue(&self, lease: Duration) -> usize {
-        self.standing.iter().filter(|tenure| tenure.lasted() >= lease).count()
+        self.standing.iter().filter(|hold| hold.lasted() >= lease).count()
     }
 
     /// Those among them that were not returned before.
     pub fn newly_overdue(&mut self, lease: Duration) -> Vec<(ContextId, Duration)> {
-        let overdue = self.standing.iter_mut().filter(|tenure| tenure.lasted() >= lease && !tenure.reported);
+        let overdue = self.standing.iter_mut().filter(|hold| hold.lasted() >= lease && !hold.reported);
         overdue
-            .map(|tenure| {
-                tenure.reported = true;
-                (tenure.context, tenure.lasted())
+            .map(|hold| {
+                hold.reported = true;
+                (hold.context, hold.lasted())
             })
             .collect()
     }
@@ -100,33 +100,33 @@ mod tests {
 
     #[test]
     fn a_hold_lasts_from_the_first_look_to_the_last() {
-        let (mut tenures, began) = (Tenures::default(), Instant::now());
-        tenures.look(began, [context(1)].into_iter(), |_| true);
-        assert_eq!((tenures.of(context(1)), tenures.longest()), (ms(0), ms(0)));
-        tenures.look(began + ms(30), [context(2), context(1)].into_iter(), |_| true);
-        assert_eq!((tenures.of(context(1)), tenures.of(context(2))), (ms(30), ms(0)));
-        tenures.look(began + ms(50), [context(2)].into_iter(), |_| true);
-        assert_eq!((tenures.of(context(1)), tenures.of(context(2))), (ms(0), ms(20)));
-        assert_eq!(tenures.longest(), ms(30), "it is remembered when the hold is gone");
+        let (mut times, began) = (HoldTimes::default(), Instant::now());
+        times.look(began, [context(1)].into_iter(), |_| true);
+        assert_eq!((times.of(context(1)), times.longest()), (ms(0), ms(0)));
+        times.look(began + ms(30), [context(2), context(1)].into_iter(), |_| true);
+        assert_eq!((times.of(context(1)), times.of(context(2))), (ms(30), ms(0)));
+        times.look(began + ms(50), [context(2)].into_iter(), |_| true);
+        assert_eq!((times.of(context(1)), times.of(context(2))), (ms(0), ms(20)));
+        assert_eq!(times.longest(), ms(30), "it is remembered when the hold is gone");
     }
 
     #[test]
     fn a_frame_that_is_hidden_for_a_moment_stays_held_and_one_that_never_was_there_is_not() {
-        let (mut tenures, began) = (Tenures::default(), Instant::now());
-        tenures.look(began, [context(1), context(7)].into_iter(), |context| context.sequence().0 == 1);
-        tenures.look(began + ms(10), [context(1), context(7)].into_iter(), |_| false);
-        assert_eq!((tenures.of(context(1)), tenures.of(context(7))), (ms(10), ms(0)));
+        let (mut times, began) = (HoldTimes::default(), Instant::now());
+        times.look(began, [context(1), context(7)].into_iter(), |context| context.sequence().0 == 1);
+        times.look(began + ms(10), [context(1), context(7)].into_iter(), |_| false);
+        assert_eq!((times.of(context(1)), times.of(context(7))), (ms(10), ms(0)));
     }
 
     #[test]
     fn a_hold_is_overdue_for_good_and_reported_once() {
-        let (mut tenures, began) = (Tenures::default(), Instant::now());
+        let (mut times, began) = (HoldTimes::default(), Instant::now());
         for at in [0, 10, 20, 30] {
             // Written down twice, it is still one hold.
-            tenures.look(began + ms(at), [context(1), context(1)].into_iter(), |_| true);
-            let reported = tenures.newly_overdue(ms(20));
+            times.look(began + ms(at), [context(1), context(1)].into_iter(), |_| true);
+            let reported = times.newly_overdue(ms(20));
             assert_eq!(reported, if at == 20 { vec![(context(1), ms(20))] } else { vec![] });
-            assert_eq!(tenures.overdue(ms(20)), usize::from(at >= 20));
+            assert_eq!(times.overdue(ms(20)), usize::from(at >= 20));
         }
     }
 }

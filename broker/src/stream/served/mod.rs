@@ -1,0 +1,806 @@
+//! A stream as the session thread serves it: how far it is, its segments, who reads it and who fills it.
+
+mod life;
+mod listing;
+mod members;
+mod producer_place;
+mod renewal;
+mod size;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use framebroker_protocol::message::{Content, Policy};
+use framebroker_protocol::ring::Member;
+use framebroker_protocol::{ClientId, ClientName, ContextId, SegmentIndex, StreamId, StreamName, Text};
+use tracing::{info, warn};
+
+use super::StreamCore;
+use super::admission::{Capacity, Verdict};
+use super::debts::Debts;
+use super::device::DeviceThread;
+use super::grab::{Attached, Command};
+use super::health::Health;
+use super::pool::Pool;
+use crate::events::SubscriptionKey;
+use crate::factory::{BufferFactory, Epoch, Segment, Sharing, WritableSegment};
+use crate::source::{Description, Requirements, Source};
+use crate::worker::{Order, Worker};
+
+pub use life::{Finished, Life};
+pub use members::{Lingering, ReaderProcess};
+pub use producer_place::{Producer, vacant_needs};
+
+use members::Members;
+use producer_place::{NO_PRODUCER, ProducerPlace};
+use renewal::{Obstacle, Renewal};
+use size::RingSize;
+
+/// How often is looked whether the readers of a stream that has ended have taken its last frames.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+
+/// A stream, its segments, and who waits for it to grow.
+#[derive(Debug)]
+pub struct Stream {
+    core: Arc<StreamCore>,
+    factory: Arc<dyn BufferFactory>,
+    pool: Pool,
+    /// To the grab thread.
+    commands: Sender<Command>,
+    grab_thread: Option<JoinHandle<()>>,
+    device_thread: Option<DeviceThread>,
+    needs: Requirements,
+    description: Description,
+    source: &'static str,
+    content: Content,
+    limits: Limits,
+    life: Life,
+    /// How often the source went, and why it did last.
+    outages: u64,
+    last_outage: String,
+    members: Members,
+    size: RingSize,
+    /// When a fixed pool gets segments in place of those that it lost.
+    renewal: Renewal,
+    /// Who fills its segments, where that is a process of its own.
+    producer_place: Option<ProducerPlace>,
+    /// Segments that were given up while somebody may read them.
+    debts: Debts,
+    /// Holds granted, to subscriptions that wait for growth too.
+    granted: usize,
+    /// Subscriptions that wait for growth, in their order.
+    waiting: VecDeque<SubscriptionKey>,
+    controller: Option<Controller>,
+    lease_counts: LeaseCounts,
+    health: Health,
+    /// The warning of `--memory-warn` was given.
+    has_warned: bool,
+}
+
+/// What a stream is made of.
+#[derive(Debug)]
+pub struct StreamParts {
+    /// Shared with the grab thread.
+    pub core: Arc<StreamCore>,
+    /// Allocates its segments.
+    pub factory: Arc<dyn BufferFactory>,
+    /// Its segments.
+    pub pool: Pool,
+    /// To the grab thread.
+    pub commands: Sender<Command>,
+    /// What the source needs.
+    pub needs: Requirements,
+    /// What the source is.
+    pub description: Description,
+    /// Kind of source.
+    pub source: &'static str,
+    /// Whether consumers can verify what it delivers.
+    pub content: Content,
+    /// How large the stream may grow.
+    pub limits: Limits,
+}
+
+/// How large a stream may grow, and whom it waits for.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Segments it never falls below.
+    pub min_segments: usize,
+    /// How long segments stay that are no longer needed.
+    pub shrink_after: Duration,
+    /// Segments.
+    pub max_segments: usize,
+    /// Bytes of segments.
+    pub memory_bytes: u64,
+    /// Bytes of segments above which is warned, once.
+    pub memory_warn_bytes: Option<u64>,
+    /// Frames kept beyond all holds.
+    pub history: usize,
+    /// Whether lossless subscriptions are granted.
+    pub lossless: bool,
+    /// The policy of subscriptions that name none.
+    pub default_policy: Policy,
+}
+
+/// The session that has sole control of a source's features.
+#[derive(Debug, Clone)]
+pub struct Controller {
+    /// Which session.
+    pub client: ClientId,
+    /// Who it is, for people.
+    pub called: Text,
+}
+
+/// What became of holds that lasted too long.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LeaseCounts {
+    /// Holds that became older than the lease.
+    pub overdue: u64,
+    /// Subscriptions that were ended for one.
+    pub evicted: u64,
+}
+
+/// Its beginning and its end.
+impl Stream {
+    /// A stream whose grab thread is about to start.
+    #[must_use]
+    pub fn new(parts: StreamParts) -> Self {
+        let StreamParts { core, factory, pool, commands, needs, description, source, content, limits } = parts;
+        Self {
+            members: Members::new(Arc::clone(&core.roster)),
+            size: RingSize::new(pool.expected()),
+            core,
+            factory,
+            pool,
+            commands,
+            grab_thread: None,
+            device_thread: None,
+            needs,
+            description,
+            source,
+            content,
+            limits,
+            life: Life::Live,
+            outages: 0,
+            last_outage: String::new(),
+            renewal: Renewal::default(),
+            producer_place: None,
+            debts: Debts::default(),
+            granted: 0,
+            waiting: VecDeque::new(),
+            controller: None,
+            lease_counts: LeaseCounts::default(),
+            health: Health::default(),
+            has_warned: false,
+        }
+    }
+
+    /// The source is not there yet. The stream begins without segments: they are made when the source tells what it needs.
+    #[must_use]
+    pub fn await_source(mut self, reason: String) -> Self {
+        warn!(stream = %self.core.name, reason, "offline from the start");
+        self.life = Life::Unseen(reason.clone());
+        (self.outages, self.last_outage) = (1, reason);
+        self
+    }
+
+    /// Its frames come from a process of its own, which is not there yet.
+    #[must_use]
+    pub fn for_producers(mut self) -> Self {
+        self.producer_place = Some(ProducerPlace::default());
+        self.life = Life::Offline(NO_PRODUCER.to_owned());
+        (self.outages, self.last_outage) = (1, NO_PRODUCER.to_owned());
+        self
+    }
+
+    /// What sets the source's features.
+    pub fn set_device_thread(&mut self, thread: DeviceThread) {
+        self.device_thread = Some(thread);
+    }
+
+    /// What moves its frames.
+    pub fn set_grab_thread(&mut self, thread: JoinHandle<()>) {
+        self.grab_thread = Some(thread);
+    }
+
+    /// Asks the grab thread for something. Where it has ended, nothing is filled or refilled any more, the stream is closed next,
+    /// and there is nothing left to be asked.
+    pub fn tell_grab(&self, command: Command) {
+        let _ended = self.commands.send(command);
+    }
+
+    /// The grab thread takes no more frames. Readers may take the last ones until then.
+    pub fn finish(&mut self, reason: &str, drain_until: Instant) {
+        self.life.finish(reason.to_owned(), drain_until);
+    }
+
+    /// Closes a stream that has ended while others go on, once its readers have taken the last frames. True when it does.
+    pub fn close_if_drained(&mut self, now: Instant) -> bool {
+        let is_drained = self.is_drained();
+        let Life::Finished(finished) = &mut self.life else { return false };
+        if finished.is_closed || !is_drained && now < finished.drain_until {
+            return false;
+        }
+        finished.is_closed = true;
+        info!(stream = %self.core.name, reason = finished.reason, "the stream has ended");
+        // The grab thread says so in the page, and ends; it is waited for when the broker ends.
+        self.tell_grab(Command::Close);
+        true
+    }
+
+    /// Whether every reader has taken the newest frame and released all.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        let head = self.core.page.head();
+        let roster = self.core.roster.current();
+        let is_done =
+            |member: &Member| member.cursor() >= head && member.page().holds(member.granted()).next().is_none();
+        roster.members.iter().all(|member| is_done(member))
+    }
+
+    /// Stops the grab thread and waits for it, where nobody reads yet.
+    pub fn end(&mut self) {
+        self.tell_grab(Command::Stop);
+        self.close();
+    }
+
+    /// Says in the page that the stream has ended, and waits for its threads.
+    pub fn close(&mut self) {
+        self.tell_grab(Command::Close);
+        if let Some(thread) = self.grab_thread.take()
+            && thread.join().is_err()
+        {
+            warn!(stream = %self.core.name, "the grab thread panicked; please report this");
+        }
+        if let Some(device) = self.device_thread.take() {
+            device.end();
+        }
+        // Readers that wait have been woken; they see the state before their sockets close.
+        std::thread::yield_now();
+    }
+
+    /// Frees its segments; returns the contexts of those that somebody else in this process still has.
+    #[must_use]
+    pub fn free_segments(&mut self) -> Vec<u32> {
+        let kept = self.pool.empty();
+        kept.iter().filter_map(std::sync::Weak::upgrade).map(|segment| segment.index().buffer_context()).collect()
+    }
+}
+
+/// What it is, to be read.
+impl Stream {
+    /// What it shares with the grab thread.
+    #[must_use]
+    pub fn core(&self) -> &Arc<StreamCore> {
+        &self.core
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> StreamId {
+        self.core.id
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &StreamName {
+        &self.core.name
+    }
+
+    /// What allocates its segments.
+    #[must_use]
+    pub fn factory(&self) -> &Arc<dyn BufferFactory> {
+        &self.factory
+    }
+
+    /// Its segments.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// How large it may grow.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Kind of source.
+    #[must_use]
+    pub fn source(&self) -> &'static str {
+        self.source
+    }
+
+    /// What its source needs.
+    #[must_use]
+    pub fn needs(&self) -> Requirements {
+        self.needs
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn life(&self) -> &Life {
+        &self.life
+    }
+
+    /// How often its source went.
+    #[must_use]
+    pub fn outages(&self) -> u64 {
+        self.outages
+    }
+
+    /// Why it went last, as it was told then.
+    #[must_use]
+    pub fn last_outage(&self) -> &str {
+        &self.last_outage
+    }
+
+    /// Segments that were given up while somebody may read them.
+    #[must_use]
+    pub fn debts(&self) -> &Debts {
+        &self.debts
+    }
+
+    /// Holds granted, to subscriptions that wait for growth too.
+    #[must_use]
+    pub fn granted(&self) -> usize {
+        self.granted
+    }
+
+    /// What became of holds that lasted too long.
+    #[must_use]
+    pub fn lease_counts(&self) -> LeaseCounts {
+        self.lease_counts
+    }
+
+    /// One more hold has become older than the lease.
+    pub fn count_overdue(&mut self) {
+        self.lease_counts.overdue += 1;
+    }
+
+    /// One more subscription was ended for that.
+    pub fn count_evicted(&mut self) {
+        self.lease_counts.evicted += 1;
+    }
+
+    /// Who has sole control of the source's features, if somebody has.
+    #[must_use]
+    pub fn controller(&self) -> Option<&Controller> {
+        self.controller.as_ref()
+    }
+
+    /// Gives sole control to a session, or to nobody.
+    pub fn set_controller(&mut self, controller: Option<Controller>) {
+        self.controller = controller;
+    }
+
+    /// A session that may have had sole control has ended.
+    pub fn end_control(&mut self, client: ClientId) {
+        self.controller.take_if(|controller| controller.client == client);
+    }
+
+    /// What sets the source's features, while it may be asked.
+    pub fn device(&mut self) -> Option<&mut DeviceThread> {
+        self.device_thread.as_mut()
+    }
+
+    /// Whether its segments may be shared with readers of their own: those of named objects are not protected.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.factory.sharing() == Sharing::Sealed
+    }
+
+    /// Who was cut off while it held this frame.
+    pub fn lingering(&self, context: ContextId) -> impl Iterator<Item = &Lingering> {
+        self.members.lingering(context)
+    }
+
+    /// Segments that the ring has lost and cannot get while the source runs.
+    #[must_use]
+    pub fn missing(&self) -> usize {
+        // A producer is given others when it attaches again, which it does by itself.
+        let is_fixed = self.needs.fixed_pool && !self.takes_producers();
+        let is_live = matches!(self.life, Life::Live);
+        if is_fixed && is_live { self.size.wanted().saturating_sub(self.expected()) } else { 0 }
+    }
+
+    /// How often the source was stopped to make the ring whole again.
+    #[must_use]
+    pub fn renewals(&self) -> u64 {
+        self.renewal.count()
+    }
+}
+
+/// Its source.
+impl Stream {
+    /// Frames come, or a setting was changed. True where the source was away.
+    pub fn come_online(&mut self, description: Description, needs: Requirements) -> bool {
+        (self.description, self.needs) = (description, needs);
+        let was_offline = self.life.come_online();
+        if was_offline {
+            info!(stream = %self.core.name, "online");
+        }
+        was_offline
+    }
+
+    /// The source has gone.
+    pub fn go_offline(&mut self, reason: String) {
+        if self.life.finished().is_some() {
+            return;
+        }
+        warn!(stream = %self.core.name, reason, "offline");
+        self.outages += 1;
+        self.last_outage.clone_from(&reason);
+        self.life.go_offline(reason);
+    }
+
+    /// The source is still away, perhaps for another reason.
+    pub fn stay_offline(&mut self, reason: String) {
+        if self.life.offline() != Some(&reason) {
+            warn!(stream = %self.core.name, reason, "still offline");
+        }
+        self.life.go_offline(reason);
+    }
+
+    /// The source is stopped and needs other segments: those that do not fit, and those left behind, no longer count. It is
+    /// resumed when enough have come.
+    pub fn require(&mut self, needs: Requirements, restart: u64, left_behind: &[SegmentIndex]) {
+        self.needs = needs;
+        self.pool.require(needs.payload_bytes, self.epoch());
+        left_behind.iter().for_each(|index| self.pool.leave_behind(*index));
+        if matches!(self.life, Life::Unseen(_)) || self.takes_producers() {
+            let needed = self.reserve() + self.granted + self.limits.history;
+            self.size.set(needed.max(self.limits.min_segments).min(self.limits.max_segments));
+        }
+        self.life.await_segments(restart);
+        // It may need more than before: its rate was set.
+        self.size.raise((self.reserve() + self.granted).min(self.limits.max_segments));
+        // The grab thread takes it back as well.
+        self.size.keep_all();
+    }
+
+    /// Has the source resumed once there are segments for all holds that are granted, or as many as there can be. Frames that
+    /// are still held in the old ones delay nothing.
+    pub fn resume(&mut self) {
+        let excess = self.expected().saturating_sub(self.limits.max_segments);
+        // A source that takes segments only while it is stopped must have them all; a producer likes to know them all.
+        let is_partial = (self.needs.fixed_pool || self.takes_producers()) && self.pool.ordered() > 0;
+        let is_enough = self.has(self.reserve() + self.granted) && excess == 0 && !is_partial;
+        if !self.is_resuming() || !is_enough && self.pool.ordered() > 0 {
+            return;
+        }
+        let (needed, there) = (self.reserve(), self.pool.installed().saturating_sub(self.members.unconfirmed()));
+        if there < needed {
+            return self.ask_for_room(needed, there);
+        }
+        if let Some(restart) = self.life.end_waiting() {
+            self.tell_grab(Command::Resume(restart));
+        }
+        // Segments that were too small for the frames before may fit again.
+        self.give_up(excess);
+    }
+
+    fn ask_for_room(&mut self, needed: usize, there: usize) {
+        let (bytes, limit_mb) = (self.needs.payload_bytes, self.limits.memory_bytes >> 20);
+        let reason = format!(
+            "the source is back, and needs {needed} segments of {bytes} bytes: with --memory-limit {limit_mb} there are {there}. \
+             Raise the limit, or end programs that hold frames"
+        );
+        if self.life.offline().is_some() {
+            self.stay_offline(reason.clone());
+        }
+        if self.size.ask_for_room() {
+            self.tell_grab(Command::MakeRoom(reason));
+        }
+    }
+
+    /// The grab thread has made room for other segments, or has found none.
+    pub fn made_room(&mut self, worker: &Worker, has_made_room: bool) {
+        self.size.room_was_made();
+        if has_made_room {
+            self.restore(worker);
+        }
+    }
+
+    fn is_resuming(&self) -> bool {
+        matches!(self.life, Life::Resuming { .. })
+    }
+}
+
+/// Its readers.
+impl Stream {
+    /// The numbers that decide about admission.
+    #[must_use]
+    pub fn capacity(&self) -> Capacity {
+        let (reserve, history, granted) = (self.reserve(), self.limits.history, self.granted);
+        if self.is_ringless() {
+            // The ring is made when the source comes.
+            let (segments, growable_to) = (self.limits.max_segments, self.limits.max_segments);
+            return Capacity { segments, growable_to, reserve, history, granted };
+        }
+        let expected = self.expected();
+        let growable_to = if !self.needs.fixed_pool || self.is_resuming() {
+            let free = self.limits.memory_bytes.saturating_sub(self.debts.bytes() + self.pool.bytes());
+            let more = usize::try_from(free / self.needs.payload_bytes.max(1) as u64).unwrap_or(usize::MAX);
+            self.limits.max_segments.saturating_sub(self.size.leaving()).min(expected.saturating_add(more))
+        } else {
+            expected
+        };
+        // Each of the unconfirmed may turn out to be a segment less. What is beyond the limit, since segments that had been too
+        // small fit again, is given up.
+        let segments = expected.saturating_sub(self.members.unconfirmed()).min(self.limits.max_segments);
+        Capacity { segments, growable_to, reserve, history, granted }
+    }
+
+    /// Grants holds where there are or will be segments for them.
+    pub fn grant(&mut self, worker: &Worker, max_held: usize) -> Verdict {
+        let verdict = self.capacity().admit(max_held);
+        if let Verdict::Admit { target, .. } = verdict {
+            self.granted += max_held;
+            self.size.raise(target);
+            self.order(worker, target);
+        }
+        verdict
+    }
+
+    /// Holds that were granted to a subscription can be granted to others.
+    pub fn take_back_grant(&mut self, max_held: usize) {
+        self.granted -= max_held;
+    }
+
+    /// A subscription that was granted its holds waits for the ring to grow.
+    pub fn line_up(&mut self, key: SubscriptionKey) {
+        self.waiting.push_back(key);
+    }
+
+    /// Whose turn it is to begin.
+    #[must_use]
+    pub fn first_in_line(&self) -> Option<SubscriptionKey> {
+        self.waiting.front().copied()
+    }
+
+    /// It waits no longer.
+    pub fn leave_line(&mut self) {
+        self.waiting.pop_front();
+    }
+
+    /// Whether a subscription can begin that was admitted on condition of `needed` segments; `None` where it never can. Others
+    /// may have left since: what is granted now decides.
+    #[must_use]
+    pub fn may_begin(&self, needed: usize) -> Option<bool> {
+        let needed = needed.min(self.reserve() + self.granted);
+        let may = self.has(needed);
+        (may || self.is_ringless() || self.expected() >= needed).then_some(may)
+    }
+
+    /// Whether there are so many segments that stay. Where the source has not been there yet a subscription need not wait for
+    /// them: there is nothing to hold before they are made, for all holds granted by then.
+    fn has(&self, needed: usize) -> bool {
+        let uncertain = self.members.unconfirmed() + self.size.leaving();
+        self.is_ringless() || self.pool.installed().saturating_sub(uncertain) >= needed
+    }
+
+    /// Puts a subscription into the ring.
+    pub fn enter(&mut self, member: &Arc<Member>) {
+        self.members.enter(member);
+    }
+
+    /// Takes a subscription out of the ring. What it held is given up if its process may still read it.
+    pub fn leave(&mut self, member: &Arc<Member>, process: ReaderProcess, now: Instant) {
+        let ReaderProcess::MayLive(process) = process else { return self.members.leave(member) };
+        let held = self.members.cut_off(member, &process, now);
+        if !held.is_empty() {
+            self.debts.watch(process.pid, process.uid, process.pidfd);
+            self.tell_grab(Command::Confirm { held, client: process.client });
+        }
+    }
+
+    /// Of the frames that a client's subscription held when it was ended, these are in the ring; the others are not, or no
+    /// longer.
+    pub fn quarantine(&mut self, client: ClientId, kept: &[ContextId], stale: &[ContextId]) {
+        self.members.confirm(client, kept, stale);
+        kept.iter().for_each(|context| self.pool.quarantine(context.segment()));
+    }
+
+    /// The ring is done with a quarantined frame: the index of its segment is free, its memory is owed to who may read it.
+    pub fn vacate(&mut self, context: ContextId) {
+        let bytes = self.pool.vacate(context.segment());
+        self.debts.add(bytes, self.members.forget(context));
+    }
+
+    /// Frees the rosters, with their members' pages and sockets, that the grab thread no longer has in hand.
+    pub fn forget_rosters(&mut self) {
+        self.members.forget_rosters();
+    }
+}
+
+/// Its producer.
+impl Stream {
+    /// Whether a producer may come.
+    #[must_use]
+    pub fn takes_producers(&self) -> bool {
+        self.producer_place.is_some()
+    }
+
+    /// Its producer, if it has one.
+    #[must_use]
+    pub fn producer(&self) -> Option<&Producer> {
+        self.producer_place.as_ref()?.producer()
+    }
+
+    /// Whom its segments are made for.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.producer().map_or_else(Epoch::default, |producer| producer.epoch)
+    }
+
+    /// Gives the producer's place to a session, whose producer is known by the number that is returned.
+    pub fn take_producer(&mut self, client: ClientId, name: ClientName, pid: i32, uid: u32) -> Epoch {
+        self.producer_place.get_or_insert_default().take(client, name, pid, uid)
+    }
+
+    /// Has the grab thread take the producer's frames, once there are segments for them: it answers with what it needs.
+    pub fn attach(&mut self, source: Box<dyn Source>) {
+        self.tell_grab(Command::Attach(Attached { source, epoch: self.epoch() }));
+    }
+
+    /// The producer has gone. No segment that it can write counts any more.
+    pub fn lose_producer(&mut self, reason: &str) {
+        let epoch = self.epoch();
+        if let Some(place) = &mut self.producer_place {
+            place.leave();
+        }
+        self.needs = vacant_needs();
+        self.pool.require(0, Epoch::default());
+        self.life.end_waiting();
+        self.size.keep_all();
+        self.size.set(0);
+        self.tell_grab(Command::Detach { epoch, reason: reason.to_owned() });
+        if self.life.offline().is_none() {
+            self.go_offline(reason.to_owned());
+        } else {
+            // It never began, or the grab thread has told what it did.
+            self.life.go_offline(reason.to_owned());
+        }
+    }
+}
+
+/// Its segments.
+impl Stream {
+    /// Segments that the source needs, and the newest frame, which is never retired.
+    fn reserve(&self) -> usize {
+        self.needs.min_queued + 1
+    }
+
+    /// Whether there are no segments because nobody knows what the source needs: it has not been there yet, or is a producer
+    /// that has gone.
+    fn is_ringless(&self) -> bool {
+        let is_vacant = self.producer_place.as_ref().is_some_and(|place| place.producer().is_none());
+        is_vacant || matches!(self.life, Life::Unseen(_))
+    }
+
+    /// Segments in use and ordered that stay.
+    fn expected(&self) -> usize {
+        self.pool.expected().saturating_sub(self.size.leaving())
+    }
+
+    /// Orders segments in place of those that were given up, as far as the limits go. Without, the ring still has enough for
+    /// the holds that are granted: what was given up was held.
+    pub fn restore(&mut self, worker: &Worker) {
+        if !self.is_ringless() && self.expected() < self.size.wanted() {
+            self.order(worker, self.size.wanted().min(self.capacity().growable_to));
+        }
+        self.resume();
+    }
+
+    fn order(&mut self, worker: &Worker, target: usize) {
+        while !self.is_ringless() && self.expected() < target {
+            let Some((index, backing)) = self.pool.order(self.needs.payload_bytes) else { return };
+            let (stream, factory) = (self.core.id, Arc::clone(&self.factory));
+            worker.order(Order { stream, factory, index, backing, bytes: self.needs.payload_bytes });
+        }
+    }
+
+    /// Whether the segment that was ordered at this index is to be mapped by the producer first.
+    #[must_use]
+    pub fn awaits(&self, index: SegmentIndex) -> bool {
+        self.pool.awaits(index)
+    }
+
+    /// A segment that was ordered has come.
+    pub fn install(&mut self, segment: &Arc<Segment>, writable: WritableSegment) {
+        self.pool.install(segment);
+        self.tell_grab(Command::Install(writable));
+        self.watch_memory();
+    }
+
+    /// A segment that was ordered cannot be had, or is not wanted any more.
+    pub fn do_without(&mut self, index: SegmentIndex) {
+        self.pool.vacate(index);
+    }
+
+    /// The ring has given up a segment.
+    pub fn release(&mut self, index: SegmentIndex) {
+        if self.pool.counts(index) {
+            self.size.gave_up_one();
+        }
+        self.pool.vacate(index);
+    }
+
+    /// Has the ring give up so many segments, one with each frame.
+    fn give_up(&mut self, segments: usize) {
+        if segments > 0 {
+            self.size.give_up(segments);
+            self.tell_grab(Command::Shrink(segments));
+        }
+    }
+
+    /// Warns, once, when the segments take more memory than is liked.
+    pub fn watch_memory(&mut self) {
+        let Some(limit) = self.limits.memory_warn_bytes.filter(|_| !self.has_warned) else { return };
+        let current = self.factory.stats().current_bytes;
+        if current > limit {
+            self.has_warned = true;
+            let (current_mb, warn_mb) = (current.div_ceil(1 << 20), limit >> 20);
+            warn!(stream = %self.core.name, current_mb, warn_mb, "segments take more memory than --memory-warn");
+        }
+    }
+}
+
+/// What is done when time passes.
+impl Stream {
+    /// Does what is due; returns when to look again, if nothing happens before.
+    pub fn pass_time(&mut self, now: Instant) -> Option<Instant> {
+        self.shrink(now);
+        self.renew(now);
+        self.health.look(&self.core, now);
+        let close = self.life.finished().filter(|finished| !finished.is_closed);
+        let close = close.map(|finished| finished.drain_until.min(now + DRAIN_LOOK));
+        let times = [self.size.shrink_at(), self.renewal.look_at(), Some(self.health.next_look()), close];
+        times.into_iter().flatten().min()
+    }
+
+    /// Has the ring give up what it has not needed for a while.
+    pub fn shrink(&mut self, now: Instant) {
+        let Capacity { reserve, history, granted, .. } = self.capacity();
+        let needed = (reserve + granted + history).max(self.limits.min_segments);
+        // Those that are only ordered, or may turn out to be quarantined, cannot stand in for what is given up.
+        let uncertain = self.size.leaving() + self.members.unconfirmed();
+        let surplus = self.pool.installed().saturating_sub(needed + uncertain);
+        let is_fixed = self.needs.fixed_pool || self.is_resuming() || !self.waiting.is_empty();
+        let surplus = if is_fixed { 0 } else { surplus };
+        if self.size.is_shrinking_due(now, surplus, self.limits.shrink_after) {
+            self.size.set(needed);
+            self.give_up(surplus);
+        }
+    }
+
+    /// Has the source stopped, and started with as many segments as the ring had, where some are missing and it is time.
+    pub fn renew(&mut self, now: Instant) {
+        let (missing, is_live) = (self.missing(), matches!(self.life, Life::Live));
+        if !self.renewal.look(now, &self.core.name, missing, self.size.wanted(), is_live) {
+            return;
+        }
+        if let Some(obstacle) = self.obstacle() {
+            return self.renewal.put_off(now, &self.core.name, obstacle);
+        }
+        info!(stream = %self.core.name, missing, "the source is stopped for a moment, to make the ring whole again");
+        self.renewal.begin(now);
+        self.tell_grab(Command::Renew);
+    }
+
+    /// All that is published is left where it is, so that nobody who lags loses a frame by it: there must be room beside it.
+    fn obstacle(&self) -> Option<Obstacle> {
+        if self.members.unconfirmed() > 0 || self.pool.ordered() > 0 || !self.waiting.is_empty() {
+            return Some(Obstacle::Unsettled);
+        }
+        if self.members.any_lossless() {
+            return Some(Obstacle::LosslessReader);
+        }
+        let free = self.limits.memory_bytes.saturating_sub(self.debts.bytes() + self.pool.bytes());
+        let needed = (self.needs.payload_bytes as u64).saturating_mul(self.size.wanted() as u64);
+        (free < needed || self.pool.vacant() < self.size.wanted()).then_some(Obstacle::NoMemory)
+    }
+}
