@@ -8,11 +8,10 @@ use framebroker_protocol::message::{Ask, Roles, StatsEntries, StatsOf, StreamInf
 use framebroker_protocol::stats::{ClientStats, SegmentStats, StreamStats};
 use framebroker_protocol::{BrokerId, ClientId, ClientName, StreamId};
 
-use crate::connect::{Connector, Session};
+use crate::connect::{Connector, Session, paged};
 use crate::deadline::Deadline;
 use crate::error::Violation;
 use crate::fork::Generation;
-use crate::limits::LIST_PAGES;
 use crate::producer::ProducerBuilder;
 use crate::subscription::SubscriptionBuilder;
 use crate::{Error, Result};
@@ -138,7 +137,7 @@ impl Broker {
     /// # Errors
     /// [`Error::BrokerGone`], [`Error::Timeout`], [`Error::Forked`], [`Error::Violation`].
     pub fn streams(&self) -> Result<Vec<StreamInfo>> {
-        self.with_session(list_streams)
+        self.with_session(Session::list_streams)
     }
 
     /// Figures of all streams, as they are now.
@@ -204,7 +203,7 @@ impl Broker {
             paged(|from| match session.ask("Stats", Ask::Stats { of, from }, deadline)?.body {
                 Tell::Stats(stats) => take(stats.entries)
                     .map(|entries| (entries, stats.more))
-                    .ok_or_else(|| Violation::Unexpected("other Stats than asked for").into()),
+                    .ok_or(Error::Violation(Violation::Unexpected("other Stats than asked for"))),
                 _ => Err(Violation::Unexpected("no Stats").into()),
             })
         })
@@ -224,52 +223,5 @@ impl Broker {
         // A panic while it was held left at worst an answer unread, which is passed over.
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         run(&mut session, Deadline::after(Some(self.connector.timeout)))
-    }
-}
-
-/// All streams of a broker.
-pub fn list_streams(session: &mut Session, deadline: Deadline) -> Result<Vec<StreamInfo>> {
-    paged(|from| match session.ask("ListStreams", Ask::ListStreams { from }, deadline)?.body {
-        Tell::Streams { streams, more } => Ok((streams, more)),
-        _ => Err(Violation::Unexpected("no Streams").into()),
-    })
-}
-
-/// Puts the pages of a list together. `page` gets how many entries to pass over and says whether more are there.
-fn paged<T>(mut page: impl FnMut(u32) -> Result<(Vec<T>, bool)>) -> Result<Vec<T>> {
-    let mut all = Vec::new();
-    for _ in 0..LIST_PAGES {
-        let (entries, more) = page(u32::try_from(all.len()).unwrap_or(u32::MAX))?;
-        let is_empty = entries.is_empty();
-        all.extend(entries);
-        if !more {
-            return Ok(all);
-        }
-        if is_empty {
-            break;
-        }
-    }
-    Err(Error::Violation(Violation::Unexpected("a list without end")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_are_put_together() {
-        let list: Vec<u32> = (0..70).collect();
-        let all = paged(|from| {
-            let page: Vec<u32> = list.iter().skip(from as usize).take(32).copied().collect();
-            let more = from as usize + page.len() < list.len();
-            Ok((page, more))
-        });
-        assert_eq!(all.unwrap(), list);
-    }
-
-    #[test]
-    fn a_list_that_never_ends_is_refused() {
-        assert!(matches!(paged(|_| Ok((vec![1], true))), Err(Error::Violation(_))));
-        assert!(matches!(paged::<u32>(|_| Ok((vec![], true))), Err(Error::Violation(_))));
     }
 }

@@ -1,11 +1,11 @@
-//! Finding a broker and greeting it.
+//! Finding a broker, greeting it, and asking.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::address::candidates;
-use framebroker_protocol::message::{Ask, ErrorCode, Roles, Tell};
+use framebroker_protocol::message::{Ask, ErrorCode, Roles, StreamInfo, Tell};
 use framebroker_protocol::socket::{Buffer, Channel};
 use framebroker_protocol::{BrokerId, ClientId, ClientName, PROTOCOL_VERSION};
 use nix::errno::Errno;
@@ -15,7 +15,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use crate::deadline::Deadline;
 use crate::error::{Attempt, Unreachable, Violation, WaitingFor};
 use crate::fork::Generation;
-use crate::limits::ANSWER_TIMEOUT;
+use crate::limits::{ANSWER_TIMEOUT, LIST_PAGES};
 use crate::link::{Incoming, Link};
 use crate::{Error, Result};
 
@@ -167,10 +167,35 @@ impl Session {
         }
     }
 
+    /// All streams of the broker.
+    pub fn list_streams(&mut self, deadline: Deadline) -> Result<Vec<StreamInfo>> {
+        paged(|from| match self.ask("ListStreams", Ask::ListStreams { from }, deadline)?.body {
+            Tell::Streams { streams, more } => Ok((streams, more)),
+            _ => Err(Violation::Unexpected("no Streams").into()),
+        })
+    }
+
     /// The number of the last request, for whoever goes on asking on this connection.
     pub fn last_request(&self) -> u32 {
         self.last_request
     }
+}
+
+/// Puts the pages of a list together. `page` gets how many entries to pass over and says whether more are there.
+pub fn paged<T>(mut page: impl FnMut(u32) -> Result<(Vec<T>, bool)>) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    for _ in 0..LIST_PAGES {
+        let (entries, more) = page(u32::try_from(all.len()).unwrap_or(u32::MAX))?;
+        let is_empty = entries.is_empty();
+        all.extend(entries);
+        if !more {
+            return Ok(all);
+        }
+        if is_empty {
+            break;
+        }
+    }
+    Err(Error::Violation(Violation::Unexpected("a list without end")))
 }
 
 /// The broker's error as ours.
@@ -196,5 +221,22 @@ mod tests {
         let error = connector.connect(Deadline::after(None)).unwrap_err();
         let Error::NoBroker { tried } = &error else { panic!("{error}") };
         assert!(matches!(tried.as_slice(), [Attempt { reason: Unreachable::Connect(Errno::ENOENT), .. }]), "{error}");
+    }
+
+    #[test]
+    fn pages_are_put_together() {
+        let list: Vec<u32> = (0..70).collect();
+        let all = paged(|from| {
+            let page: Vec<u32> = list.iter().skip(from as usize).take(32).copied().collect();
+            let more = from as usize + page.len() < list.len();
+            Ok((page, more))
+        });
+        assert_eq!(all.unwrap(), list);
+    }
+
+    #[test]
+    fn a_list_that_never_ends_is_refused() {
+        assert!(matches!(paged(|_| Ok((vec![1], true))), Err(Error::Violation(_))));
+        assert!(matches!(paged::<u32>(|_| Ok((vec![], true))), Err(Error::Violation(_))));
     }
 }

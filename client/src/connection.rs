@@ -1,6 +1,6 @@
 //! A subscription's connection as its frames share it: what keeps them held, and how they are given back.
 //!
-//! The broker ends a subscription when its socket closes. So every [`Lease`] keeps the connection open, and the
+//! The broker ends a subscription when its socket closes. So every [`HoldGuard`] keeps the connection open, and the
 //! subscription ends when its object and its last frame are dropped.
 //!
 //! In a forked child nothing here touches a page or sends a message, not even while it is dropped.
@@ -22,12 +22,12 @@ pub struct Connection {
     pub subscription: SubscriptionId,
     /// Of a shared delivery.
     pages: Option<Arc<Pages>>,
-    leases: AtomicU32,
+    holds: AtomicU32,
 }
 
 /// One hold. Gives it back when dropped, from any thread.
 #[derive(Debug)]
-pub struct Lease {
+pub struct HoldGuard {
     connection: Arc<Connection>,
     held: Held,
 }
@@ -49,7 +49,7 @@ pub enum Held {
 
 impl Connection {
     pub fn new(link: Link, subscription: SubscriptionId, pages: Option<Arc<Pages>>) -> Self {
-        Self { link, subscription, pages, leases: AtomicU32::new(0) }
+        Self { link, subscription, pages, holds: AtomicU32::new(0) }
     }
 
     /// Whether this is the process that subscribed, not a forked child of it.
@@ -63,31 +63,31 @@ impl Connection {
     }
 
     /// Takes charge of a hold.
-    pub fn lease(self: &Arc<Self>, held: Held) -> Lease {
-        self.leases.fetch_add(1, Ordering::Relaxed);
-        Lease { connection: Arc::clone(self), held }
+    pub fn hold(self: &Arc<Self>, held: Held) -> HoldGuard {
+        self.holds.fetch_add(1, Ordering::Relaxed);
+        HoldGuard { connection: Arc::clone(self), held }
     }
 
-    /// Leases that live.
-    pub fn leases(&self) -> u32 {
-        self.leases.load(Ordering::Relaxed)
+    /// Holds that stand.
+    pub fn holds(&self) -> u32 {
+        self.holds.load(Ordering::Relaxed)
     }
 }
 
-impl Lease {
+impl HoldGuard {
     /// Whether the hold is this process's own, not the parent's.
     pub fn is_ours(&self) -> bool {
         self.connection.is_ours()
     }
 }
 
-impl Drop for Lease {
+impl Drop for HoldGuard {
     fn drop(&mut self) {
         let connection = &*self.connection;
         if !connection.is_ours() {
             return;
         }
-        connection.leases.fetch_sub(1, Ordering::Relaxed);
+        connection.holds.fetch_sub(1, Ordering::Relaxed);
         match (self.held, &connection.pages) {
             (Held::InPage { slot }, Some(pages)) => pages.release(slot),
             (Held::InPage { .. }, None) => {}

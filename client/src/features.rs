@@ -1,7 +1,7 @@
-//! Camera settings: features by their GenICam names, and the news that somebody has changed one.
+//! Camera settings: features by their GenICam names.
 
+use framebroker_protocol::StreamName;
 use framebroker_protocol::message::{Ask, Feature, FeatureValue, Tell};
-use framebroker_protocol::{FeatureName, StreamName};
 
 use crate::error::Violation;
 use crate::{Broker, Result};
@@ -14,20 +14,6 @@ pub struct Setting {
     /// Frames with this [settings version](crate::Frame::settings_version) or a later one were exposed after it was done:
     /// `frame.settings_version().wrapping_sub(version) < 1 << 31`.
     pub version: u32,
-}
-
-/// News: somebody has set a feature of the stream, or executed a command.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SettingsChange {
-    /// The settings version that began. Where it is not one more than in the news before, others were left out because they
-    /// were not read in time.
-    pub version: u32,
-    /// Which feature.
-    pub feature: FeatureName,
-    /// Its value now; [`FeatureValue::None`] for a command.
-    pub value: FeatureValue,
-    /// Who has done it, for people.
-    pub by: String,
 }
 
 /// # Camera settings

@@ -7,7 +7,7 @@ use std::time::Duration;
 use framebroker_protocol::chunks::Chunks;
 use framebroker_protocol::{Backing, ContextId, FrameHeader, PixelFormat, Sequence, monotonic_ns};
 
-use crate::connection::Lease;
+use crate::connection::HoldGuard;
 use crate::error::Violation;
 use crate::payload::{Extent, bytes};
 use crate::segments::Segment;
@@ -17,7 +17,7 @@ use crate::segments::Segment;
 /// The bytes are the ones the camera's driver wrote; nothing was copied. A frame may be sent to and shared with other
 /// threads, and lives as long as it is wanted: beyond its subscription, and beyond the broker.
 pub struct Frame {
-    lease: Lease,
+    hold: HoldGuard,
     segment: Arc<Segment>,
     header: FrameHeader,
     context: ContextId,
@@ -28,7 +28,7 @@ pub struct Frame {
 /// A frame that is held, before its segment is known to be mapped.
 #[derive(Debug)]
 pub struct Claimed {
-    pub lease: Lease,
+    pub hold: HoldGuard,
     pub context: ContextId,
     pub backing: Backing,
     pub header: FrameHeader,
@@ -37,7 +37,7 @@ pub struct Claimed {
 impl Frame {
     /// Checks the header once, so that nothing else has to. If it is wrong the frame is given back.
     pub(crate) fn new(claimed: Claimed, segment: &Arc<Segment>) -> Result<Self, Violation> {
-        let Claimed { lease, context, header, .. } = claimed;
+        let Claimed { hold, context, header, .. } = claimed;
         let wrong = |fault| Violation::Header { context, fault };
         if header.context != context.as_u64() || header.buffer_context != segment.index.buffer_context() {
             return Err(wrong("it is another frame's"));
@@ -53,7 +53,7 @@ impl Frame {
             bytes => Extent::within(mapped, header.chunk_offset, bytes)
                 .ok_or_else(|| wrong("the chunk data do not lie within their segment"))?,
         };
-        Ok(Self { lease, segment: Arc::clone(segment), header, context, image, chunk })
+        Ok(Self { hold, segment: Arc::clone(segment), header, context, image, chunk })
     }
 
     /// The context ID, which names this frame in the whole life of its stream.
@@ -105,7 +105,7 @@ impl Frame {
     /// Whether the bytes may be read: not in a forked child, where [`Self::data`] is empty.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        self.lease.is_ours()
+        self.hold.is_ours()
     }
 
     /// Width in pixels.

@@ -49,7 +49,7 @@ mod synced;
 
 pub use broker::{Broker, BrokerBuilder};
 pub use error::{Attempt, Error, Result, Unreachable, Violation, WaitingFor};
-pub use features::{Setting, SettingsChange};
+pub use features::Setting;
 pub use frame::Frame;
 pub use framebroker_protocol::FrameInfo;
 pub use framebroker_protocol::chunks::{Chunk, Chunks, Value as ChunkValue};
@@ -64,5 +64,5 @@ pub use framebroker_protocol::{
 };
 pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder, Publisher};
 pub use segments::MappedSegment;
-pub use subscription::{Frames, Subscription, SubscriptionBuilder};
+pub use subscription::{Frames, SettingsChange, Subscription, SubscriptionBuilder};
 pub use synced::{FrameSet, Incomplete, SyncBy, SyncStats, SyncedSubscription};

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use framebroker_protocol::{FrameInfo, SegmentIndex};
 
 use super::lent::LentSegment;
-use super::round::{Round, Taken};
+use super::page::{Page, Taken};
 use crate::{Error, Result};
 
 /// A segment that is this process's alone to fill. Publishing it makes it a frame; dropping it unfilled keeps it for the next
 /// [`crate::Producer::take`]. May be filled and published in any thread, and in any order with others.
 #[derive(Debug)]
 pub struct Blank {
-    round: Arc<Round>,
+    page: Arc<Page>,
     /// Always there, but while it is published or dropped.
     taken: Option<Taken>,
     index: SegmentIndex,
@@ -27,10 +27,10 @@ pub struct KeptSegment {
 }
 
 impl Blank {
-    pub(super) fn new(round: &Arc<Round>, taken: Taken) -> Self {
-        round.lend_out();
+    pub(super) fn new(page: &Arc<Page>, taken: Taken) -> Self {
+        page.lend_out();
         let index = taken.segment.index;
-        Self { round: Arc::clone(round), taken: Some(taken), index }
+        Self { page: Arc::clone(page), taken: Some(taken), index }
     }
 
     /// Which segment.
@@ -55,7 +55,7 @@ impl Blank {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "no segment is empty")]
     pub fn len(&self) -> usize {
-        self.round.payload_bytes
+        self.page.payload_bytes
     }
 
     /// Its bytes, with what the last frame in it left. None in a forked child.
@@ -66,7 +66,7 @@ impl Blank {
         if start.is_null() {
             return &mut [];
         }
-        let len = self.round.payload_bytes.min(mapped);
+        let len = self.page.payload_bytes.min(mapped);
         // SAFETY: the segment has `mapped` bytes mapped for writing, for as long as `taken` lives, and cannot shrink
         // (`SharedObject::received`). Nobody else in this process writes or borrows them: a lend is in one `Taken` only, a
         // segment is lent once at a time, and `self` is borrowed mutably. No other process writes them but those that this
@@ -81,7 +81,7 @@ impl Blank {
     /// [`Error::Forked`]. The segment is then spare again.
     pub fn publish(mut self, info: &FrameInfo) -> Result<()> {
         let Some(taken) = self.taken.take() else { return Err(Error::Stopped) };
-        self.round.publish(taken, info).map_err(|(taken, error)| {
+        self.page.publish(taken, info).map_err(|(taken, error)| {
             self.taken = Some(taken);
             error
         })
@@ -91,17 +91,17 @@ impl Blank {
     /// context.
     #[must_use]
     pub fn keep(mut self) -> Option<KeptSegment> {
-        let taken = self.taken.take().filter(|_| self.round.is_ours())?;
-        let kept = KeptSegment { segment: Arc::clone(&taken.segment), payload_bytes: self.round.payload_bytes };
-        self.round.keep(taken);
+        let taken = self.taken.take().filter(|_| self.page.is_ours())?;
+        let kept = KeptSegment { segment: Arc::clone(&taken.segment), payload_bytes: self.page.payload_bytes };
+        self.page.keep(taken);
         Some(kept)
     }
 }
 
 impl Drop for Blank {
     fn drop(&mut self) {
-        if let Some(taken) = self.taken.take().filter(|_| self.round.is_ours()) {
-            self.round.give_back(taken);
+        if let Some(taken) = self.taken.take().filter(|_| self.page.is_ours()) {
+            self.page.give_back(taken);
         }
     }
 }

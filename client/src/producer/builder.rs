@@ -1,11 +1,10 @@
-//! What a producer says of its frames, and the asking.
+//! What a producer says of its frames.
 
 use std::time::Duration;
 
 use framebroker_protocol::message::Produce;
 use framebroker_protocol::{PixelFormat, StreamName, Text, TextError};
 
-use super::Producer;
 use crate::connect::Connector;
 use crate::{Error, Result};
 
@@ -94,17 +93,6 @@ impl ProducerBuilder {
     pub fn serial(mut self, serial: &str) -> Self {
         self.serial = Text::label(serial);
         self
-    }
-
-    /// Becomes the stream's producer; returns when every segment is mapped and frames can be published.
-    ///
-    /// # Errors
-    /// [`Error::Name`]; [`Error::NoBroker`], also where the broker's user does not let this one produce (`--allow-uid
-    /// U:producer`); [`Error::Frame`] where geometry or size is missing; [`Error::Refused`] with code `Busy` (the text says
-    /// who is the producer), `UnknownStream`, `NotAdmitted`, `StreamClosed`, `Invalid` or `Unavailable`; [`Error::Memory`] and
-    /// [`Error::System`] where this machine fails; [`Error::Timeout`] where the segments do not come within 30 s.
-    pub fn open(self) -> Result<Producer> {
-        Producer::open(self)
     }
 
     /// The request.

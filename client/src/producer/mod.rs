@@ -2,9 +2,9 @@
 
 mod blank;
 mod builder;
-mod ear;
+mod connection;
 mod lent;
-mod round;
+mod page;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,8 +15,8 @@ use framebroker_protocol::ring::Taker;
 use framebroker_protocol::shm::Mapped;
 use framebroker_protocol::{FrameInfo, Sequence};
 
-use self::ear::Listener;
-use self::round::{Round, Taken};
+use self::connection::Listener;
+use self::page::{Page, Taken};
 use crate::deadline::Deadline;
 use crate::error::{Violation, WaitingFor};
 use crate::limits::ADMISSION_TIMEOUT;
@@ -30,7 +30,7 @@ pub use builder::ProducerBuilder;
 /// Publishes what a producer keeps, in whatever thread, also while another waits in [`Producer::take`]: see
 /// [`Producer::publisher`].
 #[derive(Debug, Clone)]
-pub struct Publisher(Arc<Round>);
+pub struct Publisher(Arc<Page>);
 
 /// Fills the segments of a stream. A stream has one producer at a time; dropping it makes the stream's readers wait for the
 /// next, and ends what can be published: a [`Blank`] that outlives it says [`Error::Stopped`].
@@ -61,20 +61,29 @@ pub struct Publisher(Arc<Round>);
 pub struct Producer {
     builder: ProducerBuilder,
     listener: Listener,
-    round: Arc<Round>,
+    page: Arc<Page>,
     taker: Taker,
 }
 
-impl Producer {
-    fn open(builder: ProducerBuilder) -> Result<Self> {
+impl ProducerBuilder {
+    /// Becomes the stream's producer; returns when every segment is mapped and frames can be published.
+    ///
+    /// # Errors
+    /// [`Error::Name`]; [`Error::NoBroker`], also where the broker's user does not let this one produce (`--allow-uid
+    /// U:producer`); [`Error::Frame`] where geometry or size is missing; [`Error::Refused`] with code `Busy` (the text says
+    /// who is the producer), `UnknownStream`, `NotAdmitted`, `StreamClosed`, `Invalid` or `Unavailable`; [`Error::Memory`] and
+    /// [`Error::System`] where this machine fails; [`Error::Timeout`] where the segments do not come within 30 s.
+    pub fn open(self) -> Result<Producer> {
         let deadline = Deadline::after(Some(ADMISSION_TIMEOUT));
         // Before connecting, so that a producer that is not well described never takes the place.
-        builder.request()?;
-        let listener = Listener::start(builder.connector.connect_as(Roles::PRODUCER, deadline)?)?;
-        let (round, taker) = begin(&listener, &builder, deadline)?;
-        Ok(Self { builder, listener, round, taker })
+        self.request()?;
+        let listener = Listener::start(self.connector.connect_as(Roles::PRODUCER, deadline)?)?;
+        let (page, taker) = begin(&listener, &self, deadline)?;
+        Ok(Producer { builder: self, listener, page, taker })
     }
+}
 
+impl Producer {
     /// Waits for a segment to fill: for at most `timeout`, or with `None` as long as it takes.
     ///
     /// # Errors
@@ -102,11 +111,11 @@ impl Producer {
     /// As [`Self::take`], but for [`Error::Timeout`].
     pub fn try_take(&mut self) -> Result<Option<Blank>> {
         self.check()?;
-        let taken = match self.round.spare() {
+        let taken = match self.page.spare() {
             Some(taken) => Some(taken),
             None => self.take_lent()?,
         };
-        Ok(taken.map(|taken| Blank::new(&self.round, taken)))
+        Ok(taken.map(|taken| Blank::new(&self.page, taken)))
     }
 
     fn take_lent(&mut self) -> Result<Option<Taken>> {
@@ -128,13 +137,13 @@ impl Producer {
     /// [`Error::NotKept`]; [`Error::Frame`] where `info` cannot be true of it; [`Error::Stopped`] where the broker takes
     /// nothing more; [`Error::Forked`].
     pub fn publish(&self, buffer_context: u32, info: &FrameInfo) -> Result<()> {
-        self.round.publish_kept(buffer_context, info)
+        self.page.publish_kept(buffer_context, info)
     }
 
     /// Publishes for this producer, in another thread. Of use until the frames [change](Self::change): then ask for another.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
-        Publisher(Arc::clone(&self.round))
+        Publisher(Arc::clone(&self.page))
     }
 
     /// Whether the broker still takes what is filled.
@@ -154,12 +163,12 @@ impl Producer {
     /// [`Error::StillFilling`]; else as [`ProducerBuilder::open`]. After [`Error::Refused`] the producer goes on as before.
     pub fn change(&mut self, change: impl FnOnce(ProducerBuilder) -> ProducerBuilder) -> Result<()> {
         self.check()?;
-        let count = self.round.filling();
+        let count = self.page.filling();
         if count > 0 {
             return Err(Error::StillFilling { count });
         }
         let builder = change(self.builder.clone());
-        (self.round, self.taker) = begin(&self.listener, &builder, Deadline::after(Some(ADMISSION_TIMEOUT)))?;
+        (self.page, self.taker) = begin(&self.listener, &builder, Deadline::after(Some(ADMISSION_TIMEOUT)))?;
         self.builder = builder;
         Ok(())
     }
@@ -182,7 +191,7 @@ impl Producer {
 impl Drop for Producer {
     fn drop(&mut self) {
         // The broker may have taken the last frame when it learns of this: a later one would be lost without a word.
-        self.round.close();
+        self.page.close();
     }
 }
 
@@ -197,21 +206,21 @@ impl Publisher {
 }
 
 /// Asks to produce, maps the page that comes, and waits until what is filled there is taken.
-fn begin(listener: &Listener, builder: &ProducerBuilder, deadline: Deadline) -> Result<(Arc<Round>, Taker)> {
+fn begin(listener: &Listener, builder: &ProducerBuilder, deadline: Deadline) -> Result<(Arc<Page>, Taker)> {
     let asked = builder.request()?;
     let payload_bytes = usize::try_from(asked.payload_bytes).unwrap_or(usize::MAX);
     let timeout = deadline.within(builder.connector.timeout);
     let answer = listener.ask("Produce", Ask::Produce(asked), timeout)?;
-    let begun = map_page(answer, payload_bytes).and_then(|(round, taker)| {
-        listener.begin(&round, deadline)?;
-        Ok((round, taker))
+    let begun = map_page(answer, payload_bytes).and_then(|(page, taker)| {
+        listener.begin(&page, deadline)?;
+        Ok((page, taker))
     });
     // What the broker has begun and this side has not leaves nothing to go on with.
     begun.map_err(|error| listener.end(error))
 }
 
 /// Maps the page that the broker answered with.
-fn map_page(answer: Incoming, payload_bytes: usize) -> Result<(Arc<Round>, Taker)> {
+fn map_page(answer: Incoming, payload_bytes: usize) -> Result<(Arc<Page>, Taker)> {
     let Incoming { body: Tell::Producing { .. }, fds, .. } = answer else {
         return Err(Violation::Unexpected("no Producing").into());
     };
@@ -219,7 +228,7 @@ fn map_page(answer: Incoming, payload_bytes: usize) -> Result<(Arc<Round>, Taker
     let [page] = <[_; 1]>::try_from(fds).map_err(|_wrong_number| Violation::Descriptors { expected: 1, found })?;
     let page = Arc::new(Mapped::writable(page)?);
     let taker = Taker::new(Arc::clone(&page));
-    Ok((Arc::new(Round::new(page, payload_bytes)?), taker))
+    Ok((Arc::new(Page::new(page, payload_bytes)?), taker))
 }
 
 #[cfg(test)]

@@ -1,78 +1,74 @@
-//! A subscription at one broker: its connection, its mappings, and the frames on their way.
+//! A subscription at one broker: its connection, its segments, what the broker has told, and the frames on their way.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::limits::WAIT_SLICE;
-use framebroker_protocol::message::{Ask, Delivery, Policy, StreamInfo, Tell};
-use framebroker_protocol::ring::{Pages, Reader};
-use framebroker_protocol::shm::Mapped;
-use framebroker_protocol::socket::{Buffer, Channel};
-use framebroker_protocol::{BrokerId, Counters, StreamState};
+use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, StreamInfo, Tell};
+use framebroker_protocol::socket::Buffer;
+use framebroker_protocol::{BrokerId, ContextId, Counters, StreamState, monotonic_ns};
 
-use super::builder::{Granted, Terms};
-use super::by_socket::BySocket;
+use super::by_socket::{BySocket, claimed};
+use super::feed::Feed;
 use super::shared::Shared;
-use super::status::Status;
+use super::status::{SettingsChange, Status};
+use super::terms::{Granted, Terms};
+use crate::connect::refused;
 use crate::connection::Connection;
+use crate::deadline::Deadline;
 use crate::error::{Violation, WaitingFor};
-use crate::frame::Claimed;
+use crate::frame::{Claimed, Frame};
+use crate::limits::{ANSWER_TIMEOUT, LOOK_INTERVAL_NS, MAPPING_TIMEOUT, MESSAGES_PER_LOOK, REASON_TIMEOUT};
 use crate::link::Incoming;
-use crate::segments::{Segments, descriptors};
+use crate::segments::{MappedSegment, Segments};
 use crate::{Error, Result};
+
+/// How often room is made for a frame that is acquired by socket: the broker may fill it at once with the next frame.
+const ROOM_ATTEMPTS: usize = 8;
 
 /// A subscription at one broker. No method may be called in a forked child, but for those that say so.
 #[derive(Debug)]
 pub struct Attachment {
-    pub connection: Arc<Connection>,
-    pub broker: BrokerId,
-    pub info: StreamInfo,
-    pub segments: Segments,
-    pub status: Status,
-    pub(super) feed: Feed,
-    pub(super) buffer: Buffer,
-    pub(super) last_request: u32,
-    /// The answer to the last request, once it has come.
-    pub(super) answer: Option<Tell>,
-    /// A frame whose segment is not mapped yet, and since when it waits for that.
-    pub(super) unmapped: Option<(Claimed, Option<Instant>)>,
-    /// The broker's news are looked for with the first frame that is published from here on.
-    pub(super) next_look_ns: u64,
+    connection: Arc<Connection>,
+    broker: BrokerId,
+    info: StreamInfo,
     max_held: u32,
-}
-
-/// By which way frames come.
-#[derive(Debug)]
-pub(super) enum Feed {
-    Shared(Shared),
-    BySocket(BySocket),
+    segments: Segments,
+    status: Status,
+    feed: Feed,
+    buffer: Buffer,
+    last_request: u32,
+    /// The answer to the last request, once it has come.
+    answer: Option<Tell>,
+    /// A frame whose segment is not mapped yet, and since when it waits for that.
+    unmapped: Option<(Claimed, Instant)>,
+    /// The broker's news are looked for with the first frame that is published from here on.
+    next_look_ns: u64,
 }
 
 impl Attachment {
     /// Maps what was granted.
     pub fn new(granted: Granted, terms: &Terms) -> Result<Self> {
-        let Granted { session, info, subscribed: Incoming { body, fds, .. } } = granted;
-        let subscribed = terms.check(body)?;
+        let Granted { session, info, subscribed, fds } = granted;
         let last_request = session.last_request();
-        let (policy, first, max_held) = (subscribed.policy, subscribed.first, subscribed.max_held);
+        let max_held = subscribed.max_held;
         let mut fds = fds.into_iter();
-        let mut segments = Segments::default();
         let (pages, feed) = match terms.delivery {
             Delivery::Shared => {
-                let (pages, notify) = map_pages(&mut fds, descriptors(&subscribed.segments))?;
-                let granted = usize::try_from(max_held).unwrap_or(usize::MAX);
-                let reader = Reader::new(Arc::clone(&pages), granted, policy, first);
-                (Some(pages), Feed::Shared(Shared::new(reader, notify, terms.wait_mode, max_held)))
+                let shared = Shared::map(&subscribed, &mut fds, terms.wait_mode)?;
+                (Some(Arc::clone(shared.pages())), Feed::Shared(shared))
             }
-            Delivery::Socket => (None, Feed::BySocket(BySocket::new(policy, first, max_held))),
+            Delivery::Socket => (None, Feed::BySocket(BySocket::new(subscribed.policy, subscribed.first, max_held))),
         };
+        let mut segments = Segments::default();
         segments.add(&subscribed.segments, fds)?;
         session.link.post(0, Ask::Mapped)?;
         Ok(Self {
             connection: Arc::new(Connection::new(session.link, subscribed.subscription, pages)),
             broker: session.broker,
             info,
+            max_held,
             segments,
             status: Status::default(),
             feed,
@@ -81,71 +77,22 @@ impl Attachment {
             answer: None,
             unmapped: None,
             next_look_ns: 0,
-            max_held,
         })
     }
 
-    /// The descriptors on which the broker's news come.
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let notify = match &self.feed {
-            Feed::Shared(feed) => Some(feed.notify_fd()),
-            Feed::BySocket(_) => None,
-        };
-        notify.into_iter().chain([self.connection.link.as_fd()])
+    /// An error in a forked child.
+    pub fn check(&self) -> Result<()> {
+        self.connection.check()
     }
 
-    /// Sleeps until there may be a frame or news, at most `longest`.
-    pub fn wait(&mut self, longest: Duration) {
-        match &mut self.feed {
-            Feed::Shared(feed) if self.unmapped.is_none() && feed.over_since().is_none() => feed.wait(longest),
-            _ => {
-                if let Err(error) = self.connection.link.wait(longest.min(WAIT_SLICE)) {
-                    self.status.end(error);
-                }
-                self.look();
-            }
-        }
+    /// Which run of a broker it is at. Also in a forked child.
+    pub fn broker(&self) -> BrokerId {
+        self.broker
     }
 
-    /// Has the broker make a descriptor readable at the next news. False if there is news already.
-    pub fn ask(&mut self) -> bool {
-        let is_quiet = match &mut self.feed {
-            // A frame that waits for its segment to be mapped waits for the connection, whatever the ring brings.
-            Feed::Shared(feed) => self.unmapped.is_some() || feed.ask(),
-            Feed::BySocket(_) => true,
-        };
-        !self.look() && is_quiet
-    }
-
-    /// Descriptors need not become readable any more.
-    pub fn unask(&mut self) {
-        if let Feed::Shared(feed) = &mut self.feed {
-            feed.unask();
-        }
-    }
-
-    /// Passes over what there is: only frames published from now on are wanted.
-    pub fn skip(&mut self) {
-        self.unmapped = None;
-        match &mut self.feed {
-            Feed::Shared(feed) => feed.skip(),
-            Feed::BySocket(_) => {
-                self.look();
-                if let Feed::BySocket(feed) = &mut self.feed {
-                    feed.skip();
-                }
-            }
-        }
-    }
-
-    /// Frames the caller holds. Also in a forked child.
-    pub fn held(&self) -> u32 {
-        let queued = match &self.feed {
-            Feed::Shared(_) => 0,
-            Feed::BySocket(feed) => feed.waiting(),
-        };
-        let ours = queued + usize::from(self.unmapped.is_some());
-        self.connection.leases().saturating_sub(u32::try_from(ours).unwrap_or(u32::MAX))
+    /// The stream as it was when the subscription began. Also in a forked child.
+    pub fn info(&self) -> &StreamInfo {
+        &self.info
     }
 
     /// Frames the caller may hold. Also in a forked child.
@@ -153,30 +100,49 @@ impl Attachment {
         self.max_held
     }
 
+    /// What the broker has told. Also in a forked child.
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// The oldest change of settings that was not asked for yet. Also in a forked child.
+    pub fn next_change(&mut self) -> Option<SettingsChange> {
+        self.status.changes.pop_front()
+    }
+
+    /// Another reason counts for the end: no other broker could be joined.
+    pub fn replace_end(&mut self, reason: Error) {
+        self.status.replace_end(reason);
+    }
+
+    /// What is mapped where. Also in a forked child.
+    pub fn mappings(&self) -> Vec<MappedSegment> {
+        self.segments.list()
+    }
+
+    /// Frames the caller holds. Also in a forked child.
+    pub fn held(&self) -> u32 {
+        let waiting = self.feed.waiting() + usize::from(self.unmapped.is_some());
+        self.connection.holds().saturating_sub(u32::try_from(waiting).unwrap_or(u32::MAX))
+    }
+
     /// Which policy is in force. Also in a forked child.
     pub fn policy(&self) -> Policy {
-        match &self.feed {
-            Feed::Shared(feed) => feed.policy(),
-            Feed::BySocket(feed) => feed.policy(),
-        }
+        self.feed.policy()
     }
 
     /// What became of the sequences; nothing in a forked child.
     pub fn counters(&self) -> Counters {
-        match &self.feed {
-            Feed::Shared(_) if !self.connection.is_ours() => Counters::default(),
-            Feed::Shared(feed) => feed.reader().counters(),
-            Feed::BySocket(feed) => feed.counters(),
-        }
+        if self.connection.is_ours() { self.feed.counters() } else { Counters::default() }
     }
 
     /// Whether frames can come. Also in a forked child.
     pub fn state(&self) -> StreamState {
-        match &self.feed {
+        match self.feed.ring() {
             _ if self.status.ended().is_some() => StreamState::Closed,
-            Feed::Shared(feed) => feed.reader().pages().stream.state(),
-            Feed::BySocket(_) if self.status.offline.is_some() => StreamState::Offline,
-            Feed::BySocket(_) => StreamState::Live,
+            Some(ring) => ring.page().state(),
+            None if self.status.offline.is_some() => StreamState::Offline,
+            None => StreamState::Live,
         }
     }
 
@@ -188,30 +154,290 @@ impl Attachment {
             WaitingFor::Frame
         }
     }
+
+    /// The descriptors on which the broker's news come.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.feed.ring().map(Shared::notify_fd).into_iter().chain([self.connection.link.as_fd()])
+    }
+
+    /// Sleeps until there may be a frame or news, at most `longest`.
+    pub fn wait(&mut self, longest: Duration) {
+        match self.feed.ring_mut() {
+            Some(ring) if self.unmapped.is_none() && ring.over_since().is_none() => ring.wait(longest),
+            _ => {
+                if let Err(error) = self.connection.link.wait(longest.min(WAIT_SLICE)) {
+                    self.status.end(error);
+                }
+                self.look();
+            }
+        }
+    }
+
+    /// Has the broker make a descriptor readable at the next news. False if there is news already.
+    pub fn ask(&mut self) -> bool {
+        // A frame that waits for its segment to be mapped waits for the connection, whatever the ring brings.
+        let is_quiet = self.unmapped.is_some() || self.feed.ring_mut().is_none_or(Shared::ask);
+        !self.look() && is_quiet
+    }
+
+    /// Descriptors need not become readable any more.
+    pub fn unask(&mut self) {
+        if let Some(ring) = self.feed.ring_mut() {
+            ring.unask();
+        }
+    }
+
+    /// Passes over what there is: only frames published from now on are wanted.
+    pub fn skip(&mut self) {
+        self.unmapped = None;
+        if self.feed.ring().is_none() {
+            self.look();
+        }
+        self.feed.skip();
+    }
+
+    /// Takes what the broker has said, without waiting. False if it has said nothing. What goes wrong ends the
+    /// subscription.
+    pub fn look(&mut self) -> bool {
+        self.next_look_ns = monotonic_ns().saturating_add(LOOK_INTERVAL_NS);
+        let had_ended = self.status.ended().is_some();
+        let mut heard = false;
+        if let Err(error) = self.connection.link.flush() {
+            self.status.end(error);
+        }
+        for _ in 0..MESSAGES_PER_LOOK {
+            match self.connection.link.receive(&mut self.buffer) {
+                Ok(Some(message)) => {
+                    heard = true;
+                    if let Err(error) = self.hear(message) {
+                        self.status.end(error);
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.status.end(error);
+                    break;
+                }
+            }
+        }
+        if let Some(ring) = self.feed.ring() {
+            self.segments.forget_outdated(ring.page());
+        }
+        heard || (!had_ended && self.status.ended().is_some())
+    }
+
+    fn hear(&mut self, message: Incoming) -> Result<()> {
+        let Incoming { request, body, fds } = message;
+        if body.subscription().is_some_and(|named| named != self.connection.subscription) {
+            return Err(Violation::Unexpected("news of another subscription").into());
+        }
+        if let Tell::SegmentsAdded { segments, .. } = body {
+            let mapped = self.segments.add(&segments, fds.into_iter());
+            // Answered in any case: until then the broker sends no others.
+            self.connection.link.post(0, Ask::Mapped)?;
+            return mapped;
+        }
+        if !fds.is_empty() {
+            return Err(Violation::Descriptors { expected: 0, found: fds.len() }.into());
+        }
+        match (body, &mut self.feed) {
+            (answer @ (Tell::Acquired { .. } | Tell::Error { .. }), _) if request != 0 => {
+                self.hear_answer(request, answer).map_err(Error::from)
+            }
+            (Tell::Frame { backing, header, .. }, Feed::BySocket(feed)) => {
+                Ok(feed.put(&self.connection, backing, header)?)
+            }
+            (Tell::SegmentRemoved { index, backing, .. }, _) => {
+                self.segments.remove(index, backing);
+                Ok(())
+            }
+            (news, feed) => {
+                if matches!(news, Tell::Demoted { .. }) {
+                    feed.demote();
+                }
+                Ok(self.status.hear(news)?)
+            }
+        }
+    }
+
+    fn hear_answer(&mut self, request: u32, answer: Tell) -> Result<(), Violation> {
+        if request == self.last_request {
+            self.answer = Some(answer);
+        } else if let Tell::Acquired { backing, header } = answer {
+            // It was waited for no longer: given back at once.
+            drop(claimed(&self.connection, backing, header)?);
+        }
+        Ok(())
+    }
+
+    /// The next frame, if there is one that can be read now.
+    pub fn take(&mut self) -> Result<Option<Frame>> {
+        loop {
+            let (claimed, since) = match self.unmapped.take() {
+                Some((claimed, since)) => (claimed, Some(since)),
+                None => match self.claim()? {
+                    Some(claimed) => (claimed, None),
+                    None if monotonic_ns() < self.next_look_ns => return Ok(None),
+                    None => {
+                        self.look();
+                        continue;
+                    }
+                },
+            };
+            let frame = self.finish(claimed, since)?;
+            // By the frames' own clock: reading another would cost each of them.
+            if frame.as_ref().is_some_and(|frame| frame.monotonic_ns() >= self.next_look_ns) {
+                self.look();
+            }
+            if frame.is_some() || self.unmapped.is_some() {
+                return Ok(frame);
+            }
+        }
+    }
+
+    fn claim(&mut self) -> Result<Option<Claimed>> {
+        // What waits in the queue may be old: the newest may still be in the socket.
+        if let Feed::BySocket(feed) = &self.feed
+            && (feed.waiting() == 0 || feed.policy() == Policy::Latest)
+        {
+            self.look();
+        }
+        let held = self.held();
+        let claimed = match (self.feed.take(&self.connection, held), &self.feed, self.status.ended()) {
+            // Giving frames back is of no use: the broker sends no others.
+            (Err(Error::Full { .. }), Feed::BySocket(_), Some(ended)) => return Err(ended.clone()),
+            (claimed, ..) => claimed?,
+        };
+        if claimed.is_none()
+            && let Some(since) = self.feed.ring().and_then(Shared::over_since)
+        {
+            self.look_for_reason(since);
+        }
+        Ok(claimed)
+    }
+
+    /// The pages say that it is over; the connection says why, or is closed.
+    fn look_for_reason(&mut self, since: Instant) {
+        self.look();
+        if since.elapsed() >= REASON_TIMEOUT {
+            let reason = "the broker does not say why".to_owned();
+            let is_revoked = self.feed.ring().is_some_and(Shared::is_revoked);
+            self.status.end(if is_revoked { Error::Evicted { reason } } else { Error::Closed { reason } });
+        }
+    }
+
+    /// Makes a frame of what was claimed; keeps it for later while its segment's descriptor is on the way.
+    fn finish(&mut self, claimed: Claimed, since: Option<Instant>) -> Result<Option<Frame>> {
+        let (context, backing) = (claimed.context, claimed.backing);
+        if self.segments.find(context.segment(), backing).is_none() {
+            self.look();
+        }
+        if let Some(segment) = self.segments.find(context.segment(), backing) {
+            return Ok(Some(Frame::new(claimed, segment)?));
+        }
+        if self.status.ended().is_some() {
+            // Its descriptor will never come; frames in other segments may still be there.
+            return Ok(None);
+        }
+        let since = since.unwrap_or_else(Instant::now);
+        if since.elapsed() >= MAPPING_TIMEOUT {
+            return Err(Violation::Unmapped { context }.into());
+        }
+        self.unmapped = Some((claimed, since));
+        Ok(None)
+    }
+
+    /// Holds one certain frame.
+    pub fn acquire(&mut self, context: ContextId) -> Result<Frame> {
+        let claimed = match &mut self.feed {
+            Feed::Shared(feed) => feed.acquire(&self.connection, context)?,
+            Feed::BySocket(_) => self.acquire_by_socket(context)?,
+        };
+        let deadline = Deadline::after(Some(MAPPING_TIMEOUT));
+        loop {
+            if let Some(segment) = self.segments.find(context.segment(), claimed.backing) {
+                return Ok(Frame::new(claimed, segment)?);
+            }
+            if let Some(error) = self.status.ended() {
+                return Err(error.clone());
+            }
+            if deadline.is_over() {
+                return Err(Violation::Unmapped { context }.into());
+            }
+            if !self.look() {
+                self.connection.link.wait(deadline.left(WAIT_SLICE))?;
+            }
+        }
+    }
+
+    fn acquire_by_socket(&mut self, context: ContextId) -> Result<Claimed> {
+        let full = Error::Full { max_held: self.max_held };
+        for _ in 0..ROOM_ATTEMPTS {
+            self.look();
+            let held = self.held();
+            if held >= self.max_held {
+                return Err(self.status.ended().cloned().unwrap_or(full));
+            }
+            let Feed::BySocket(feed) = &mut self.feed else { break };
+            if let Some(claimed) = feed.take_context(context) {
+                return Ok(claimed);
+            }
+            // Frames that nobody has taken fill the broker's account: the oldest gives way.
+            feed.make_room(held);
+            match self.ask_for(context) {
+                Err(Error::Full { .. }) => {}
+                result => return result,
+            }
+        }
+        Err(full)
+    }
+
+    /// Asks the broker for a frame.
+    fn ask_for(&mut self, context: ContextId) -> Result<Claimed> {
+        let begun = Instant::now();
+        let deadline = Deadline::after(Some(ANSWER_TIMEOUT));
+        let subscription = self.connection.subscription;
+        self.number_request();
+        self.connection.link.post(self.last_request, Ask::Acquire { subscription, context })?;
+        loop {
+            let heard = self.look();
+            match self.answer.take() {
+                Some(Tell::Acquired { backing, header }) => return Ok(claimed(&self.connection, backing, header)?),
+                Some(Tell::Error { code: ErrorCode::Gone, .. }) => return Err(Error::Gone { context }),
+                Some(Tell::Error { code: ErrorCode::Full, .. }) => {
+                    return Err(Error::Full { max_held: self.max_held });
+                }
+                Some(Tell::Error { code, text }) => return Err(refused(code, text.as_str())),
+                Some(_) => return Err(Violation::Unexpected("no Acquired").into()),
+                None => {}
+            }
+            if let Some(error) = self.status.ended() {
+                return Err(error.clone());
+            }
+            if deadline.is_over() {
+                // From here on the answer is late: the frame it may bring is given back.
+                self.number_request();
+                return Err(Error::Timeout { waited: begun.elapsed(), waiting_for: WaitingFor::Answer("Acquire") });
+            }
+            if !heard {
+                self.connection.link.wait(deadline.left(Duration::from_secs(1)))?;
+            }
+        }
+    }
+
+    fn number_request(&mut self) {
+        self.last_request = self.last_request.wrapping_add(1).max(1);
+        self.answer = None;
+    }
 }
 
 impl Drop for Attachment {
     fn drop(&mut self) {
-        if let Feed::Shared(feed) = &mut self.feed
+        if let Some(ring) = self.feed.ring_mut()
             && self.connection.is_ours()
         {
             // Frames that are still held keep the subscription alive: nobody must wake it or wait for it meanwhile.
-            feed.leave();
+            ring.leave();
         }
     }
-}
-
-/// Maps the two pages and takes the notify socket: the first three descriptors of a shared subscription.
-fn map_pages(fds: &mut std::vec::IntoIter<OwnedFd>, segments: usize) -> Result<(Arc<Pages>, Channel)> {
-    const PAGES_AND_NOTIFY: usize = 3;
-    let (expected, found) = (segments + PAGES_AND_NOTIFY, fds.len());
-    let wrong_count = || Error::Violation(Violation::Descriptors { expected, found });
-    if expected != found {
-        return Err(wrong_count());
-    }
-    let mut next = || fds.next().ok_or_else(wrong_count);
-    let stream = Arc::new(Mapped::read_only(next()?)?);
-    let consumer = Arc::new(Mapped::writable(next()?)?);
-    let notify = Channel::from(next()?);
-    Ok((Arc::new(Pages { stream, consumer }), notify))
 }

@@ -1,16 +1,12 @@
-//! What a subscription is asked for with, and the asking.
+//! A subscription in preparation.
 
-use framebroker_protocol::message::{Ask, AskedPolicy, Delivery, Policy, Start, StreamInfo, Subscribed, Tell};
+use framebroker_protocol::StreamName;
+use framebroker_protocol::message::{Delivery, Policy, Start};
 use framebroker_protocol::ring::WaitMode;
-use framebroker_protocol::{DEFAULT_MAX_HELD, StreamName, TextError};
 
 use super::Subscription;
-use crate::broker::list_streams;
-use crate::connect::{Connector, Session};
-use crate::deadline::Deadline;
-use crate::error::Violation;
-use crate::limits::ADMISSION_TIMEOUT;
-use crate::link::Incoming;
+use super::terms::Terms;
+use crate::connect::Connector;
 use crate::{Error, Result};
 
 /// A subscription in preparation; every term has a default.
@@ -18,46 +14,13 @@ use crate::{Error, Result};
 #[must_use = "nothing is subscribed to until open()"]
 pub struct SubscriptionBuilder {
     connector: Connector,
-    stream: Result<StreamName, TextError>,
+    stream: Result<StreamName>,
     terms: Terms,
-}
-
-/// The terms of a subscription, without its stream.
-#[derive(Debug, Clone, Copy)]
-pub struct Terms {
-    /// None: the stream's.
-    pub policy: Option<Policy>,
-    pub delivery: Delivery,
-    pub max_held: u32,
-    pub start: Start,
-    pub wait_mode: WaitMode,
-    pub reconnect: bool,
-}
-
-/// What a broker granted.
-#[derive(Debug)]
-pub struct Granted {
-    pub session: Session,
-    pub info: StreamInfo,
-    pub subscribed: Incoming,
-}
-
-impl Default for Terms {
-    fn default() -> Self {
-        Self {
-            policy: None,
-            delivery: Delivery::default(),
-            max_held: DEFAULT_MAX_HELD,
-            start: Start::default(),
-            wait_mode: WaitMode::default(),
-            reconnect: false,
-        }
-    }
 }
 
 impl SubscriptionBuilder {
     pub(crate) fn new(connector: Connector, stream: &str) -> Self {
-        Self { connector, stream: stream.parse(), terms: Terms::default() }
+        Self { connector, stream: stream.parse().map_err(Error::Name), terms: Terms::default() }
     }
 
     /// Which frames come. Default: the stream's, which is [`Policy::Sequential`] unless the broker was started with another
@@ -110,37 +73,5 @@ impl SubscriptionBuilder {
     /// [`Error::System`] where this machine fails; [`Error::Timeout`] where the broker does not answer within 30 s.
     pub fn open(self) -> Result<Subscription> {
         Subscription::open(self.connector, self.stream?, self.terms)
-    }
-}
-
-/// Connects and subscribes.
-pub fn subscribe(connector: &Connector, stream: &StreamName, terms: &Terms, deadline: Deadline) -> Result<Granted> {
-    let mut session = connector.connect(deadline)?;
-    let streams = list_streams(&mut session, deadline.within(connector.timeout))?;
-    let Terms { policy, delivery, max_held, start, .. } = *terms;
-    let policy = policy.map_or(AskedPolicy::OfStream, AskedPolicy::from);
-    let ask = Ask::Subscribe { stream: stream.clone(), policy, delivery, max_held, start };
-    let subscribed = session.ask("Subscribe", ask, deadline.within(ADMISSION_TIMEOUT))?;
-    // Looked for only now: if there is no such stream, the broker's own error says which there are.
-    let info = streams.into_iter().find(|info| info.name == *stream);
-    let info = info.ok_or(Violation::Unexpected("a subscription to a stream that is not listed"))?;
-    Ok(Granted { session, info, subscribed })
-}
-
-impl Terms {
-    /// The broker's answer, if it grants what was asked for.
-    pub fn check(&self, answer: Tell) -> Result<Subscribed> {
-        let Tell::Subscribed(subscribed) = answer else {
-            return Err(Violation::Unexpected("no Subscribed").into());
-        };
-        let granted = [
-            ("policy", self.policy.is_none_or(|policy| subscribed.policy == policy)),
-            ("delivery", subscribed.delivery == self.delivery),
-            ("max_held", subscribed.max_held == self.max_held),
-        ];
-        match granted.into_iter().find(|(_, as_asked)| !as_asked) {
-            Some((term, _)) => Err(Error::Violation(Violation::Terms(term))),
-            None => Ok(subscribed),
-        }
     }
 }

@@ -101,7 +101,7 @@ impl BySocket {
 /// A frame the broker holds for us.
 pub fn claimed(connection: &Arc<Connection>, backing: Backing, header: FrameHeader) -> Result<Claimed, Violation> {
     let context = header.context_id().ok_or(Violation::Unexpected("a frame without a context ID"))?;
-    Ok(Claimed { lease: connection.lease(Held::BySocket { context }), context, backing, header })
+    Ok(Claimed { hold: connection.hold(Held::BySocket { context }), context, backing, header })
 }
 
 /// What became of the sequences, told by the gaps between those that were taken.

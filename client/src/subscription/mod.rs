@@ -3,32 +3,30 @@
 mod attachment;
 mod builder;
 mod by_socket;
-mod frames;
-mod news;
-mod rejoin;
-mod retry;
+mod feed;
+mod poll_descriptor;
+mod reconnect;
 mod shared;
 mod status;
-mod taking;
-mod watch;
+mod terms;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use framebroker_protocol::limits::WAIT_SLICE;
 use framebroker_protocol::message::{Delivery, Policy, StreamInfo};
 use framebroker_protocol::{BrokerId, ContextId, Counters, StreamName, StreamState};
 
 pub use self::builder::SubscriptionBuilder;
-pub use self::frames::Frames;
+pub use self::status::SettingsChange;
 
 use self::attachment::Attachment;
-use self::builder::{Terms, subscribe};
-use self::retry::Retry;
-use self::watch::Watch;
+use self::poll_descriptor::PollDescriptor;
+use self::reconnect::Reconnector;
+use self::terms::Terms;
 use crate::connect::Connector;
 use crate::deadline::Deadline;
 use crate::error::WaitingFor;
-use crate::features::SettingsChange;
 use crate::frame::Frame;
 use crate::limits::{ADMISSION_TIMEOUT, REJOIN_TIMEOUT};
 use crate::segments::MappedSegment;
@@ -46,37 +44,31 @@ use crate::{Error, Result};
 /// epoll (level-triggered) and event loops built on them. Nothing but `try_next` may read from it.
 #[derive(Debug)]
 pub struct Subscription {
-    connector: Connector,
-    stream: StreamName,
-    terms: Terms,
+    reconnector: Reconnector,
     attachment: Attachment,
-    watch: Watch,
+    poll: PollDescriptor,
     /// For [`Policy::Upcoming`]: `try_next` found nothing, so what comes now is upcoming.
     is_expecting: bool,
-    /// While a broker is sought.
-    retry: Option<Retry>,
     reconnects: u64,
     /// Counted at earlier brokers.
     past: Counters,
 }
 
+/// Waits for frame after frame: see [`Subscription::frames`].
+#[derive(Debug)]
+pub struct Frames<'a> {
+    subscription: &'a mut Subscription,
+    has_failed: bool,
+}
+
 impl Subscription {
     pub(crate) fn open(connector: Connector, stream: StreamName, terms: Terms) -> Result<Self> {
-        let deadline = Deadline::after(Some(ADMISSION_TIMEOUT));
-        let attachment = Attachment::new(subscribe(&connector, &stream, &terms, deadline)?, &terms)?;
-        let watch = Watch::new()?;
-        attachment.descriptors().try_for_each(|fd| watch.add(fd))?;
-        Ok(Self {
-            connector,
-            stream,
-            terms,
-            attachment,
-            watch,
-            is_expecting: false,
-            retry: None,
-            reconnects: 0,
-            past: Counters::default(),
-        })
+        let reconnector = Reconnector::new(connector, stream, terms);
+        let attachment = reconnector.join(Deadline::after(Some(ADMISSION_TIMEOUT)))?;
+        let poll = PollDescriptor::new()?;
+        attachment.descriptors().try_for_each(|fd| poll.add(fd))?;
+        let past = Counters::default();
+        Ok(Self { reconnector, attachment, poll, is_expecting: false, reconnects: 0, past })
     }
 
     /// Waits for the next frame of the policy: for at most `timeout`, or with `None` as long as it takes.
@@ -112,7 +104,7 @@ impl Subscription {
         timeout: impl Into<Option<Duration>>,
         mut goes_on: impl FnMut(&Self) -> bool,
     ) -> Result<Option<Frame>> {
-        self.attachment.connection.check()?;
+        self.attachment.check()?;
         let begun = Instant::now();
         let deadline = Deadline::after(timeout.into());
         self.begin_blocking()?;
@@ -120,7 +112,7 @@ impl Subscription {
             self.attachment.skip();
         }
         loop {
-            if self.retry.is_none()
+            if !self.reconnector.is_seeking()
                 && let Some(frame) = self.attachment.take()?
             {
                 return Ok(Some(frame));
@@ -150,12 +142,12 @@ impl Subscription {
     /// # Errors
     /// As [`Self::next`], but for [`Error::Timeout`].
     pub fn try_next(&mut self) -> Result<Option<Frame>> {
-        self.attachment.connection.check()?;
+        self.attachment.check()?;
         if self.policy() == Policy::Upcoming && !self.is_expecting {
             self.attachment.skip();
         }
         loop {
-            if self.retry.is_none()
+            if !self.reconnector.is_seeking()
                 && let Some(frame) = self.attachment.take()?
             {
                 self.is_expecting = false;
@@ -166,7 +158,7 @@ impl Subscription {
                     return Ok(None);
                 }
             } else if self.attachment.ask() {
-                self.watch.lower()?;
+                self.poll.lower()?;
                 self.is_expecting = true;
                 return Ok(None);
             }
@@ -177,7 +169,7 @@ impl Subscription {
     ///
     /// A `for` loop over it needs a `max_held` of one more than it keeps.
     pub fn frames(&mut self) -> Frames<'_> {
-        Frames::new(self)
+        Frames { subscription: self, has_failed: false }
     }
 
     /// Holds one certain frame, whatever the policy. Neither the order of other frames nor the counters change. Waits for the
@@ -189,7 +181,7 @@ impl Subscription {
     /// # Errors
     /// [`Error::Gone`] if it was retired or never existed, [`Error::Full`] at `max_held`, else as [`Self::next`].
     pub fn acquire(&mut self, context: ContextId) -> Result<Frame> {
-        self.attachment.connection.check()?;
+        self.attachment.check()?;
         self.begin_blocking()?;
         self.attachment.acquire(context)
     }
@@ -210,14 +202,14 @@ impl Subscription {
     /// The stream's name.
     #[must_use]
     pub fn name(&self) -> &StreamName {
-        &self.stream
+        self.reconnector.stream()
     }
 
     /// The stream as it was when the subscription began, or when it went on at another broker. Every frame has its own
     /// geometry.
     #[must_use]
     pub fn stream_info(&self) -> &StreamInfo {
-        &self.attachment.info
+        self.attachment.info()
     }
 
     /// Whether frames can come now: live, offline (the camera is away) or closed (they never will).
@@ -235,7 +227,7 @@ impl Subscription {
     /// Why the camera is away, as far as the broker has told. News are heard by [`Self::next`] and [`Self::try_next`].
     #[must_use]
     pub fn offline_reason(&self) -> Option<&str> {
-        self.attachment.status.offline.as_deref()
+        self.attachment.status().offline.as_deref()
     }
 
     /// What somebody has changed in the camera's settings: the oldest news not asked for yet. They are heard by [`Self::next`]
@@ -243,7 +235,7 @@ impl Subscription {
     ///
     /// Frames need no such news: each has its own geometry and [settings version](Frame::settings_version).
     pub fn next_change(&mut self) -> Option<SettingsChange> {
-        self.attachment.status.changes.pop_front()
+        self.attachment.next_change()
     }
 
     /// Whether the broker no longer waits for this lossless subscription: from then on it may lose frames.
@@ -255,7 +247,7 @@ impl Subscription {
     /// Why the broker no longer waits for this lossless subscription.
     #[must_use]
     pub fn demotion_reason(&self) -> Option<&str> {
-        self.attachment.status.demoted.as_deref()
+        self.attachment.status().demoted.as_deref()
     }
 
     /// The policy in force: `Sequential` after a demotion from `Lossless`.
@@ -267,7 +259,7 @@ impl Subscription {
     /// By which way frames come.
     #[must_use]
     pub fn delivery(&self) -> Delivery {
-        self.terms.delivery
+        self.reconnector.terms().delivery
     }
 
     /// Frames that may be held at once.
@@ -286,7 +278,7 @@ impl Subscription {
     /// while a frame in it is held.
     #[must_use]
     pub fn mappings(&self) -> Vec<MappedSegment> {
-        self.attachment.segments.list()
+        self.attachment.mappings()
     }
 
     /// How often the subscription went on at another broker. Sequences and context IDs begin anew with each.
@@ -298,17 +290,61 @@ impl Subscription {
     /// Which run of a broker the frames come from.
     #[must_use]
     pub fn broker_id(&self) -> BrokerId {
-        self.attachment.broker
+        self.attachment.broker()
     }
 
     fn is_over(&self) -> bool {
-        self.attachment.status.ended().is_some()
+        self.attachment.status().ended().is_some()
+    }
+
+    /// Joins the next broker if one is there, and else waits for a while; fails at the deadline. The subscription has ended.
+    fn rejoin_once(&mut self, deadline: Deadline, begun: Instant) -> Result<bool> {
+        if self.rejoin(deadline)? {
+            return Ok(true);
+        }
+        if deadline.is_over() {
+            let waiting_for = WaitingFor::Broker { last: self.reconnector.last_failure() };
+            return Err(Error::Timeout { waited: begun.elapsed(), waiting_for });
+        }
+        std::thread::sleep(deadline.left(self.reconnector.pause()).min(WAIT_SLICE));
+        Ok(false)
+    }
+
+    /// Tries to join the next broker if that is wanted and an attempt is due; false if that did not come about. The
+    /// descriptor becomes readable when the next attempt is due.
+    fn rejoin(&mut self, deadline: Deadline) -> Result<bool> {
+        let Some(ended) = self.attachment.status().ended() else { return Ok(true) };
+        if self.reconnector.seek_after(ended)? {
+            // What has hung up would be readable for ever.
+            self.attachment.descriptors().for_each(|fd| self.poll.remove(fd));
+        }
+        match self.reconnector.rejoin(deadline) {
+            Ok(Some(attachment)) => self.go_on_with(attachment).map(|()| true),
+            Ok(None) => {
+                self.poll.raise_in(self.reconnector.pause())?;
+                Ok(false)
+            }
+            Err(error) => {
+                self.attachment.replace_end(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    fn go_on_with(&mut self, attachment: Attachment) -> Result<()> {
+        attachment.descriptors().try_for_each(|fd| self.poll.add(fd))?;
+        self.past = self.counters();
+        self.attachment = attachment;
+        self.reconnects += 1;
+        // Nobody has asked the new broker for anything yet.
+        self.poll.lower()?;
+        self.poll.raise()
     }
 
     /// The caller waits here, or for an answer, not in a poll of its own: the broker need not send bytes for that. If the
     /// caller polls next, the descriptor is readable.
     fn begin_blocking(&mut self) -> Result<()> {
-        self.watch.raise()?;
+        self.poll.raise()?;
         self.attachment.unask();
         Ok(())
     }
@@ -316,6 +352,26 @@ impl Subscription {
 
 impl AsFd for Subscription {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
+        self.poll.as_fd()
+    }
+}
+
+impl Iterator for Frames<'_> {
+    type Item = Result<Frame>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.has_failed {
+            return None;
+        }
+        match self.subscription.next(None) {
+            Err(Error::Closed { .. }) => {
+                self.has_failed = true;
+                None
+            }
+            result => {
+                self.has_failed = result.is_err();
+                Some(result)
+            }
+        }
     }
 }

@@ -1,18 +1,22 @@
 //! Frames through the ring in shared memory.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::vec::IntoIter;
 
 use framebroker_protocol::limits::WAIT_SLICE;
-use framebroker_protocol::message::Policy;
-use framebroker_protocol::ring::{Claim, Hold, Reader, Taken, WaitMode};
+use framebroker_protocol::message::{Policy, Subscribed};
+use framebroker_protocol::ring::{Claim, Hold, Pages, Reader, Taken, WaitMode};
+use framebroker_protocol::shm::Mapped;
 use framebroker_protocol::socket::Channel;
-use framebroker_protocol::{ContextId, StreamPage, StreamState};
+use framebroker_protocol::{ContextId, Counters, StreamPage, StreamState};
 use nix::sys::socket::{MsgFlags, recv};
 
 use crate::connection::{Connection, Held};
+use crate::error::Violation;
 use crate::frame::Claimed;
+use crate::segments::descriptors;
 use crate::{Error, Result};
 
 /// The reader of a shared delivery.
@@ -29,12 +33,35 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(reader: Reader, notify: Channel, wait_mode: WaitMode, max_held: u32) -> Self {
-        Self { reader, notify, wait_mode, max_held, is_asked: false, over_since: None }
+    /// Maps the pages that the first descriptors of a subscription lead to, and leaves those of the segments.
+    pub fn map(subscribed: &Subscribed, fds: &mut IntoIter<OwnedFd>, wait_mode: WaitMode) -> Result<Self> {
+        const PAGES_AND_NOTIFY: usize = 3;
+        let (expected, found) = (descriptors(&subscribed.segments) + PAGES_AND_NOTIFY, fds.len());
+        let wrong_count = || Error::Violation(Violation::Descriptors { expected, found });
+        if expected != found {
+            return Err(wrong_count());
+        }
+        let mut next = || fds.next().ok_or_else(wrong_count);
+        let stream = Arc::new(Mapped::read_only(next()?)?);
+        let consumer = Arc::new(Mapped::writable(next()?)?);
+        let notify = Channel::from(next()?);
+        let Subscribed { policy, first, max_held, .. } = *subscribed;
+        let granted = usize::try_from(max_held).unwrap_or(usize::MAX);
+        let reader = Reader::new(Arc::new(Pages { stream, consumer }), granted, policy, first);
+        Ok(Self { reader, notify, wait_mode, max_held, is_asked: false, over_since: None })
     }
 
-    pub fn reader(&self) -> &Reader {
-        &self.reader
+    pub fn pages(&self) -> &Arc<Pages> {
+        self.reader.pages()
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.reader.counters()
+    }
+
+    /// Whether the broker has ended this subscription.
+    pub fn is_revoked(&self) -> bool {
+        self.pages().consumer.is_revoked()
     }
 
     pub fn notify_fd(&self) -> BorrowedFd<'_> {
@@ -72,7 +99,7 @@ impl Shared {
 
     /// The stream's page.
     pub fn page(&self) -> &StreamPage {
-        &self.reader.pages().stream
+        &self.pages().stream
     }
 
     /// Holds one certain frame.
@@ -125,5 +152,5 @@ impl Shared {
 
 fn claimed(connection: &Arc<Connection>, hold: Hold) -> Claimed {
     let Hold { slot, context, backing, header } = hold;
-    Claimed { lease: connection.lease(Held::InPage { slot }), context, backing, header }
+    Claimed { hold: connection.hold(Held::InPage { slot }), context, backing, header }
 }

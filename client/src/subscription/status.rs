@@ -2,13 +2,27 @@
 
 use std::collections::VecDeque;
 
-use framebroker_protocol::message::{ErrorCode, Tell};
+use framebroker_protocol::FeatureName;
+use framebroker_protocol::message::{ErrorCode, FeatureValue, Tell};
 
 use crate::connect::refused;
 use crate::error::Violation;
-use crate::features::SettingsChange;
 use crate::limits::CHANGES_KEPT;
 use crate::{Error, Result};
+
+/// News: somebody has set a feature of the stream, or executed a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SettingsChange {
+    /// The settings version that began. Where it is not one more than in the news before, others were left out because they
+    /// were not read in time.
+    pub version: u32,
+    /// Which feature.
+    pub feature: FeatureName,
+    /// Its value now; [`FeatureValue::None`] for a command.
+    pub value: FeatureValue,
+    /// Who has done it, for people.
+    pub by: String,
+}
 
 /// The state of a subscription by the broker's messages.
 #[derive(Debug, Default)]

@@ -179,6 +179,26 @@ pub enum Tell {
     },
 }
 
+impl Tell {
+    /// Which subscription it names, if it is the news of one.
+    #[must_use]
+    pub fn subscription(&self) -> Option<SubscriptionId> {
+        match self {
+            Self::Frame { subscription, .. }
+            | Self::SegmentsAdded { subscription, .. }
+            | Self::SegmentRemoved { subscription, .. }
+            | Self::Offline { subscription, .. }
+            | Self::Online { subscription }
+            | Self::Demoted { subscription, .. }
+            | Self::Evicted { subscription, .. }
+            | Self::Closed { subscription, .. }
+            | Self::SettingsChanged { subscription, .. }
+            | Self::Unsubscribed { subscription } => Some(*subscription),
+            _ => None,
+        }
+    }
+}
+
 /// A subscription as it was granted.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Subscribed {

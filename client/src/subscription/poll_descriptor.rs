@@ -1,8 +1,8 @@
 //! The descriptor that a subscription shows to a poll of the caller's own.
 //!
 //! One rule keeps it from ever missing a wake-up: whenever the caller may go to sleep on it, either it is readable, or
-//! the broker has been asked to make it so. [`Watch::raise`] makes it readable from here, and only
-//! [`crate::Subscription::try_next`], having found nothing and asked, calls [`Watch::lower`].
+//! the broker has been asked to make it so. [`PollDescriptor::raise`] makes it readable from here, and only
+//! [`crate::Subscription::try_next`], having found nothing and asked, calls [`PollDescriptor::lower`].
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -16,26 +16,26 @@ use crate::{Error, Result};
 
 /// An epoll set of the broker's descriptors and a timer.
 #[derive(Debug)]
-pub struct Watch {
+pub struct PollDescriptor {
     epoll: Epoll,
     /// Readable after its time: at once when raised, later while a broker is sought.
     timer: TimerFd,
     is_raised: bool,
 }
 
-impl Watch {
+impl PollDescriptor {
     /// A descriptor that is readable, since nobody has asked for anything yet.
     pub fn new() -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(failed)?;
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).map_err(failed)?;
         epoll.add(&timer, readable()).map_err(failed)?;
-        let mut watch = Self { epoll, timer, is_raised: false };
-        watch.raise()?;
-        Ok(watch)
+        let mut descriptor = Self { epoll, timer, is_raised: false };
+        descriptor.raise()?;
+        Ok(descriptor)
     }
 
-    /// Watches a descriptor of the broker's.
+    /// PollDescriptores a descriptor of the broker's.
     pub fn add(&self, fd: BorrowedFd<'_>) -> Result<()> {
         self.epoll.add(fd, readable()).map_err(failed)
     }
@@ -77,7 +77,7 @@ impl Watch {
     }
 }
 
-impl AsFd for Watch {
+impl AsFd for PollDescriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.0.as_fd()
     }
@@ -97,29 +97,29 @@ mod tests {
     use framebroker_protocol::socket::Channel;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-    fn is_readable(watch: &Watch, ms: u16) -> bool {
-        poll(&mut [PollFd::new(watch.as_fd(), PollFlags::POLLIN)], PollTimeout::from(ms)).unwrap() == 1
+    fn is_readable(descriptor: &PollDescriptor, ms: u16) -> bool {
+        poll(&mut [PollFd::new(descriptor.as_fd(), PollFlags::POLLIN)], PollTimeout::from(ms)).unwrap() == 1
     }
 
     #[test]
     fn it_is_readable_from_the_start_until_lowered() {
-        let mut watch = Watch::new().unwrap();
-        assert!(is_readable(&watch, 1000) && is_readable(&watch, 1000));
-        watch.lower().unwrap();
-        assert!(!is_readable(&watch, 20));
-        watch.raise_in(Duration::from_millis(5)).unwrap();
-        assert!(is_readable(&watch, 1000));
+        let mut descriptor = PollDescriptor::new().unwrap();
+        assert!(is_readable(&descriptor, 1000) && is_readable(&descriptor, 1000));
+        descriptor.lower().unwrap();
+        assert!(!is_readable(&descriptor, 20));
+        descriptor.raise_in(Duration::from_millis(5)).unwrap();
+        assert!(is_readable(&descriptor, 1000));
     }
 
     #[test]
     fn what_the_broker_sends_makes_it_readable() {
-        let mut watch = Watch::new().unwrap();
-        watch.lower().unwrap();
+        let mut descriptor = PollDescriptor::new().unwrap();
+        descriptor.lower().unwrap();
         let (ours, theirs) = Channel::pair().unwrap();
-        watch.add(ours.as_fd()).unwrap();
+        descriptor.add(ours.as_fd()).unwrap();
         theirs.try_send(&[1], &[]).unwrap();
-        assert!(is_readable(&watch, 1000));
-        watch.remove(ours.as_fd());
-        assert!(!is_readable(&watch, 20));
+        assert!(is_readable(&descriptor, 1000));
+        descriptor.remove(ours.as_fd());
+        assert!(!is_readable(&descriptor, 20));
     }
 }

@@ -11,12 +11,12 @@ use super::lent::LentSegment;
 use crate::fork::Generation;
 use crate::{Error, Result};
 
-/// From one answer of the broker, with a page, to the next.
+/// Used from the answer of the broker that brought it to the next.
 #[derive(Debug)]
-pub struct Round {
+pub struct Page {
     /// Always there, but while it is dropped.
-    page: Option<Arc<Mapped<ProducerPage>>>,
-    desk: Mutex<Desk>,
+    mapped: Option<Arc<Mapped<ProducerPage>>>,
+    segments: Mutex<TakenSegments>,
     generation: Generation,
     /// Bytes that every segment offers.
     pub payload_bytes: usize,
@@ -30,7 +30,7 @@ pub struct Taken {
 }
 
 #[derive(Debug)]
-struct Desk {
+struct TakenSegments {
     filler: Filler,
     /// Taken and given back unfilled.
     spare: Vec<Taken>,
@@ -42,11 +42,16 @@ struct Desk {
     is_closed: bool,
 }
 
-impl Round {
+impl Page {
     pub fn new(page: Arc<Mapped<ProducerPage>>, payload_bytes: usize) -> Result<Self> {
         let filler = Filler::new(Arc::clone(&page));
-        let desk = Desk { filler, spare: Vec::new(), kept: BTreeMap::new(), blanks: 0, is_closed: false };
-        Ok(Self { page: Some(page), desk: Mutex::new(desk), generation: Generation::current()?, payload_bytes })
+        let segments = TakenSegments { filler, spare: Vec::new(), kept: BTreeMap::new(), blanks: 0, is_closed: false };
+        Ok(Self {
+            mapped: Some(page),
+            segments: Mutex::new(segments),
+            generation: Generation::current()?,
+            payload_bytes,
+        })
     }
 
     /// Whether this is the process that produces, not a forked child of it.
@@ -54,56 +59,56 @@ impl Round {
         self.generation.is_current()
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
+    fn segments(&self) -> MutexGuard<'_, TakenSegments> {
         // A panic while it was held cannot have left a segment in two places.
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing is published from now on.
     pub fn close(&self) {
         if self.is_ours() {
-            self.desk().is_closed = true;
+            self.segments().is_closed = true;
         }
     }
 
     /// A segment that was given back unfilled.
     pub fn spare(&self) -> Option<Taken> {
-        self.desk().spare.pop()
+        self.segments().spare.pop()
     }
 
     /// A blank begins to live.
     pub fn lend_out(&self) {
-        self.desk().blanks += 1;
+        self.segments().blanks += 1;
     }
 
     /// Blanks that live, and segments that are kept.
     pub fn filling(&self) -> usize {
-        let desk = self.desk();
-        desk.blanks + desk.kept.len()
+        let segments = self.segments();
+        segments.blanks + segments.kept.len()
     }
 
     /// A blank is over: its segment is spare.
     pub fn give_back(&self, taken: Taken) {
         {
-            let mut desk = self.desk();
-            desk.blanks -= 1;
-            desk.spare.push(taken);
+            let mut segments = self.segments();
+            segments.blanks -= 1;
+            segments.spare.push(taken);
         }
         self.call();
     }
 
     /// Wakes whoever waits for a segment.
     pub fn call(&self) {
-        if let Some(page) = &self.page {
+        if let Some(page) = &self.mapped {
             page.call_producer();
         }
     }
 
     /// A blank is over: its segment is kept by its buffer context.
     pub fn keep(&self, taken: Taken) {
-        let mut desk = self.desk();
-        desk.blanks -= 1;
-        desk.kept.insert(taken.segment.index.buffer_context(), taken);
+        let mut segments = self.segments();
+        segments.blanks -= 1;
+        segments.kept.insert(taken.segment.index.buffer_context(), taken);
     }
 
     /// Publishes what a blank was filled with; where that fails the segment is returned.
@@ -111,24 +116,24 @@ impl Round {
         if let Err(error) = self.check(info) {
             return Err((taken, error));
         }
-        let mut desk = self.desk();
-        if desk.is_closed {
+        let mut segments = self.segments();
+        if segments.is_closed {
             return Err((taken, Error::Stopped));
         }
-        desk.blanks -= 1;
-        desk.filler.fill(taken.lend, &info.header());
+        segments.blanks -= 1;
+        segments.filler.fill(taken.lend, &info.header());
         Ok(())
     }
 
     /// Publishes a segment that is kept.
     pub fn publish_kept(&self, context: u32, info: &FrameInfo) -> Result<()> {
         self.check(info)?;
-        let mut desk = self.desk();
-        if desk.is_closed {
+        let mut segments = self.segments();
+        if segments.is_closed {
             return Err(Error::Stopped);
         }
-        let taken = desk.kept.remove(&context).ok_or(Error::NotKept { context })?;
-        desk.filler.fill(taken.lend, &info.header());
+        let taken = segments.kept.remove(&context).ok_or(Error::NotKept { context })?;
+        segments.filler.fill(taken.lend, &info.header());
         Ok(())
     }
 
@@ -136,17 +141,17 @@ impl Round {
         // Before the lock: in a forked child another thread of the parent may seem to hold it for ever.
         self.generation.check()?;
         FrameInfo::checked(&info.header(), self.payload_bytes).map_err(|fault| Error::Frame { fault })?;
-        let is_stopped = self.page.as_ref().is_none_or(|page| page.state() == ProducerState::Stopped);
+        let is_stopped = self.mapped.as_ref().is_none_or(|page| page.state() == ProducerState::Stopped);
         if is_stopped { Err(Error::Stopped) } else { Ok(()) }
     }
 }
 
-impl Drop for Round {
+impl Drop for Page {
     fn drop(&mut self) {
         if !self.is_ours() {
             // The page is not mapped in a forked child; something else may lie at its address, which unmapping would
             // destroy. This keeps its reference count above zero.
-            std::mem::forget(self.page.take());
+            std::mem::forget(self.mapped.take());
         }
     }
 }

@@ -12,7 +12,7 @@ use framebroker_protocol::{SegmentIndex, Sequence};
 use nix::errno::Errno;
 
 use super::lent::{LentSegment, LentSegments, map_all};
-use super::round::Round;
+use super::page::Page;
 use crate::connect::{Session, refused};
 use crate::deadline::Deadline;
 use crate::error::{Violation, WaitingFor};
@@ -23,7 +23,7 @@ use crate::{Error, Result};
 
 /// The connection and what was heard on it.
 #[derive(Debug)]
-pub struct Ear {
+pub struct Connection {
     link: Link,
     heard: Mutex<Heard>,
     news: Condvar,
@@ -33,7 +33,7 @@ pub struct Ear {
 struct Heard {
     segments: LentSegments,
     /// The newest page: whoever waits for a segment there is woken at the end.
-    round: Option<Arc<Round>>,
+    page: Option<Arc<Page>>,
     last_request: u32,
     /// The answer to the last request.
     answer: Option<Incoming>,
@@ -46,7 +46,7 @@ struct Heard {
 /// Hears the broker until it is dropped.
 #[derive(Debug)]
 pub struct Listener {
-    ear: Arc<Ear>,
+    connection: Arc<Connection>,
     /// Always there, but while it is dropped.
     thread: Option<JoinHandle<()>>,
 }
@@ -55,34 +55,34 @@ impl Listener {
     /// Listens on a connection on which the broker has said welcome.
     pub fn start(session: Session) -> Result<Self> {
         let heard = Heard { last_request: session.last_request(), ..Heard::default() };
-        let ear = Arc::new(Ear { link: session.link, heard: Mutex::new(heard), news: Condvar::new() });
-        let (theirs, buffer) = (Arc::clone(&ear), session.buffer);
+        let connection = Arc::new(Connection { link: session.link, heard: Mutex::new(heard), news: Condvar::new() });
+        let (theirs, buffer) = (Arc::clone(&connection), session.buffer);
         let thread = std::thread::Builder::new().name("producer".to_owned()).spawn(move || theirs.listen(buffer));
         let thread = thread.map_err(|error| Error::System {
             what: "start a thread",
             source: error.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw),
         })?;
-        Ok(Self { ear, thread: Some(thread) })
+        Ok(Self { connection, thread: Some(thread) })
     }
 }
 
 impl std::ops::Deref for Listener {
-    type Target = Ear;
+    type Target = Connection;
 
-    fn deref(&self) -> &Ear {
-        &self.ear
+    fn deref(&self) -> &Connection {
+        &self.connection
     }
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
         let thread = self.thread.take();
-        if !self.ear.link.is_ours() {
+        if !self.connection.link.is_ours() {
             // In a forked child there is no such thread.
             std::mem::forget(thread);
             return;
         }
-        self.ear.link.end();
+        self.connection.link.end();
         if let Some(thread) = thread {
             // What it panicked with was printed when it did.
             let _panic = thread.join();
@@ -90,7 +90,7 @@ impl Drop for Listener {
     }
 }
 
-impl Ear {
+impl Connection {
     /// An error in a forked child.
     pub fn check(&self) -> Result<()> {
         self.link.check()
@@ -137,8 +137,8 @@ impl Ear {
     }
 
     /// Says that the page of the last answer is mapped, and waits until the broker takes what is filled there.
-    pub fn begin(&self, round: &Arc<Round>, deadline: Deadline) -> Result<()> {
-        self.heard().round = Some(Arc::clone(round));
+    pub fn begin(&self, page: &Arc<Page>, deadline: Deadline) -> Result<()> {
+        self.heard().page = Some(Arc::clone(page));
         self.link.post(0, Ask::Mapped)?;
         self.wait("Produce with all its segments", deadline, |heard| heard.started)?;
         Ok(())
@@ -149,8 +149,8 @@ impl Ear {
         let mut heard = self.heard();
         // The first reason stays: what follows it is its consequence.
         let reason = heard.ended.get_or_insert(reason).clone();
-        if let Some(round) = &heard.round {
-            round.call();
+        if let Some(page) = &heard.page {
+            page.call();
         }
         drop(heard);
         self.news.notify_all();

@@ -1,0 +1,152 @@
+//! Joining a broker, and going on with another one when it has ended.
+
+use std::time::{Duration, Instant};
+
+use framebroker_protocol::StreamName;
+use framebroker_protocol::message::ErrorCode;
+
+use super::attachment::Attachment;
+use super::terms::Terms;
+use crate::connect::Connector;
+use crate::deadline::Deadline;
+use crate::limits::{RETRY_FIRST, RETRY_LAST};
+use crate::{Error, Result};
+
+/// All that is needed to subscribe once more.
+#[derive(Debug)]
+pub struct Reconnector {
+    connector: Connector,
+    stream: StreamName,
+    terms: Terms,
+    /// While a broker is sought.
+    retry: Option<Retry>,
+}
+
+impl Reconnector {
+    pub fn new(connector: Connector, stream: StreamName, terms: Terms) -> Self {
+        Self { connector, stream, terms, retry: None }
+    }
+
+    pub fn stream(&self) -> &StreamName {
+        &self.stream
+    }
+
+    pub fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// Connects to a broker and subscribes.
+    pub fn join(&self, deadline: Deadline) -> Result<Attachment> {
+        Attachment::new(self.terms.subscribe(&self.connector, &self.stream, deadline)?, &self.terms)
+    }
+
+    /// Whether a broker is sought.
+    pub fn is_seeking(&self) -> bool {
+        self.retry.is_some()
+    }
+
+    /// Begins to seek another broker if that is wanted after such an end, or else fails with it. False if one is sought
+    /// already.
+    pub fn seek_after(&mut self, ended: &Error) -> Result<bool> {
+        if !self.terms.reconnect || !is_end_of_broker(ended) {
+            return Err(ended.clone());
+        }
+        let begins = self.retry.is_none();
+        self.retry.get_or_insert_with(|| Retry::new(Instant::now(), ended.to_string()));
+        Ok(begins)
+    }
+
+    /// Tries to join the next broker if an attempt is due; nothing if that did not come about.
+    pub fn rejoin(&mut self, deadline: Deadline) -> Result<Option<Attachment>> {
+        if !self.pause().is_zero() {
+            return Ok(None);
+        }
+        match self.join(deadline) {
+            Ok(attachment) => {
+                self.retry = None;
+                Ok(Some(attachment))
+            }
+            Err(error) if may_pass(&error) => {
+                if let Some(retry) = &mut self.retry {
+                    retry.failed(Instant::now(), error.to_string());
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Time until the next attempt.
+    pub fn pause(&self) -> Duration {
+        self.retry.as_ref().map_or(RETRY_LAST, |retry| retry.left(Instant::now()))
+    }
+
+    /// What the last attempt ended with.
+    pub fn last_failure(&self) -> String {
+        self.retry.as_ref().map(|retry| retry.last.clone()).unwrap_or_default()
+    }
+}
+
+/// Whether another broker may come after such an end. One that ended in order counts too: it may be restarted.
+fn is_end_of_broker(error: &Error) -> bool {
+    matches!(error, Error::BrokerGone | Error::Closed { .. })
+}
+
+/// Whether a later attempt may succeed: a broker that starts or ends refuses for a while.
+fn may_pass(error: &Error) -> bool {
+    match error {
+        Error::NoBroker { .. } | Error::BrokerGone | Error::Timeout { .. } => true,
+        Error::Refused { code, .. } => {
+            matches!(code, ErrorCode::StreamClosed | ErrorCode::Unavailable | ErrorCode::TooManyClients)
+        }
+        _ => false,
+    }
+}
+
+/// Pauses between attempts, each twice the last up to a bound. Pure: time is passed in.
+#[derive(Debug)]
+struct Retry {
+    pause: Duration,
+    at: Instant,
+    /// What the last attempt ended with.
+    last: String,
+}
+
+impl Retry {
+    /// The first attempt may be made at once.
+    fn new(now: Instant, last: String) -> Self {
+        Self { pause: RETRY_FIRST, at: now, last }
+    }
+
+    /// Time until the next attempt; zero when it is due.
+    fn left(&self, now: Instant) -> Duration {
+        self.at.saturating_duration_since(now)
+    }
+
+    /// An attempt has failed.
+    fn failed(&mut self, now: Instant, reason: String) {
+        self.at = now + self.pause;
+        self.pause = (self.pause * 2).min(RETRY_LAST);
+        self.last = reason;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound() {
+        let mut now = Instant::now();
+        let mut retry = Retry::new(now, String::new());
+        assert!(retry.left(now).is_zero());
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            retry.failed(now, String::new());
+            pauses.push(retry.left(now));
+            now += retry.left(now);
+            assert!(retry.left(now).is_zero());
+        }
+        assert_eq!((pauses[0], pauses[1], pauses[9]), (RETRY_FIRST, RETRY_FIRST * 2, RETRY_LAST));
+    }
+}
