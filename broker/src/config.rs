@@ -8,19 +8,15 @@ mod values;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
-use framebroker_protocol::{BrokerId, PixelFormat, StreamName};
+use framebroker_protocol::{PixelFormat, StreamName};
 
-use crate::factory::{Books, BufferFactory, HugeTlb, Memfd, Placement, Posix};
+use crate::factory::Placement;
 use crate::source::{Fill, OnError};
-use crate::stream::scheduling::Scheduling;
-use values::{
-    SourceKind, alignment, frame_rate, group, history, machine_memory, megabytes, seconds, segment_count, sessions,
-};
+use values::{SourceKind, alignment, frame_rate, group, history, megabytes, seconds, segment_count, sessions};
 
 pub use error::ConfigError;
 pub use lease::Lease;
@@ -293,43 +289,42 @@ impl StreamOptions {
         self.check_source_options()
     }
 
+    /// Refuses options that are not for every source, nor for this one.
     fn check_source_options(&self) -> Result<(), String> {
-        use SourceKind::{Aravis, Pylon, Replay};
+        use SourceKind::{Aravis, Pattern, Producer, Pylon, Replay};
+        const NOT_REPLAY: &[SourceKind] = &[Pattern, Aravis, Pylon, Producer];
+        const NOT_PRODUCER: &[SourceKind] = &[Pattern, Aravis, Pylon, Replay];
+        const OF_CAMERAS: &str = "is for cameras, those of --source aravis or --source pylon";
+        const OF_REPLAYS: &str = "is for replays, those of --source replay=PATH";
+        const RECORDED: &str = "is not for a replay, whose frames are as they were recorded";
+        const DECLARED: &str = "is the producer's to say, when it attaches; leave it out";
+        let (width, height, pixel_format) = (self.width.is_some(), self.height.is_some(), self.pixel_format.is_some());
+        // Whether it is given, the sources that it is for, and why it is not for others.
+        let special: [(bool, &str, &[SourceKind], &str); 15] = [
+            (self.packet_size.is_some(), "--packet-size", &[Aravis], "is for cameras of --source aravis"),
+            (self.socket_buffer.is_some(), "--socket-buffer", &[Aravis], "is for cameras of --source aravis"),
+            (self.load.is_some(), "--load", &[Pylon], "is for cameras of --source pylon"),
+            (!self.set.is_empty(), "--set", &[Aravis, Pylon], OF_CAMERAS),
+            (self.wait, "--wait", &[Aravis, Pylon], OF_CAMERAS),
+            (self.replay_loop, "--replay-loop", &[Replay], OF_REPLAYS),
+            (self.replay_errors != OnError::default(), "--replay-errors", &[Replay], OF_REPLAYS),
+            (width, "--width", NOT_REPLAY, RECORDED),
+            (height, "--height", NOT_REPLAY, RECORDED),
+            (pixel_format, "--pixel-format", NOT_REPLAY, RECORDED),
+            (width, "--width", NOT_PRODUCER, DECLARED),
+            (height, "--height", NOT_PRODUCER, DECLARED),
+            (pixel_format, "--pixel-format", NOT_PRODUCER, DECLARED),
+            (self.fps.is_some(), "--fps", NOT_PRODUCER, DECLARED),
+            (
+                self.backing == BackingChoice::Posix,
+                "--backing posix",
+                NOT_PRODUCER,
+                "cannot be sealed, as a producer's segments must be; use --backing memfd or hugetlb",
+            ),
+        ];
         let kind = self.source.kind();
-        let special: [(bool, &str, &[SourceKind]); 7] = [
-            (self.packet_size.is_some(), "--packet-size", &[Aravis]),
-            (self.socket_buffer.is_some(), "--socket-buffer", &[Aravis]),
-            (self.load.is_some(), "--load", &[Pylon]),
-            (!self.set.is_empty(), "--set", &[Aravis, Pylon]),
-            (self.wait, "--wait", &[Aravis, Pylon]),
-            (self.replay_loop, "--replay-loop", &[Replay]),
-            (self.replay_errors != OnError::default(), "--replay-errors", &[Replay]),
-        ];
-        let misplaced = special.iter().find(|(given, _, sources)| *given && !sources.contains(&kind));
-        if let Some((_, option, sources)) = misplaced {
-            let whom = if sources.contains(&Replay) { "replays" } else { "cameras" };
-            let names: Vec<_> = sources.iter().map(|source| format!("--source {}", source.name())).collect();
-            return Err(format!(
-                "{option} is for {whom}, and the source {} has no use for it ({} has)",
-                kind.name(),
-                names.join(" or ")
-            ));
-        }
-        match kind {
-            SourceKind::Producer => self.check_producer(),
-            Replay => self.check_replay(),
-            _ => Ok(()),
-        }
-    }
-
-    fn check_replay(&self) -> Result<(), String> {
-        let geometry = [
-            (self.width.is_some(), "--width"),
-            (self.height.is_some(), "--height"),
-            (self.pixel_format.is_some(), "--pixel-format"),
-        ];
-        match geometry.iter().find(|(given, _)| *given) {
-            Some((_, option)) => Err(format!("{option} is not for a replay, whose frames are as they were recorded")),
+        match special.iter().find(|(given, _, sources, _)| *given && !sources.contains(&kind)) {
+            Some((_, option, _, why)) => Err(format!("{option} {why}; the source is {}", kind.name())),
             None => Ok(()),
         }
     }
@@ -342,63 +337,10 @@ impl StreamOptions {
         self.segments.unwrap_or(default)
     }
 
-    fn check_producer(&self) -> Result<(), String> {
-        let declared = [
-            (self.width.is_some(), "--width"),
-            (self.height.is_some(), "--height"),
-            (self.pixel_format.is_some(), "--pixel-format"),
-            (self.fps.is_some(), "--fps"),
-        ];
-        if let Some((_, option)) = declared.iter().find(|(given, _)| *given) {
-            return Err(format!("{option} is the producer's to say, when it attaches; leave it out"));
-        }
-        if self.backing == BackingChoice::Posix {
-            return Err(
-                "--source producer needs segments that can be sealed: use --backing memfd or hugetlb".to_owned()
-            );
-        }
-        Ok(())
-    }
-
     /// Where segments shall lie.
     #[must_use]
     pub fn placement(&self) -> Placement {
         Placement { align: self.align, lock: self.mlock, numa_node: self.numa_node }
-    }
-
-    /// The factory of the broker of this number.
-    #[must_use]
-    pub fn factory(&self, broker: BrokerId, placement: Placement) -> Arc<dyn BufferFactory> {
-        let books = match self.source {
-            SourceChoice::Producer => Books::lending(placement),
-            SourceChoice::Pattern | SourceChoice::Aravis(_) | SourceChoice::Replay(_) | SourceChoice::Pylon(_) => {
-                Books::new(placement)
-            }
-        };
-        match self.backing {
-            BackingChoice::Memfd => Arc::new(Memfd::new(books)),
-            BackingChoice::HugeTlb(page) => Arc::new(HugeTlb::new(books, page)),
-            BackingChoice::Posix => Arc::new(Posix::new(books, broker, self.name.clone())),
-        }
-    }
-
-    /// How the grab thread runs.
-    #[must_use]
-    pub fn scheduling(&self) -> Scheduling {
-        Scheduling { cpu: self.grab_cpu, priority: self.grab_priority }
-    }
-
-    /// Bytes that all segments together may take, as one of so many streams.
-    ///
-    /// # Errors
-    /// The machine does not tell its memory.
-    pub fn memory_limit_bytes(&self, streams: usize) -> Result<u64, String> {
-        match self.memory_limit {
-            Some(megabytes) => Ok(megabytes.saturating_mul(1 << 20)),
-            None => machine_memory()
-                .map(|bytes| bytes / 4 / (streams as u64).max(1))
-                .ok_or_else(|| "cannot read the machine's memory from /proc/meminfo; give --memory-limit".to_owned()),
-        }
     }
 }
 

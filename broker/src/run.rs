@@ -1,5 +1,8 @@
 //! A broker's life: listen, start the streams (`start`), serve, and account for every buffer at the end.
 
+mod error;
+mod open;
+mod plan;
 mod start;
 
 use std::collections::hash_map::RandomState;
@@ -10,72 +13,21 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use framebroker_protocol::shm::ShmError;
-use framebroker_protocol::{BrokerId, StreamName};
-use nix::errno::Errno;
+use framebroker_protocol::BrokerId;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::{debug, info, warn};
 
-use crate::config::{BrokerOptions, Config, SourceChoice, StreamOptions};
+use crate::config::{BrokerOptions, Config, StreamOptions};
 use crate::control::access::Access;
-use crate::control::listener::{ListenError, Listener};
+use crate::control::listener::Listener;
 use crate::control::{ClientLimits, Control, Failure, Rules, Summary, end_signals};
 use crate::events::event_channel;
-use crate::factory::{BufferFactory, FactoryError, Placement, Sharing, remove_leftovers};
-use crate::source::SourceError;
-use crate::source::open::{list as cameras, opener};
-use crate::stream::scheduling::SchedulingError;
+use crate::factory::{BufferFactory, Placement, remove_leftovers};
 use crate::stream::served::Stream;
 use crate::worker::Worker;
-use start::Plan;
+use plan::Plan;
 
-/// Why a broker cannot run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The source cannot be opened.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// Nobody could connect.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-    /// No memory to share.
-    #[error(transparent)]
-    Memory(#[from] ShmError),
-    /// No segments.
-    #[error(transparent)]
-    Factory(#[from] FactoryError),
-    /// The options ask for more memory than they allow.
-    #[error("{0}")]
-    Limit(String),
-    /// A grab thread cannot run as wanted.
-    #[error(transparent)]
-    Scheduling(#[from] SchedulingError),
-    /// One of several streams cannot be started.
-    #[error("stream {name}: {why}")]
-    Stream {
-        /// Its name.
-        name: StreamName,
-        /// Why.
-        why: Box<RunError>,
-    },
-    /// The kernel refused something else.
-    #[error("cannot {what}: {source}")]
-    System {
-        /// What was tried.
-        what: &'static str,
-        /// The kernel's word.
-        source: std::io::Error,
-    },
-    /// A second signal came before all streams had ended.
-    #[error(
-        "ended at once, as told: the driver of {} had not returned. What it held is freed with this process; its camera may be \
-         taken for some seconds", names(.0)
-    )]
-    Urgent(Vec<StreamName>),
-    /// A signal came before the broker was ready.
-    #[error("ended by a signal while waiting for the camera")]
-    Interrupted,
-}
+pub use error::RunError;
 
 /// What a run leaves to be said on standard output.
 #[derive(Debug)]
@@ -118,7 +70,7 @@ impl fmt::Display for Report {
 /// # Errors
 /// The source has none to list, or the driver failed.
 pub fn list(config: &Config) -> Result<Report, RunError> {
-    let cameras = config.streams.first().map_or(Ok(Vec::new()), cameras)?;
+    let cameras = config.streams.first().map_or(Ok(Vec::new()), open::list)?;
     Ok(Report::Cameras(cameras))
 }
 
@@ -127,7 +79,7 @@ pub fn list(config: &Config) -> Result<Report, RunError> {
 /// # Errors
 /// Says what to do.
 pub fn run(config: &Config) -> Result<Report, RunError> {
-    run_with(config, |stream, id, placement| stream.factory(id, placement))
+    run_with(config, plan::factory)
 }
 
 /// As [`run`], with segments of factories of the caller's, whatever `--backing` says. Each stream has its own, which is made
@@ -148,10 +100,7 @@ pub fn run_with(
             let placement = options.placement();
             placement.check()?;
             placement.raise_limits();
-            let factory = factory(options, id, placement);
-            check_sharing(&*factory, &access)?;
-            check_lending(options, &*factory)?;
-            Ok(Plan { options, factory, opener: opener(options, config.streams.len()) })
+            Plan::new(options, factory(options, id, placement), &access, config.streams.len())
         })
         .collect::<Result<_, RunError>>()?;
     // First: a second broker must not take a camera before it learns that it is the second.
@@ -160,17 +109,18 @@ pub fn run_with(
     for name in remove_leftovers() {
         info!(name, "removed what a dead broker left in /dev/shm");
     }
-    let (events, received) = event_channel().map_err(system("make an event channel"))?;
-    let worker = Worker::start(events.clone()).map_err(|source| RunError::System { what: "start a thread", source })?;
+    let (events, received) = event_channel().map_err(RunError::system("make an event channel"))?;
+    let worker = Worker::start(events.clone()).map_err(RunError::system("start a thread"))?;
     let streams = start::start_all(plans, &events)?;
     let ready = ready(&path, &streams);
     let BrokerOptions { max_clients, max_clients_per_user, stats_interval, producer_rate, .. } = config.broker;
     let limits = ClientLimits { in_all: max_clients, per_user: max_clients_per_user };
     let rules = Rules { access, limits, lease: config.broker.lease(), stats_interval, producer_rate };
-    let control = Control::new(id, listener, received, worker, rules, streams).map_err(system("watch the socket"))?;
+    let control =
+        Control::new(id, listener, received, worker, rules, streams).map_err(RunError::system("watch the socket"))?;
     announce(&ready);
     let streams = control.run().map_err(|failure| match failure {
-        Failure::System(errno) => system("wait for clients")(errno),
+        Failure::System(errno) => RunError::system("wait for clients")(errno),
         Failure::Urgent(streams) => RunError::Urgent(streams),
     })?;
     Ok(Report::Buffers(streams.into_iter().map(Summary::of).collect()))
@@ -188,59 +138,18 @@ fn ready(path: &Path, streams: &[Stream]) -> String {
     }
 }
 
-fn names(streams: &[StreamName]) -> String {
-    streams.iter().map(StreamName::as_str).collect::<Vec<_>>().join(", ")
-}
-
-fn system(what: &'static str) -> impl Fn(Errno) -> RunError {
-    move |source| RunError::System { what, source: source.into() }
-}
-
 /// What holds for the whole process: to be called before it has a second thread.
 ///
 /// # Errors
-/// The kernel's word.
+/// The kernel refused.
 pub fn prepare_process() -> Result<(), RunError> {
     // They are read from a descriptor; threads inherit that they are blocked.
-    end_signals().thread_block().map_err(system("block signals"))?;
+    end_signals().thread_block().map_err(RunError::system("block signals"))?;
     // A process that may not ptrace the broker cannot open its memory through /proc either.
-    nix::sys::prctl::set_dumpable(false).map_err(system("protect the broker's memory"))?;
+    nix::sys::prctl::set_dumpable(false).map_err(RunError::system("protect the broker's memory"))?;
     // Each client costs a few descriptors; the soft limit is made for programs that use select().
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).map_err(system("read the limit on open files"))?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(system("raise the limit on open files"))
-}
-
-/// Named objects are for the broker's own user, and keep less than is promised elsewhere.
-fn check_sharing(factory: &dyn BufferFactory, access: &Access) -> Result<(), RunError> {
-    if factory.sharing() == Sharing::Sealed {
-        return Ok(());
-    }
-    let backing = factory.name();
-    if access.is_shared() {
-        return Err(RunError::Limit(format!(
-            "--backing {backing} serves the broker's own user only, since its objects cannot be protected from other users \
-             who may read them; leave --allow-uid and --allow-gid out, or use --backing memfd"
-        )));
-    }
-    warn!(
-        backing,
-        "weak mode: segments are named files that every program of this user can write, and that a killed broker leaves \
-         behind until the next one starts; promises 1 to 4 of the README do not hold, and only delivery by socket is granted"
-    );
-    Ok(())
-}
-
-/// A producer's segments are sealed once it has mapped them.
-fn check_lending(options: &StreamOptions, factory: &dyn BufferFactory) -> Result<(), RunError> {
-    let takes_producers = options.source == SourceChoice::Producer;
-    if !takes_producers || factory.sharing() == Sharing::Sealed && factory.books().is_lending() {
-        return Ok(());
-    }
-    let backing = factory.name();
-    Err(RunError::Limit(format!(
-        "the source producer needs segments that are lent and then sealed, which the backing {backing} does not offer; use \
-         --backing memfd or hugetlb"
-    )))
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).map_err(RunError::system("read the limit on open files"))?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).map_err(RunError::system("raise the limit on open files"))
 }
 
 /// A number that no other run of a broker has.

@@ -39,7 +39,7 @@ fn every_stream_has_its_table_and_the_defaults_above() {
     let features: Vec<&str> = left.set.iter().map(|set| set.feature.as_str()).collect();
     assert_eq!(features, ["Gain", "ExposureTime"], "they are set in this order");
     assert_eq!((right.name.as_str(), right.fps, right.mlock), ("right", Some(16.0), false));
-    assert_eq!(right.memory_limit_bytes(2), Ok(100 << 20));
+    assert_eq!(right.memory_limit, Some(100));
 }
 
 #[test]

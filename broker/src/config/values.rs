@@ -245,10 +245,3 @@ pub(super) fn frame_rate(text: &str) -> Result<f64, String> {
         _ => Err("0 to 1000000 will do".to_owned()),
     }
 }
-
-/// Bytes of memory that this machine has.
-pub(super) fn machine_memory() -> Option<u64> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-}

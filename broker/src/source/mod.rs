@@ -9,13 +9,13 @@ pub mod aravis;
 pub mod features;
 #[cfg(any(feature = "aravis", feature = "pylon"))]
 mod losses;
-pub mod open;
 mod pattern;
 pub mod producer;
 #[cfg(feature = "pylon")]
 pub mod pylon;
 mod replay;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use framebroker_protocol::PixelFormat;
@@ -103,6 +103,9 @@ impl TransportCounters {
         }
     }
 }
+
+/// Opens a source, again and again if need be.
+pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
 
 /// What fills segments with frames. Opening one (finding the camera, setting features) is the constructor's work.
 pub trait Source: Send {

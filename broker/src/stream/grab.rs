@@ -20,8 +20,7 @@ use super::patience::Patience;
 use super::stamp::Stamp;
 use crate::events::{Event, EventSender};
 use crate::factory::Epoch;
-use crate::source::open::Opener;
-use crate::source::{self, FrameInfo, Source, WritableSegment};
+use crate::source::{self, FrameInfo, Opener, Source, WritableSegment};
 use away::BackOff;
 
 pub use command::{Attached, Command, GrabOptions, Lent};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use framebroker_protocol::PixelFormat;
 
-use super::usable::{Broken, open_file};
+use super::usable::{Broken, Known, open_file};
 use super::{Shape, invalid};
 use crate::source::SourceError;
 
@@ -75,6 +75,16 @@ impl ImageFile {
             Kind::Png => read_png(file, self.shape, to),
             Kind::Tiff => read_tiff(file, self.shape, to),
         }
+    }
+}
+
+impl Known for ImageFile {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn bytes(&self) -> usize {
+        self.shape.bytes()
     }
 }
 

@@ -87,6 +87,16 @@ pub(super) struct Stored {
     block_id: u64,
 }
 
+impl Known for Stored {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn bytes(&self) -> usize {
+        self.image_bytes + self.chunk_bytes
+    }
+}
+
 /// A recording whose frames are `F`: as they were read, or those that can be used.
 #[derive(Debug)]
 pub(super) struct Recording<F = Stored> {

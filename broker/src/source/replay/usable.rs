@@ -6,8 +6,6 @@ use std::path::Path;
 
 use tracing::warn;
 
-use super::images::ImageFile;
-use super::recording::Stored;
 use super::{OnError, ReplayOptions, invalid};
 use crate::source::SourceError;
 
@@ -33,26 +31,6 @@ impl Broken {
 pub(super) trait Known {
     fn name(&self) -> String;
     fn bytes(&self) -> usize;
-}
-
-impl Known for ImageFile {
-    fn name(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    fn bytes(&self) -> usize {
-        self.shape.bytes()
-    }
-}
-
-impl Known for Stored {
-    fn name(&self) -> String {
-        self.name.clone()
-    }
-
-    fn bytes(&self) -> usize {
-        self.image_bytes + self.chunk_bytes
-    }
 }
 
 impl ReplayOptions {

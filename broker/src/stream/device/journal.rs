@@ -7,8 +7,7 @@ use framebroker_protocol::message::FeatureValue;
 use tracing::{info, warn};
 
 use crate::source::features::{FeatureError, check};
-use crate::source::open::Opener;
-use crate::source::{Features, Source, SourceError};
+use crate::source::{Features, Opener, Source, SourceError};
 
 /// Settings remembered; more than a camera has. The oldest is forgotten first.
 const LIMIT: usize = 1024;

@@ -1,19 +1,16 @@
-//! Opens the source that a stream's options ask for.
+//! Which source a stream's options ask for, and how it is opened.
 
 use std::sync::Arc;
 
 use framebroker_protocol::PixelFormat;
 use framebroker_protocol::message::Content;
 
-use super::{Fill, PatternOptions, PatternSource, ReplayOptions, ReplaySource, Source, SourceError};
 use crate::config::{SourceChoice, StreamOptions};
+use crate::source::{Fill, Opener, PatternOptions, PatternSource, ReplayOptions, ReplaySource, SourceError};
 
-/// Opens a stream's source, again and again if need be.
-pub type Opener = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
-
-/// How to open the source that a stream's options, one of so many, ask for; `None` where it comes by itself.
-#[must_use]
-pub fn opener(config: &StreamOptions, streams: usize) -> Option<Opener> {
+/// How to open the source that a stream's options ask for; `None` where it comes by itself. All segments together may take
+/// so many bytes.
+pub(super) fn opener(config: &StreamOptions, memory_bytes: u64) -> Option<Opener> {
     match &config.source {
         SourceChoice::Pattern => {
             let options = PatternOptions {
@@ -26,10 +23,9 @@ pub fn opener(config: &StreamOptions, streams: usize) -> Option<Opener> {
             Some(Arc::new(move || Ok(Box::new(PatternSource::open(options)?))))
         }
         SourceChoice::Replay(path) => {
-            let limit_bytes = config.memory_limit_bytes(streams).unwrap_or(u64::MAX);
             let options = ReplayOptions {
                 path: path.clone(),
-                most_bytes: limit_bytes / (config.segments() as u64).max(1),
+                most_bytes: memory_bytes / (config.segments() as u64).max(1),
                 fps: config.fps,
                 repeat: config.replay_loop,
                 on_error: config.replay_errors,
@@ -43,8 +39,7 @@ pub fn opener(config: &StreamOptions, streams: usize) -> Option<Opener> {
 }
 
 /// The kind of source, and what consumers can check of its frames.
-#[must_use]
-pub fn kind(config: &StreamOptions) -> (&'static str, Content) {
+pub(super) fn kind(config: &StreamOptions) -> (&'static str, Content) {
     let content = match (&config.source, config.fill) {
         (SourceChoice::Pattern, Fill::Moving) => Content::Pattern,
         _ => Content::Opaque,
@@ -56,7 +51,7 @@ pub fn kind(config: &StreamOptions) -> (&'static str, Content) {
 ///
 /// # Errors
 /// The source has no cameras, or the driver failed.
-pub fn list(config: &StreamOptions) -> Result<Vec<String>, SourceError> {
+pub(super) fn list(config: &StreamOptions) -> Result<Vec<String>, SourceError> {
     match &config.source {
         SourceChoice::Pattern | SourceChoice::Replay(_) | SourceChoice::Producer => Err(SourceError::Invalid(format!(
             "the source {} has no cameras to list; `broker --source aravis --list` lists those of Aravis, \
