@@ -1,15 +1,23 @@
 //! The broker: grabs camera frames into a ring of shared memory and serves it to other processes.
 //!
-//! * [`source`] fills segments; [`factory`] allocates them; [`stream`] moves them through the ring.
-//! * [`control`] talks to clients; [`worker`] allocates beside it; [`events`] joins the threads.
-//! * [`config`] is the command line, [`run`] the broker's life.
+//! [`config`] is the command line, [`run`] the broker's life, and [`factory`] allocates segments: that is what a program needs
+//! that brings a factory of its own. The rest is no interface. From the bottom up:
+//!
+//! * `source` fills segments; `stream` moves them through the ring.
+//! * `events` joins the threads; `worker` allocates beside them; `control` talks to clients.
 #![deny(unsafe_code)]
 
 pub mod config;
-pub mod control;
-pub mod events;
+mod control;
 pub mod factory;
 pub mod run;
+
+// Of these, the random steps in tests/interleavings drive what the broker runs.
+#[doc(hidden)]
+pub mod events;
+#[doc(hidden)]
 pub mod source;
+#[doc(hidden)]
 pub mod stream;
+#[doc(hidden)]
 pub mod worker;
