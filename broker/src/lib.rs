@@ -9,6 +9,7 @@
 
 pub mod config;
 mod control;
+mod counter;
 pub mod factory;
 pub mod run;
 

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use framebroker::factory::{
-    Books, BufferFactory, FactoryError, HugePage, HugeTlb, Memfd, Placement, Posix, Segment, Sharing, remove_leftovers,
+    BufferFactory, FactoryError, HugePage, HugeTlb, Memfd, Placement, Posix, Registry, Segment, Sharing,
+    remove_leftovers,
 };
 use framebroker_protocol::shm::SharedObject;
 use framebroker_protocol::{Backing, BrokerId, SegmentIndex};
@@ -22,13 +23,13 @@ const BYTES: usize = 3 * 4096 + 5;
 
 #[test]
 fn memfd_keeps_the_contract() {
-    conforms(&|placement| Memfd::new(Books::new(placement)));
+    conforms(&|placement| Memfd::new(Registry::new(placement)));
 }
 
 #[test]
 fn posix_keeps_the_contract() {
     let id = BrokerId(u64::from(std::process::id()) << 32);
-    conforms(&|placement| Posix::new(Books::new(placement), id, "a-b.c".parse().unwrap()));
+    conforms(&|placement| Posix::new(Registry::new(placement), id, "a-b.c".parse().unwrap()));
     let left = names(&format!("framebroker-{:016x}", id.0));
     assert!(left.is_empty(), "{left:?}");
 }
@@ -38,7 +39,7 @@ fn posix_keeps_the_contract() {
 #[test]
 fn no_living_object_is_taken_for_a_leftover() {
     let id = BrokerId((u64::from(std::process::id()) << 32) + 1);
-    let factory = Posix::new(Books::default(), id, "living".parse().unwrap());
+    let factory = Posix::new(Registry::default(), id, "living".parse().unwrap());
     let ours = format!("framebroker-{:016x}", id.0);
     let (made, removals) = (AtomicBool::new(false), AtomicU32::new(0));
     std::thread::scope(|threads| {
@@ -69,7 +70,7 @@ fn no_living_object_is_taken_for_a_leftover() {
 fn a_strategy_from_outside_keeps_the_contract() {
     let directory = std::env::temp_dir().join(format!("framebroker-factories-{}", std::process::id()));
     std::fs::create_dir(&directory).unwrap();
-    conforms(&|placement| strategy::Files::new(Books::new(placement), directory.clone(), "cam0".parse().unwrap()));
+    conforms(&|placement| strategy::Files::new(Registry::new(placement), directory.clone(), "cam0".parse().unwrap()));
     // Fails where a file is left.
     std::fs::remove_dir(&directory).unwrap();
 }
@@ -78,7 +79,7 @@ fn a_strategy_from_outside_keeps_the_contract() {
 #[test]
 fn hugetlb_keeps_the_contract() {
     const PAGES: usize = 8;
-    let factory = |placement| HugeTlb::new(Books::new(placement), HugePage::Mega2);
+    let factory = |placement| HugeTlb::new(Registry::new(placement), HugePage::Mega2);
     let pages = match HugePages::more(2048, PAGES) {
         Ok(pages) => pages,
         Err(reason) => return eprintln!("skipped: no huge pages of 2 MiB can be set aside here: {reason}"),
@@ -102,7 +103,7 @@ fn hugetlb_keeps_the_contract() {
 
 #[test]
 fn huge_pages_that_are_missing_are_asked_for() {
-    let huge = HugeTlb::new(Books::default(), HugePage::Giga1);
+    let huge = HugeTlb::new(Registry::default(), HugePage::Giga1);
     let text = huge.foresee(1 << 20, BYTES).unwrap_err().to_string();
     assert!(text.contains("1 GiB") && (text.contains("nr_hugepages") || text.contains("has no huge pages")), "{text}");
 }

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use framebroker::config::{Config, StreamOptions};
-use framebroker::factory::{Books, BufferFactory};
+use framebroker::factory::{BufferFactory, Registry};
 use framebroker::run::{prepare_process, run_with};
 
 use strategy::Files;
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     };
     let config = Config::parse_from(std::iter::once(program).chain(words));
     let files = |options: &StreamOptions, _, placement| {
-        let files = Files::new(Books::new(placement), directory.clone(), options.name.clone());
+        let files = Files::new(Registry::new(placement), directory.clone(), options.name.clone());
         Arc::new(files) as Arc<dyn BufferFactory>
     };
     let ended = prepare_process().and_then(|()| run_with(&config, files));

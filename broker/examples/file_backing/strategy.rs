@@ -4,22 +4,22 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use framebroker::factory::{Books, BufferFactory, FactoryError, Memory, Request, Sharing};
+use framebroker::factory::{BufferFactory, FactoryError, Memory, Registry, Request, Sharing};
 use framebroker_protocol::StreamName;
 use framebroker_protocol::shm::SharedObject;
 
 /// Segments in files: as large as the disk, and what was seen last can be looked at with any tool.
 #[derive(Debug)]
 pub struct Files {
-    books: Books,
+    registry: Registry,
     directory: PathBuf,
     stream: StreamName,
 }
 
 impl Files {
-    /// A factory with these books that makes a stream's files in this directory, an absolute path.
-    pub fn new(books: Books, directory: PathBuf, stream: StreamName) -> Self {
-        Self { books, directory, stream }
+    /// A factory with this registry that makes a stream's files in this directory, an absolute path.
+    pub fn new(registry: Registry, directory: PathBuf, stream: StreamName) -> Self {
+        Self { registry, directory, stream }
     }
 }
 
@@ -43,8 +43,8 @@ impl BufferFactory for Files {
         Sharing::Named
     }
 
-    fn books(&self) -> &Books {
-        &self.books
+    fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     fn create(&self, request: &Request) -> Result<Memory, FactoryError> {

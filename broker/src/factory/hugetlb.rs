@@ -7,20 +7,20 @@ use std::path::{Path, PathBuf};
 use framebroker_protocol::shm::{HugePage, SharedObject, ShmError};
 use nix::errno::Errno;
 
-use super::{Books, BufferFactory, FactoryError, Memory, Request, Sharing};
+use super::{BufferFactory, FactoryError, Memory, Registry, Request, Sharing};
 
 /// Sealed memfds of huge pages.
 #[derive(Debug)]
 pub struct HugeTlb {
-    books: Books,
+    registry: Registry,
     page: HugePage,
 }
 
 impl HugeTlb {
-    /// A factory with these books, of pages of this size.
+    /// A factory with this registry, of pages of this size.
     #[must_use]
-    pub fn new(books: Books, page: HugePage) -> Self {
-        Self { books, page }
+    pub fn new(registry: Registry, page: HugePage) -> Self {
+        Self { registry, page }
     }
 
     /// What is missing for so many segments of so many pages each, where more were wanted than there are.
@@ -49,8 +49,8 @@ impl BufferFactory for HugeTlb {
         Sharing::Sealed
     }
 
-    fn books(&self) -> &Books {
-        &self.books
+    fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     fn page_bytes(&self) -> usize {

@@ -2,19 +2,19 @@
 
 use framebroker_protocol::shm::SharedObject;
 
-use super::{Books, BufferFactory, FactoryError, Memory, Request, Sharing};
+use super::{BufferFactory, FactoryError, Memory, Registry, Request, Sharing};
 
 /// Sealed memfds of ordinary pages.
 #[derive(Debug, Default)]
 pub struct Memfd {
-    books: Books,
+    registry: Registry,
 }
 
 impl Memfd {
-    /// A factory with these books.
+    /// A factory with this registry.
     #[must_use]
-    pub fn new(books: Books) -> Self {
-        Self { books }
+    pub fn new(registry: Registry) -> Self {
+        Self { registry }
     }
 }
 
@@ -27,8 +27,8 @@ impl BufferFactory for Memfd {
         Sharing::Sealed
     }
 
-    fn books(&self) -> &Books {
-        &self.books
+    fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     fn create(&self, request: &Request) -> Result<Memory, FactoryError> {

@@ -3,15 +3,15 @@
 //! [`BufferFactory`] is the whole contract. A strategy makes the memory of one segment ([`BufferFactory::create`]); all
 //! else is the same for every strategy and stands here: contexts, placement, the look-up, the statistics. The strategies
 //! are [`Memfd`] (the default), [`HugeTlb`] and [`Posix`]; others may be added outside this crate, as
-//! `examples/file_backing.rs` does.
+//! `examples/file_backing` does.
 
-mod books;
 mod error;
 mod hugetlb;
 mod memfd;
 mod memory;
 mod placement;
 mod posix;
+mod registry;
 mod segment;
 
 use std::fmt;
@@ -21,7 +21,6 @@ use std::time::Instant;
 use framebroker_protocol::shm::PAGE_BYTES;
 use framebroker_protocol::{Backing, SegmentIndex};
 
-pub use books::{Books, FactoryStats, TimingSum};
 pub use error::FactoryError;
 pub use framebroker_protocol::shm::HugePage;
 pub use hugetlb::HugeTlb;
@@ -29,6 +28,7 @@ pub use memfd::Memfd;
 pub use memory::{Memory, Request, Sharing};
 pub use placement::{MAX_ALIGN, MIN_ALIGN, Placement};
 pub use posix::{Posix, remove_leftovers};
+pub use registry::{FactoryStats, Registry};
 pub use segment::{Epoch, MappingKept, Segment, WritableSegment};
 
 /// Gives out segments. Two methods and two facts make a strategy; nobody needs to write the others anew.
@@ -40,7 +40,7 @@ pub trait BufferFactory: fmt::Debug + Send + Sync {
     fn sharing(&self) -> Sharing;
 
     /// What it has given out, and where memory shall lie.
-    fn books(&self) -> &Books;
+    fn registry(&self) -> &Registry;
 
     /// Makes the memory of one segment: zeros, mapped for writing at [`Request::align`], with no route left to write it
     /// where it is sealed. Pages need not be there yet.
@@ -69,9 +69,9 @@ pub trait BufferFactory: fmt::Debug + Send + Sync {
     /// # Errors
     /// What the system refuses, or no context is left.
     fn allocate(&self, bytes: usize) -> Result<WritableSegment, FactoryError> {
-        let place = self.books().lowest_free()?;
+        let place = self.registry().lowest_free()?;
         let allocated = make(self, place, bytes);
-        self.books().settle(place, allocated.as_ref().ok().map(|(segment, _)| segment), true);
+        self.registry().settle(place, allocated.as_ref().ok().map(|(segment, _)| segment), true);
         allocated.map(|(_, writable)| writable)
     }
 
@@ -87,7 +87,7 @@ pub trait BufferFactory: fmt::Debug + Send + Sync {
         bytes: usize,
     ) -> Result<(Arc<Segment>, WritableSegment), FactoryError> {
         let allocated = make(self, (index, backing), bytes)?;
-        self.books().settle((index, backing), Some(&allocated.0), false);
+        self.registry().settle((index, backing), Some(&allocated.0), false);
         Ok(allocated)
     }
 
@@ -97,17 +97,17 @@ pub trait BufferFactory: fmt::Debug + Send + Sync {
     /// # Errors
     /// There is no such segment, or the ring has it.
     fn free(&self, context: u32) -> Result<(), FactoryError> {
-        self.books().free(context)
+        self.registry().free(context)
     }
 
     /// The segment of a buffer context.
     fn find(&self, context: u32) -> Option<Arc<Segment>> {
-        self.books().find(context)
+        self.registry().find(context)
     }
 
     /// What was allocated and freed.
     fn stats(&self) -> FactoryStats {
-        self.books().stats()
+        self.registry().stats()
     }
 }
 
@@ -118,17 +118,17 @@ fn make<F: BufferFactory + ?Sized>(
     bytes: usize,
 ) -> Result<(Arc<Segment>, WritableSegment), FactoryError> {
     let began = Instant::now();
-    let (books, page_bytes) = (factory.books(), factory.page_bytes());
-    let placement = books.placement();
+    let (registry, page_bytes) = (factory.registry(), factory.page_bytes());
+    let placement = registry.placement();
     // A huge page can be mapped nowhere else.
     let align = if page_bytes > PAGE_BYTES { placement.align.max(page_bytes) } else { placement.align };
     let mapped = bytes.max(1).checked_next_multiple_of(page_bytes).ok_or(FactoryError::TooLarge { bytes })?;
-    let request = Request { index, backing, bytes: mapped, align, lent: books.is_lending() };
+    let request = Request { index, backing, bytes: mapped, align, lent: registry.is_lending() };
     let memory = factory.create(&request)?;
     memory.check(factory.sharing(), &request)?;
     placement.apply(memory.mapping()).map_err(|error| memory.explain(error))?;
-    let segment = Arc::new(Segment::new(books, (index, backing), (bytes, align), memory));
-    books.count_allocated(&segment, began.elapsed());
+    let segment = Arc::new(Segment::new(registry, (index, backing), (bytes, align), memory));
+    registry.count_allocated(&segment, began.elapsed());
     let writable = WritableSegment::only_one_of(&segment);
     Ok((segment, writable))
 }

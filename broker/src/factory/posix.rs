@@ -15,7 +15,7 @@ use framebroker_protocol::{BrokerId, StreamName};
 use nix::fcntl::{Flock, FlockArg};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 
-use super::{Books, BufferFactory, FactoryError, Memory, Request, Sharing};
+use super::{BufferFactory, FactoryError, Memory, Registry, Request, Sharing};
 
 /// Where named objects lie on Linux.
 const DIRECTORY: &str = "/dev/shm";
@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 8;
 /// Named objects, `framebroker-BROKER-STREAM-BACKING-SEGMENT`.
 #[derive(Debug)]
 pub struct Posix {
-    books: Books,
+    registry: Registry,
     broker: BrokerId,
     stream: StreamName,
 }
@@ -49,10 +49,10 @@ unsafe impl Send for Object {}
 unsafe impl Sync for Object {}
 
 impl Posix {
-    /// A factory with these books, for a stream of a broker.
+    /// A factory with this registry, for a stream of a broker.
     #[must_use]
-    pub fn new(books: Books, broker: BrokerId, stream: StreamName) -> Self {
-        Self { books, broker, stream }
+    pub fn new(registry: Registry, broker: BrokerId, stream: StreamName) -> Self {
+        Self { registry, broker, stream }
     }
 }
 
@@ -65,8 +65,8 @@ impl BufferFactory for Posix {
         Sharing::Named
     }
 
-    fn books(&self) -> &Books {
-        &self.books
+    fn registry(&self) -> &Registry {
+        &self.registry
     }
 
     fn create(&self, request: &Request) -> Result<Memory, FactoryError> {

@@ -9,12 +9,13 @@ use framebroker_protocol::stats::Timing;
 use framebroker_protocol::{Backing, FIRST_BUFFER_CONTEXT, SEGMENT_LIMIT, SegmentIndex};
 
 use super::{FactoryError, Placement, Segment};
+use crate::counter::TimingCounter;
 
-/// The books of one factory.
+/// The registry of one factory.
 #[derive(Debug, Default)]
-pub struct Books(Arc<Inner>);
+pub struct Registry(Arc<Inner>);
 
-/// A segment's way to the books that it stands in, if they are still kept: books hold segments, so these hold no books.
+/// A segment's way to the registry that it stands in, if that is still there: a registry holds segments, so these hold none.
 #[derive(Debug)]
 pub(super) struct Entry(Weak<Inner>);
 
@@ -23,15 +24,15 @@ struct Inner {
     placement: Placement,
     lending: bool,
     figures: Figures,
-    shelf: Mutex<Shelf>,
-    allocate: Mutex<TimingSum>,
+    segments: Mutex<Segments>,
+    allocate: Mutex<TimingCounter>,
 }
 
 /// Segments by index.
 #[derive(Debug, Default)]
-struct Shelf {
-    places: BTreeMap<SegmentIndex, (Backing, Kept)>,
-    /// Objects that [`Books::lowest_free`] has numbered.
+struct Segments {
+    by_index: BTreeMap<SegmentIndex, (Backing, Kept)>,
+    /// Objects that [`Registry::lowest_free`] has numbered.
     numbered: u32,
 }
 
@@ -80,8 +81,8 @@ impl FactoryStats {
     }
 }
 
-impl Books {
-    /// Empty books of a factory whose segments shall lie like this.
+impl Registry {
+    /// An empty registry of a factory whose segments shall lie like this.
     #[must_use]
     pub fn new(placement: Placement) -> Self {
         Self(Arc::new(Inner { placement, ..Inner::default() }))
@@ -107,29 +108,32 @@ impl Books {
 
     /// The lowest index without a segment, reserved until [`Self::settle`].
     pub(super) fn lowest_free(&self) -> Result<(SegmentIndex, Backing), FactoryError> {
-        let mut shelf = self.shelf();
+        let mut segments = self.segments();
         let indices = (0..SEGMENT_LIMIT).filter_map(SegmentIndex::new);
-        let free = indices.into_iter().find(|index| shelf.places.get(index).is_none_or(|(_, kept)| kept.is_gone()));
+        let free =
+            indices.into_iter().find(|index| segments.by_index.get(index).is_none_or(|(_, kept)| kept.is_gone()));
         let index = free.ok_or(FactoryError::NoContext)?;
-        shelf.numbered += 1;
-        let backing = Backing(shelf.numbered);
-        shelf.places.insert(index, (backing, Kept::Awaited));
+        segments.numbered += 1;
+        let backing = Backing(segments.numbered);
+        segments.by_index.insert(index, (backing, Kept::Awaited));
         Ok((index, backing))
     }
 
     /// Notes the segment that was made for an index, or that there is none.
     pub(super) fn settle(&self, (index, backing): (SegmentIndex, Backing), made: Option<&Arc<Segment>>, keep: bool) {
         let old = match made {
-            Some(segment) if keep => self.shelf().places.insert(index, (backing, Kept::Here(Arc::clone(segment)))),
-            Some(segment) => self.shelf().places.insert(index, (backing, Kept::Elsewhere(Arc::downgrade(segment)))),
-            None => self.shelf().places.remove(&index),
+            Some(segment) if keep => self.segments().by_index.insert(index, (backing, Kept::Here(Arc::clone(segment)))),
+            Some(segment) => {
+                self.segments().by_index.insert(index, (backing, Kept::Elsewhere(Arc::downgrade(segment))))
+            }
+            None => self.segments().by_index.remove(&index),
         };
-        // Only here, since dropping a segment opens the books.
+        // Only here, since dropping a segment takes the same lock.
         drop(old);
     }
 
     pub(super) fn find(&self, context: u32) -> Option<Arc<Segment>> {
-        match self.shelf().places.get(&index_of(context)?)? {
+        match self.segments().by_index.get(&index_of(context)?)? {
             (_, Kept::Here(segment)) => Some(Arc::clone(segment)),
             (_, Kept::Elsewhere(segment)) => segment.upgrade(),
             (_, Kept::Awaited) => None,
@@ -139,17 +143,17 @@ impl Books {
     pub(super) fn free(&self, context: u32) -> Result<(), FactoryError> {
         let unknown = FactoryError::UnknownContext { context };
         let Some(index) = index_of(context) else { return Err(unknown) };
-        let mut shelf = self.shelf();
-        match shelf.places.get(&index) {
+        let mut segments = self.segments();
+        match segments.by_index.get(&index) {
             Some((_, Kept::Here(_))) => {}
             Some((_, Kept::Elsewhere(segment))) if segment.strong_count() > 0 => {
                 return Err(FactoryError::InUse { context });
             }
             _ => return Err(unknown),
         }
-        let freed = shelf.places.remove(&index);
-        drop(shelf);
-        // Only here, since dropping a segment opens the books.
+        let freed = segments.by_index.remove(&index);
+        drop(segments);
+        // Only here, since dropping a segment takes the same lock.
         drop(freed);
         Ok(())
     }
@@ -176,39 +180,40 @@ impl Books {
         let bytes = segment.bytes() as u64;
         let current = figures.current_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         figures.peak_bytes.fetch_max(current, Ordering::Relaxed);
-        self.0.allocate.lock().unwrap_or_else(PoisonError::into_inner).add(took.as_nanos());
+        let took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.0.allocate.lock().unwrap_or_else(PoisonError::into_inner).add(took_ns);
     }
 
-    /// For a segment that stands in these books.
+    /// For a segment that stands in this registry.
     pub(super) fn entry(&self) -> Entry {
         Entry(Arc::downgrade(&self.0))
     }
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.0.shelf()
+    fn segments(&self) -> MutexGuard<'_, Segments> {
+        self.0.segments()
     }
 }
 
 impl Entry {
     /// The segment goes.
     pub(super) fn strike(&self, segment: &Segment) {
-        let Some(books) = self.0.upgrade() else { return };
-        let figures = &books.figures;
+        let Some(registry) = self.0.upgrade() else { return };
+        let figures = &registry.figures;
         figures.freed.fetch_add(1, Ordering::Relaxed);
         figures.current_bytes.fetch_sub(segment.bytes() as u64, Ordering::Relaxed);
         figures.mapped_bytes.fetch_sub(segment.mapped_bytes() as u64, Ordering::Relaxed);
-        let mut shelf = books.shelf();
+        let mut segments = registry.segments();
         // The index may have another object by now.
-        if shelf.places.get(&segment.index()).is_some_and(|(backing, _)| *backing == segment.backing()) {
-            shelf.places.remove(&segment.index());
+        if segments.by_index.get(&segment.index()).is_some_and(|(backing, _)| *backing == segment.backing()) {
+            segments.by_index.remove(&segment.index());
         }
     }
 }
 
 impl Inner {
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+    fn segments(&self) -> MutexGuard<'_, Segments> {
         // A panic while it was held cannot have left a place half noted.
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+        self.segments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -220,28 +225,4 @@ impl Kept {
 
 fn index_of(context: u32) -> Option<SegmentIndex> {
     SegmentIndex::new(usize::try_from(context.checked_sub(FIRST_BUFFER_CONTEXT)?).ok()?)
-}
-
-/// Adds up durations.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct TimingSum {
-    count: u64,
-    sum_ns: u64,
-    max_ns: u64,
-}
-
-impl TimingSum {
-    /// Counts one duration.
-    pub fn add(&mut self, ns: impl TryInto<u64>) {
-        let ns = ns.try_into().unwrap_or(u64::MAX);
-        self.count += 1;
-        self.sum_ns = self.sum_ns.saturating_add(ns);
-        self.max_ns = self.max_ns.max(ns);
-    }
-
-    /// Count, mean and maximum.
-    #[must_use]
-    pub fn timing(&self) -> Timing {
-        Timing { count: self.count, mean_ns: self.sum_ns.checked_div(self.count).unwrap_or(0), max_ns: self.max_ns }
-    }
 }

@@ -9,7 +9,7 @@ use framebroker_protocol::shm::ShmError;
 use framebroker_protocol::{Backing, SegmentIndex, realtime_ns};
 
 use super::Memory;
-use super::books::{Books, Entry};
+use super::registry::{Entry, Registry};
 
 /// A segment's object as the broker keeps it. It counts as freed when the last part of the broker lets go of it; clients
 /// that still have it mapped keep the memory.
@@ -27,12 +27,12 @@ pub struct Segment {
 
 impl Segment {
     pub(super) fn new(
-        books: &Books,
+        registry: &Registry,
         (index, backing): (SegmentIndex, Backing),
         (bytes, align): (usize, usize),
         memory: Memory,
     ) -> Self {
-        let (entry, allocated_realtime_ns, usage) = (books.entry(), realtime_ns(), AtomicU64::new(0));
+        let (entry, allocated_realtime_ns, usage) = (registry.entry(), realtime_ns(), AtomicU64::new(0));
         Self { entry, index, backing, bytes, align, allocated_realtime_ns, usage, memory }
     }
 

@@ -10,7 +10,7 @@ use super::error::RunError;
 use super::open::opener;
 use crate::config::{BackingChoice, SourceChoice, StreamOptions};
 use crate::control::access::Access;
-use crate::factory::{Books, BufferFactory, HugeTlb, Memfd, Placement, Posix, Sharing};
+use crate::factory::{BufferFactory, HugeTlb, Memfd, Placement, Posix, Registry, Sharing};
 use crate::source::{Description, Opener};
 use crate::stream::grab::GrabOptions;
 use crate::stream::scheduling::Scheduling;
@@ -103,16 +103,16 @@ impl<'a> Plan<'a> {
 
 /// The factory that a stream's options ask for, of the broker of this number.
 pub(super) fn factory(options: &StreamOptions, broker: BrokerId, placement: Placement) -> Arc<dyn BufferFactory> {
-    let books = match options.source {
-        SourceChoice::Producer => Books::lending(placement),
+    let registry = match options.source {
+        SourceChoice::Producer => Registry::lending(placement),
         SourceChoice::Pattern | SourceChoice::Aravis(_) | SourceChoice::Replay(_) | SourceChoice::Pylon(_) => {
-            Books::new(placement)
+            Registry::new(placement)
         }
     };
     match options.backing {
-        BackingChoice::Memfd => Arc::new(Memfd::new(books)),
-        BackingChoice::HugeTlb(page) => Arc::new(HugeTlb::new(books, page)),
-        BackingChoice::Posix => Arc::new(Posix::new(books, broker, options.name.clone())),
+        BackingChoice::Memfd => Arc::new(Memfd::new(registry)),
+        BackingChoice::HugeTlb(page) => Arc::new(HugeTlb::new(registry, page)),
+        BackingChoice::Posix => Arc::new(Posix::new(registry, broker, options.name.clone())),
     }
 }
 
@@ -151,7 +151,7 @@ fn check_sharing(factory: &dyn BufferFactory, access: &Access) -> Result<(), Run
 /// A producer's segments are sealed once it has mapped them.
 fn check_lending(options: &StreamOptions, factory: &dyn BufferFactory) -> Result<(), RunError> {
     let takes_producers = options.source == SourceChoice::Producer;
-    if !takes_producers || factory.sharing() == Sharing::Sealed && factory.books().is_lending() {
+    if !takes_producers || factory.sharing() == Sharing::Sealed && factory.registry().is_lending() {
         return Ok(());
     }
     Err(RunError::Unsealed { backing: factory.name().to_owned() })

@@ -15,6 +15,7 @@ pub mod producer;
 pub mod pylon;
 mod replay;
 
+use std::ops::Add;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,10 +93,11 @@ pub struct TransportCounters {
     pub failed_frames: u64,
 }
 
-impl TransportCounters {
+impl Add for TransportCounters {
+    type Output = Self;
+
     /// The sum of two spans of time.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
+    fn add(self, other: Self) -> Self {
         Self {
             resent_packets: self.resent_packets + other.resent_packets,
             missing_packets: self.missing_packets + other.missing_packets,

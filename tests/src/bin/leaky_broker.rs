@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use framebroker::config::{Config, StreamOptions};
 use framebroker::factory::{
-    Books, BufferFactory, FactoryError, Memfd, Memory, Request, Segment, Sharing, WritableSegment,
+    BufferFactory, FactoryError, Memfd, Memory, Registry, Request, Segment, Sharing, WritableSegment,
 };
 use framebroker::run::{prepare_process, run_with};
 use framebroker_protocol::{Backing, SegmentIndex};
@@ -28,8 +28,8 @@ impl BufferFactory for Leaky {
         self.sound.sharing()
     }
 
-    fn books(&self) -> &Books {
-        self.sound.books()
+    fn registry(&self) -> &Registry {
+        self.sound.registry()
     }
 
     fn create(&self, request: &Request) -> Result<Memory, FactoryError> {
@@ -54,7 +54,8 @@ impl BufferFactory for Leaky {
 
 fn main() -> ExitCode {
     let leaky = |_: &StreamOptions, _, placement| {
-        Arc::new(Leaky { sound: Memfd::new(Books::new(placement)), kept: Mutex::default() }) as Arc<dyn BufferFactory>
+        Arc::new(Leaky { sound: Memfd::new(Registry::new(placement)), kept: Mutex::default() })
+            as Arc<dyn BufferFactory>
     };
     let ended = prepare_process().and_then(|()| run_with(&Config::parse(), leaky));
     match ended {

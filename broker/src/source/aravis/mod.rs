@@ -276,14 +276,14 @@ impl Source for AravisSource {
             }
         }
         let counters = run.counters();
-        self.earlier = sum(self.earlier, counters);
+        self.earlier = self.earlier + counters;
         segments.extend(run.next.map(|(segment, _)| segment));
         segments.extend(run.receiver.close());
         segments
     }
 
     fn counters(&self) -> TransportCounters {
-        self.run.as_ref().map_or(self.earlier, |run| sum(self.earlier, run.counters()))
+        self.run.as_ref().map_or(self.earlier, |run| self.earlier + run.counters())
     }
 
     fn features(&self) -> Option<Box<dyn Features>> {
@@ -308,14 +308,6 @@ impl Drop for AravisSource {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float casts saturate; rates are positive")]
 fn frames_within(time: Duration, fps: f64) -> usize {
     (fps * time.as_secs_f64()).ceil() as usize
-}
-
-fn sum(a: TransportCounters, b: TransportCounters) -> TransportCounters {
-    TransportCounters {
-        resent_packets: a.resent_packets + b.resent_packets,
-        missing_packets: a.missing_packets + b.missing_packets,
-        failed_frames: a.failed_frames + b.failed_frames,
-    }
 }
 
 #[cfg(test)]
