@@ -4,14 +4,14 @@
 //! that brings a factory of its own. The rest is no interface. From the bottom up:
 //!
 //! * `source` fills segments; `stream` moves them through the ring.
-//! * `events` joins the threads; `worker` allocates beside them; `control` talks to clients.
+//! * `events` joins the threads; `worker` allocates beside them; `sessions` talks to clients.
 #![deny(unsafe_code)]
 
 pub mod config;
-mod control;
 mod counter;
 pub mod factory;
 pub mod run;
+mod sessions;
 
 // Of these, the random steps in tests/interleavings drive what the broker runs.
 #[doc(hidden)]

@@ -18,11 +18,11 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::{debug, info, warn};
 
 use crate::config::{BrokerOptions, Config, StreamOptions};
-use crate::control::access::Access;
-use crate::control::listener::Listener;
-use crate::control::{ClientLimits, Control, Failure, Rules, Summary, end_signals};
 use crate::events::event_channel;
 use crate::factory::{BufferFactory, Placement, remove_leftovers};
+use crate::sessions::access::Access;
+use crate::sessions::listener::Listener;
+use crate::sessions::{ClientLimits, Rules, ServeError, Server, Summary, end_signals};
 use crate::stream::served::Stream;
 use crate::worker::Worker;
 use plan::Plan;
@@ -116,12 +116,12 @@ pub fn run_with(
     let BrokerOptions { max_clients, max_clients_per_user, stats_interval, producer_rate, .. } = config.broker;
     let limits = ClientLimits { in_all: max_clients, per_user: max_clients_per_user };
     let rules = Rules { access, limits, lease: config.broker.lease(), stats_interval, producer_rate };
-    let control =
-        Control::new(id, listener, received, worker, rules, streams).map_err(RunError::system("watch the socket"))?;
+    let server =
+        Server::new(id, listener, received, worker, rules, streams).map_err(RunError::system("watch the socket"))?;
     announce(&ready);
-    let streams = control.run().map_err(|failure| match failure {
-        Failure::System(errno) => RunError::system("wait for clients")(errno),
-        Failure::Urgent(streams) => RunError::Urgent(streams),
+    let streams = server.run().map_err(|failure| match failure {
+        ServeError::System(errno) => RunError::system("wait for clients")(errno),
+        ServeError::Urgent(streams) => RunError::Urgent(streams),
     })?;
     Ok(Report::Buffers(streams.into_iter().map(Summary::of).collect()))
 }

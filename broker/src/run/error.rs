@@ -3,8 +3,8 @@
 use framebroker_protocol::StreamName;
 use framebroker_protocol::shm::ShmError;
 
-use crate::control::listener::ListenError;
 use crate::factory::FactoryError;
+use crate::sessions::listener::ListenError;
 use crate::source::SourceError;
 use crate::stream::scheduling::SchedulingError;
 

@@ -36,6 +36,13 @@ impl Access {
         }
     }
 
+    /// Nobody but the broker's own user.
+    #[cfg(test)]
+    pub fn of_own_user() -> Self {
+        let own_uid = nix::unistd::geteuid().as_raw();
+        Self { own_uid, overflow_uid: overflow_uid(), users: Vec::new(), groups: Vec::new() }
+    }
+
     /// Whether the peer is the broker's own user, whom no rule and no share limits.
     #[must_use]
     pub fn is_own(&self, peer: Peer) -> bool {

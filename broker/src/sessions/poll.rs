@@ -1,13 +1,16 @@
-//! What the control thread sleeps on.
+//! What the session thread sleeps on.
 
+use std::ops::Deref;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Instant;
 
 use framebroker_protocol::{ClientId, SubscriptionId};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::session::{LAST_SUBSCRIPTION, Phase, Session};
+/// The subscriptions that one session can have, one after the other: their numbers fit in a token.
+pub const LAST_SUBSCRIPTION: u32 = 0xff_ffff;
 
 /// Who has news.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,9 +62,9 @@ impl Token {
 /// Sessions that a broker can have, one after the other: at a thousand a second enough for two years.
 const CLIENT_BITS: u64 = (1 << 36) - 1;
 
-/// An epoll set of [`Token`]s. What comes in must be taken out: closing does not do where a descriptor has copies.
-#[derive(Debug)]
-pub struct Poll(Epoll);
+/// An epoll set of [`Token`]s.
+#[derive(Debug, Clone)]
+pub struct Poll(Rc<Epoll>);
 
 impl Poll {
     /// An empty set.
@@ -69,61 +72,7 @@ impl Poll {
     /// # Errors
     /// The kernel's word.
     pub fn new() -> Result<Self, Errno> {
-        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map(Self)
-    }
-
-    /// Watches for something to read.
-    ///
-    /// # Errors
-    /// The kernel's word.
-    pub fn add(&self, fd: &impl AsFd, token: Token) -> Result<(), Errno> {
-        self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token.to_bits()))
-    }
-
-    /// Watches no longer.
-    ///
-    /// # Errors
-    /// The kernel's word.
-    pub fn remove(&self, fd: &impl AsFd) -> Result<(), Errno> {
-        self.0.delete(fd)
-    }
-
-    /// Watches a session and its process.
-    ///
-    /// # Errors
-    /// The kernel's word.
-    pub fn add_session(&self, session: &Session) -> Result<(), Errno> {
-        self.add(session, Token::Session(session.id))?;
-        session.pidfd.as_ref().map_or(Ok(()), |pidfd| self.add(pidfd, Token::Process(session.id)))
-    }
-
-    /// Watches a session and its process no longer. Their descriptors may have copies, so closing them would not do.
-    pub fn remove_session(&self, session: &Session) {
-        // A session that was dying is not watched any more.
-        let _gone_already = self.0.delete(session);
-        if let Some(pidfd) = &session.pidfd {
-            let _gone_already = self.0.delete(pidfd);
-        }
-    }
-
-    /// Watches a session for what it needs now: to read, and to write if something waits.
-    ///
-    /// # Errors
-    /// The kernel's word.
-    pub fn watch(&self, session: &Session) -> Result<(), Errno> {
-        let mut wanted = EpollFlags::empty();
-        if session.is_listened_to() {
-            wanted |= EpollFlags::EPOLLIN;
-        }
-        if session.wants_room() {
-            wanted |= EpollFlags::EPOLLOUT;
-        }
-        if matches!(session.phase, Phase::Dying { .. }) {
-            // A closed connection is always ready and says nothing new; its deadline or its process ends it.
-            return self.0.delete(session).or_else(|errno| if errno == Errno::ENOENT { Ok(()) } else { Err(errno) });
-        }
-        let mut event = EpollEvent::new(wanted, Token::Session(session.id).to_bits());
-        self.0.modify(session, &mut event)
+        Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map(|epoll| Self(Rc::new(epoll)))
     }
 
     /// Waits for news, at most until `deadline`.
@@ -142,6 +91,60 @@ impl Poll {
             Err(Errno::EINTR) => Ok(Vec::new()),
             Err(errno) => Err(errno),
         }
+    }
+}
+
+/// Something with a descriptor that is watched while this lives. It is taken out of the set before it is closed: closing does not
+/// do where a descriptor has copies.
+#[derive(Debug)]
+pub struct Watched<T: AsFd> {
+    what: T,
+    poll: Poll,
+    token: Token,
+    /// What it is watched for; nothing where it is not in the set.
+    wanted: Option<EpollFlags>,
+}
+
+impl<T: AsFd> Watched<T> {
+    /// Watches for something to read.
+    ///
+    /// # Errors
+    /// The kernel's word.
+    pub fn new(poll: &Poll, token: Token, what: T) -> Result<Self, Errno> {
+        let mut watched = Self { what, poll: poll.clone(), token, wanted: None };
+        watched.want(Some(EpollFlags::EPOLLIN)).map(|()| watched)
+    }
+
+    /// Watches for what is wanted from now on, and for the end of the other side; with `None` for nothing at all.
+    ///
+    /// # Errors
+    /// The kernel's word.
+    pub fn want(&mut self, wanted: Option<EpollFlags>) -> Result<(), Errno> {
+        let event = |flags| EpollEvent::new(flags, self.token.to_bits());
+        let (set, fd) = (&self.poll.0, self.what.as_fd());
+        match (self.wanted, wanted) {
+            (before, now) if before == now => return Ok(()),
+            (None, Some(flags)) => set.add(fd, event(flags))?,
+            (Some(_), Some(flags)) => set.modify(fd, &mut event(flags))?,
+            (_, None) => set.delete(fd)?,
+        }
+        self.wanted = wanted;
+        Ok(())
+    }
+}
+
+impl<T: AsFd> Deref for Watched<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.what
+    }
+}
+
+impl<T: AsFd> Drop for Watched<T> {
+    fn drop(&mut self) {
+        // The kernel refuses only what is not in the set.
+        let _not_there = self.want(None);
     }
 }
 

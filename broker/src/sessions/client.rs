@@ -1,0 +1,400 @@
+//! One client: who it is, how far its connection is, and what it is told.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use framebroker_protocol::codec::encode;
+use framebroker_protocol::message::{ErrorCode, Reply, Roles, Tell};
+use framebroker_protocol::socket::{Buffer, Channel, ChannelError, Received};
+use framebroker_protocol::{ClientId, ClientName, SubscriptionId, Text};
+use nix::errno::Errno;
+use nix::sys::epoll::EpollFlags;
+use tracing::{debug, error, warn};
+
+use super::access::Peer;
+use super::log_limit::CLIENTS;
+use super::outbox::{Outbox, Sent};
+use super::poll::{LAST_SUBSCRIPTION, Poll, Token, Watched};
+use crate::stream::debts::Process;
+use crate::stream::served::ReaderProcess;
+
+/// A client must say `Hello` within this time.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
+/// A session that failed stays this long, unless the client closes it first: closed earlier, with messages of the client
+/// unread, the kernel would show the client an error in place of the reason.
+const LINGER: Duration = Duration::from_secs(5);
+/// How long a closed connection waits for its process to be seen dead. Later, it lives and may still read what it held.
+const DYING: Duration = Duration::from_millis(50);
+
+const NOT_READ: &str = "you do not read what you are sent; read the socket as it becomes readable";
+
+/// How far a session is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// It has not said `Hello`.
+    Strange {
+        /// Until when it may.
+        deadline: Instant,
+    },
+    /// It is open.
+    Open,
+    /// The connection is closed and the process not yet seen dead.
+    Dying {
+        /// Until when that is waited for.
+        deadline: Instant,
+    },
+    /// It failed; only the reason is still to be read.
+    Failed {
+        /// Until when.
+        deadline: Instant,
+        /// Why.
+        reason: Text,
+    },
+}
+
+/// What became of a message with descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandedOver {
+    /// It is on its way.
+    Sent,
+    /// It must be tried again when the session has changed.
+    Later,
+    /// Too many descriptors are in flight in all sessions.
+    TooManyInFlight,
+}
+
+/// The client of a session.
+#[derive(Debug)]
+pub struct Client {
+    id: ClientId,
+    peer: Peer,
+    /// Readable when its process has ended.
+    pidfd: Option<Watched<OwnedFd>>,
+    /// What it may ask to be.
+    allowed: Roles,
+    /// What it calls itself, once it has said so.
+    name: ClientName,
+    /// What it is, once it has said so.
+    roles: Roles,
+    phase: Phase,
+    /// Why it failed, if it did and has hung up since.
+    failure: Option<Text>,
+    channel: Watched<Channel>,
+    outbox: Outbox,
+    next_subscription: u32,
+}
+
+/// Who it is.
+impl Client {
+    /// A connection that was just accepted, and is watched from now on.
+    ///
+    /// # Errors
+    /// The kernel's word.
+    pub fn new(
+        id: ClientId,
+        channel: Channel,
+        peer: Peer,
+        pidfd: Option<OwnedFd>,
+        allowed: Roles,
+        poll: &Poll,
+    ) -> Result<Self, Errno> {
+        Ok(Self {
+            id,
+            peer,
+            pidfd: pidfd.map(|pidfd| Watched::new(poll, Token::Process(id), pidfd)).transpose()?,
+            allowed,
+            name: ClientName::cut("unnamed"),
+            roles: Roles::NONE,
+            phase: Phase::Strange { deadline: Instant::now() + HELLO_TIMEOUT },
+            failure: None,
+            channel: Watched::new(poll, Token::Session(id), channel)?,
+            outbox: Outbox::default(),
+            next_subscription: 1,
+        })
+    }
+
+    /// Names it.
+    #[must_use]
+    pub fn id(&self) -> ClientId {
+        self.id
+    }
+
+    /// Who it is, as the kernel says.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// What it calls itself.
+    #[must_use]
+    pub fn name(&self) -> &ClientName {
+        &self.name
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn roles(&self) -> Roles {
+        self.roles
+    }
+
+    /// What it may ask to be.
+    #[must_use]
+    pub fn allowed(&self) -> Roles {
+        self.allowed
+    }
+
+    /// Who it is, for people.
+    #[must_use]
+    pub fn called(&self) -> Text {
+        Text::label(format_args!("{}, pid {}", self.name, self.peer.pid))
+    }
+
+    /// Its process, which may still read what it holds.
+    #[must_use]
+    pub fn process(&self) -> ReaderProcess {
+        // Without a second descriptor the process counts as one that cannot be watched.
+        let pidfd = self.pidfd.as_ref().and_then(|pidfd| pidfd.try_clone().ok());
+        let (client, name, uid, pid) = (self.id, self.name.clone(), self.peer.uid, self.peer.pid);
+        ReaderProcess::MayLive(Process { client, name, uid, pid, pidfd })
+    }
+
+    /// A number for a new subscription; none is ever used twice. None when they are used up.
+    pub fn number_subscription(&mut self) -> Option<SubscriptionId> {
+        let id = self.next_subscription;
+        self.next_subscription += 1;
+        (id <= LAST_SUBSCRIPTION).then_some(SubscriptionId(id))
+    }
+}
+
+/// How far it is.
+impl Client {
+    /// How far it is.
+    #[must_use]
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// Whether it may ask for everything.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Whether only the reason why it failed is still to be read.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        matches!(self.phase, Phase::Failed { .. })
+    }
+
+    /// Why it failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Text> {
+        if let Phase::Failed { reason, .. } = &self.phase { Some(reason) } else { self.failure.as_ref() }
+    }
+
+    /// Whether it is one of the clients whose number is limited: those that are about to end are not.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        matches!(self.phase, Phase::Strange { .. } | Phase::Open)
+    }
+
+    /// Whether its messages are read: one that does not read is not listened to.
+    #[must_use]
+    pub fn is_listened_to(&self) -> bool {
+        !self.outbox.is_blocked() && !matches!(self.phase, Phase::Dying { .. })
+    }
+
+    /// When something must be done if nothing happens.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Strange { deadline } | Phase::Dying { deadline } | Phase::Failed { deadline, .. } => Some(deadline),
+            Phase::Open => self.outbox.deadline(),
+        }
+    }
+
+    /// Whether nothing is left to be done for it.
+    #[must_use]
+    pub fn is_over(&self, now: Instant) -> bool {
+        match self.phase {
+            Phase::Failed { deadline, .. } | Phase::Dying { deadline } => now >= deadline,
+            Phase::Open | Phase::Strange { .. } => false,
+        }
+    }
+
+    /// Fails the session where the client has let a time pass.
+    pub fn check_time(&mut self, now: Instant) {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        match self.phase {
+            Phase::Strange { .. } => {
+                self.fail(ErrorCode::NoHello, "Hello did not come in time; it must be the first message");
+            }
+            Phase::Open => self.fail(ErrorCode::TooSlow, NOT_READ),
+            Phase::Dying { .. } | Phase::Failed { .. } => {}
+        }
+    }
+
+    /// It has said `Hello`.
+    pub fn open(&mut self, name: ClientName, roles: Roles) {
+        (self.phase, self.name, self.roles) = (Phase::Open, name, roles);
+    }
+
+    /// Ends the session for a reason that the client may still read: an error that answers no request.
+    pub fn fail(&mut self, code: ErrorCode, text: impl std::fmt::Display) {
+        let text = Text::cut(text);
+        if matches!(self.phase, Phase::Dying { .. } | Phase::Failed { .. }) {
+            return;
+        }
+        if CLIENTS.may_speak() {
+            warn!(client = %self.id, pid = self.peer.pid, uid = self.peer.uid, ?code, reason = %Text::label(&text), "session failed");
+        }
+        self.outbox.clear();
+        self.phase = Phase::Failed { deadline: Instant::now() + LINGER, reason: text.clone() };
+        self.tell(0, Tell::Error { code, text });
+    }
+
+    /// The connection is closed: waits a moment to learn whether the process ended.
+    pub fn begin_dying(&mut self) {
+        let patience = match &self.phase {
+            Phase::Dying { .. } => return,
+            // Its subscriptions were ended when it failed.
+            Phase::Failed { reason, .. } => {
+                self.failure = Some(reason.clone());
+                Duration::ZERO
+            }
+            Phase::Strange { .. } | Phase::Open => DYING,
+        };
+        self.outbox.clear();
+        self.phase = Phase::Dying { deadline: Instant::now() + patience };
+    }
+
+    /// Watches the connection for what it needs now: to read, and to write if something waits.
+    pub fn watch(&mut self) {
+        let mut wanted = EpollFlags::empty();
+        wanted.set(EpollFlags::EPOLLIN, self.is_listened_to());
+        wanted.set(EpollFlags::EPOLLOUT, self.outbox.wants_room());
+        // A closed connection is always ready and says nothing new; its deadline or its process ends it.
+        let is_dying = matches!(self.phase, Phase::Dying { .. });
+        if let Err(errno) = self.channel.want((!is_dying).then_some(wanted)) {
+            warn!(%errno, client = %self.id, "session lost: it cannot be watched");
+            self.begin_dying();
+        }
+    }
+}
+
+/// What it says and is told.
+impl Client {
+    /// The next message.
+    ///
+    /// # Errors
+    /// There is none, or nothing that is one.
+    pub fn receive<'a>(&self, buffer: &'a mut Buffer) -> Result<Received<'a>, ChannelError> {
+        self.channel.try_receive(buffer)
+    }
+
+    /// Whether messages wait for the client to read.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.outbox.is_blocked()
+    }
+
+    /// Says something; it waits its turn if the client is slow.
+    pub fn tell(&mut self, request: u32, body: Tell) {
+        let bytes = match encode(&Reply { request, body }) {
+            Ok(bytes) => bytes,
+            Err(error) => return error!(client = %self.id, %error, "answer left out"),
+        };
+        if matches!(self.phase, Phase::Dying { .. }) {
+            return;
+        }
+        if self.outbox.push(bytes) { self.flush() } else { self.fail(ErrorCode::TooSlow, NOT_READ) }
+    }
+
+    /// Answers a request with an error; the session goes on. Request 0 wants no answer.
+    pub fn refuse(&mut self, request: u32, code: ErrorCode, text: impl std::fmt::Display) {
+        if request == 0 {
+            return debug!(client = %self.id, ?code, reason = %text, "refused without an answer");
+        }
+        self.tell(request, Tell::Error { code, text: Text::cut(text) });
+    }
+
+    /// Sends what waits, as far as the client reads.
+    pub fn flush(&mut self) {
+        let channel = &self.channel;
+        let is_there = self.outbox.flush(Instant::now(), |bytes| match channel.try_send(bytes, &[]) {
+            Ok(()) => Sent::Done,
+            Err(ChannelError::WouldBlock) => Sent::NoRoom,
+            Err(_closed) => Sent::Closed,
+        });
+        if !is_there {
+            self.begin_dying();
+        } else if !self.is_blocked() && self.has_failed() {
+            self.channel.end_output();
+        }
+    }
+
+    /// Tells of something that may be left out where the client does not keep up: false where it does not.
+    pub fn room_for_changes(&mut self) -> usize {
+        let Self { outbox, channel, phase, .. } = self;
+        if *phase == Phase::Open { outbox.room_for_changes(|| channel.is_all_received()) } else { 0 }
+    }
+
+    /// Tells of a changed setting, for which there is room.
+    pub fn tell_change(&mut self, change: Tell) {
+        self.outbox.sent_change();
+        self.tell(0, change);
+    }
+
+    /// Whether a message with descriptors can be sent now. Nothing waits for room in the socket but what is tried from here on.
+    pub fn takes_descriptors(&mut self) -> bool {
+        self.outbox.set_want_room(false);
+        self.is_open() && self.outbox.takes_descriptors()
+    }
+
+    /// Descriptors that lie in the socket, whatever the client says.
+    pub fn in_flight(&mut self) -> usize {
+        let Self { outbox, channel, .. } = self;
+        outbox.in_flight(|| channel.is_all_received())
+    }
+
+    /// Sends a message with descriptors now, or not at all. The client must answer it with `Mapped`.
+    pub fn try_hand_over(&mut self, request: u32, body: Tell, fds: &[BorrowedFd<'_>]) -> HandedOver {
+        if !self.takes_descriptors() {
+            return HandedOver::Later;
+        }
+        let sent = match encode(&Reply { request, body }) {
+            Ok(bytes) => self.channel.try_send(&bytes, fds),
+            Err(_too_long) => Err(ChannelError::TooLong),
+        };
+        match sent {
+            Ok(()) => {
+                // The message itself lies there unread: asking the socket now would tell nothing.
+                self.outbox.sent_descriptors(Instant::now(), fds.len(), || false);
+                return HandedOver::Sent;
+            }
+            Err(ChannelError::WouldBlock) => self.outbox.set_want_room(true),
+            Err(ChannelError::Closed) => self.begin_dying(),
+            Err(ChannelError::Failed(Errno::ETOOMANYREFS)) => return HandedOver::TooManyInFlight,
+            Err(error) => self.fail(ErrorCode::Unavailable, format_args!("descriptors cannot be sent: {error}")),
+        }
+        HandedOver::Later
+    }
+
+    /// The client says that it has mapped what it was sent. False if it was sent nothing.
+    pub fn take_mapped(&mut self) -> bool {
+        self.outbox.take_mapped()
+    }
+
+    /// Fails the session where it keeps descriptors in flight that others need.
+    pub fn claim_descriptors(&mut self, now: Instant) {
+        let Self { outbox, channel, .. } = self;
+        if outbox.hoards_descriptors(now, || channel.is_all_received()) {
+            self.fail(
+                ErrorCode::TooSlow,
+                "descriptors were not received and others need their share; read the socket as it becomes readable",
+            );
+        }
+    }
+}

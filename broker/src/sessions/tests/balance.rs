@@ -1,0 +1,182 @@
+//! Goal: in whatever order clients speak, read, map, hang up and die, what was granted to them, what they may have in flight and
+//! what the broker has open for them stays balanced, and nothing is left when they have gone. Method: random steps of several
+//! clients, some of whom produce, over the shipped sessions; after each step the sums are made anew.
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::*;
+
+/// One thing that happens; the first number chooses among the clients that are there.
+#[derive(Debug, Clone)]
+enum Step {
+    Connect(u32),
+    Subscribe(usize, AskedPolicy, Delivery, u32),
+    Unsubscribe(usize, u32),
+    Mapped(usize),
+    Produce(usize, u32),
+    Control(usize, bool),
+    Ping(usize),
+    Read(usize),
+    HangUp(usize),
+    Die(usize),
+    Work,
+    Outage,
+    Return,
+    Wait,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let who = || 0..8usize;
+    let policy = prop_oneof![Just(AskedPolicy::Latest), Just(AskedPolicy::Lossless), Just(AskedPolicy::OfStream)];
+    let delivery = prop_oneof![Just(Delivery::Shared), Just(Delivery::Socket)];
+    let subscribe = (who(), policy, delivery, 0..6u32);
+    prop_oneof![
+        3 => (1..8u32).prop_map(Step::Connect),
+        4 => subscribe.prop_map(|(who, policy, delivery, held)| Step::Subscribe(who, policy, delivery, held)),
+        1 => (who(), 1..6u32).prop_map(|(who, which)| Step::Unsubscribe(who, which)),
+        4 => who().prop_map(Step::Mapped),
+        2 => (who(), 1..6u32).prop_map(|(who, queued)| Step::Produce(who, queued)),
+        1 => (who(), any::<bool>()).prop_map(|(who, sole)| Step::Control(who, sole)),
+        2 => who().prop_map(Step::Ping),
+        3 => who().prop_map(Step::Read),
+        1 => who().prop_map(Step::HangUp),
+        1 => who().prop_map(Step::Die),
+        3 => Just(Step::Work),
+        1 => Just(Step::Outage),
+        1 => Just(Step::Return),
+        1 => Just(Step::Wait),
+    ]
+}
+
+/// The clients' ends.
+#[derive(Default)]
+struct Clients(Vec<TestClient>);
+
+impl Clients {
+    fn get(&mut self, who: usize) -> Option<&mut TestClient> {
+        let at = who.checked_rem(self.0.len())?;
+        self.0.get_mut(at)
+    }
+
+    fn take(&mut self, who: usize) -> Option<TestClient> {
+        let at = who.checked_rem(self.0.len())?;
+        Some(self.0.swap_remove(at))
+    }
+}
+
+fn take_step(world: &mut World, clients: &mut Clients, step: &Step) {
+    let ask = match *step {
+        Step::Connect(roles) => {
+            let roles =
+                [Roles::CONSUMER, Roles::PRODUCER, Roles::CONTROL].into_iter().filter(|role| roles & role.bits() != 0);
+            let client = world.connect();
+            world.ask(&client, 1, hello(roles.reduce(Roles::with).unwrap()));
+            return clients.0.push(client);
+        }
+        Step::Work => return world.let_others_work(),
+        Step::Outage => return world.go_offline("cable"),
+        Step::Return if world.stream().takes_producers() => return,
+        Step::Return => return world.come_online(),
+        Step::Wait => return wait(world),
+        Step::Read(who) => return clients.get(who).into_iter().for_each(TestClient::read_all),
+        Step::HangUp(who) => {
+            let Some(TestClient { id, .. }) = clients.take(who) else { return };
+            world.broker.serve(id);
+            return world.broker.settle();
+        }
+        Step::Die(who) => {
+            let Some(TestClient { id, .. }) = clients.take(who) else { return };
+            world.broker.end_session(id, true);
+            return world.broker.settle();
+        }
+        Step::Subscribe(who, policy, delivery, held) => (who, subscribe(policy, delivery, held)),
+        Step::Unsubscribe(who, which) => (who, Ask::Unsubscribe { subscription: SubscriptionId(which) }),
+        Step::Mapped(who) => (who, Ask::Mapped),
+        Step::Produce(who, queued) => (who, produce(queued)),
+        Step::Control(who, sole) => (who, Ask::Control { stream: NAME.parse().unwrap(), sole }),
+        Step::Ping(who) => (who, Ask::Ping),
+    };
+    if let Some(client) = clients.get(ask.0) {
+        world.ask(client, 9, ask.1);
+    }
+}
+
+/// What is due in an hour is done.
+fn wait(world: &mut World) {
+    let later = Instant::now() + Duration::from_secs(3600);
+    for alarm in world.broker.clock().take_due(later) {
+        world.broker.ring(alarm, later);
+        world.broker.settle();
+    }
+    world.broker.end_turn(Instant::now());
+}
+
+fn check(world: &mut World, budget: usize) {
+    let (streams, sessions) = world.broker.parts();
+    let stream = streams.get(ID).unwrap();
+    let subscriptions = || sessions.iter().flat_map(|session| session.subscriptions.values());
+    let granted: usize = subscriptions().map(|subscription| subscription.terms().max_held).sum();
+    assert_eq!(stream.granted(), granted, "what ended gave its grants back");
+    assert!(stream.needs().min_queued + 1 + granted <= stream.limits().max_segments, "the source keeps what it needs");
+    let members = stream.core().roster.current().members.len();
+    assert_eq!(members, subscriptions().filter(|s| s.membership().is_some()).count(), "who reads is in the ring");
+    for session in sessions.iter().filter(|session| !session.client.counts()) {
+        assert!(session.subscriptions.is_empty() || !session.client.has_failed(), "who failed reads nothing");
+        assert!(session.production.is_none(), "who is about to end fills nothing");
+    }
+    let producers: Vec<ClientId> =
+        sessions.iter().filter(|session| session.production.is_some()).map(|session| session.client.id()).collect();
+    assert_eq!(producers, stream.producer().map(|producer| producer.client).into_iter().collect::<Vec<_>>());
+    let controller = stream.controller().map(|controller| controller.client);
+    assert!(controller.is_none_or(|id| sessions.get(id).is_some_and(|session| session.client.counts())));
+    // One message alone may have more than the budget allows.
+    let in_flight = sessions.in_flight();
+    assert!(in_flight <= budget.max(4), "{in_flight} descriptors in flight, {budget} are allowed");
+}
+
+/// Descriptors of this process of the kinds that sessions have.
+fn open_descriptors() -> usize {
+    let entries = std::fs::read_dir("/proc/self/fd").unwrap();
+    let links = entries.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    let is_ours = |link: &std::path::PathBuf| {
+        let link = link.to_string_lossy();
+        link.contains("pidfd") || link.contains("eventfd") || link.starts_with("socket:")
+    };
+    links.filter(is_ours).count()
+}
+
+#[test]
+fn everything_is_balanced_in_any_order() {
+    let life = (any::<bool>(), 8..64u64, proptest::collection::vec(step(), 1..80));
+    let config = Config { cases: 96, failure_persistence: None, max_shrink_time: 20_000, ..Config::default() };
+    let ended = TestRunner::new(config).run(&life, |(takes_producers, open_files, steps)| {
+        let mut world = World::new(takes_producers, open_files);
+        let (mut clients, before) = (Clients::default(), open_descriptors());
+        let budget = usize::try_from(open_files / 2).unwrap();
+        for step in &steps {
+            take_step(&mut world, &mut clients, step);
+            check(&mut world, budget);
+        }
+        while let Some(TestClient { id, .. }) = clients.take(0) {
+            world.broker.end_session(id, true);
+            world.broker.settle();
+            check(&mut world, budget);
+        }
+        world.let_others_work();
+        world.grab.adopted.clear();
+        wait(&mut world);
+        assert_eq!((world.stream().granted(), world.sessions().iter().count()), (0, 0));
+        assert_eq!(open_descriptors(), before, "what was opened for clients is closed");
+        let stats = world.stream().factory().stats();
+        let (ordered, installed) = (world.stream().pool().ordered(), world.stream().pool().installed());
+        let left = if takes_producers { 0 } else { installed };
+        assert_eq!(
+            (ordered, stats.active_buffers()),
+            (0, left as u64),
+            "no segment of a producer that has gone is left"
+        );
+        Ok(())
+    });
+    ended.unwrap();
+}

@@ -1,0 +1,153 @@
+//! Goal: a subscription's life in every order it can take. Method: one client, whose ring grows, whose grab thread answers late,
+//! and who maps late or never.
+
+use framebroker_protocol::message::Subscribed;
+use framebroker_protocol::{ContextId, limits::SUBSCRIPTIONS_PER_SESSION};
+
+use super::*;
+
+const SHARED: Delivery = Delivery::Shared;
+
+fn subscribed(told: Option<Tell>) -> Subscribed {
+    if let Some(Tell::Subscribed(subscribed)) = told { subscribed } else { panic!("{told:?}") }
+}
+
+#[test]
+fn it_is_announced_and_then_told_of_segments_that_come() {
+    let mut world = World::new(false, 1024);
+    let mut client = world.connect_as(Roles::CONSUMER);
+    world.ask(&client, 5, subscribe(AskedPolicy::Sequential, SHARED, 2));
+    let announced = subscribed(client.answer());
+    assert_eq!((announced.max_held, announced.first, announced.segments.len()), (2, Sequence(1), 4));
+    world.let_others_work();
+    assert_eq!(client.answer(), None, "it has not mapped what it was sent");
+    world.ask(&client, 0, Ask::Mapped);
+    let added = client.answer();
+    assert!(matches!(&added, Some(Tell::SegmentsAdded { segments, .. }) if segments.len() == 1), "{added:?}");
+    world.ask(&client, 6, Ask::Unsubscribe { subscription: announced.subscription });
+    assert_eq!(client.answer(), Some(Tell::Unsubscribed { subscription: announced.subscription }));
+    assert_eq!((world.stream().granted(), world.stream().core().roster.current().members.len()), (0, 0));
+}
+
+#[test]
+fn it_waits_for_the_ring_to_grow_and_can_be_ended_meanwhile() {
+    let mut world = World::new(false, 1024);
+    let mut client = world.connect_as(Roles::CONSUMER);
+    for ends_early in [true, false] {
+        world.ask(&client, 5, subscribe(AskedPolicy::Sequential, SHARED, 7));
+        if ends_early {
+            assert_eq!((client.answer(), world.stream().granted()), (None, 7));
+            world.ask(&client, 6, Ask::Unsubscribe { subscription: SubscriptionId(1) });
+            assert_eq!(client.refusal(), Some((5, ErrorCode::UnknownSubscription)));
+            assert_eq!(client.answer(), Some(Tell::Unsubscribed { subscription: SubscriptionId(1) }));
+            assert_eq!(world.stream().granted(), 0);
+        }
+        world.let_others_work();
+    }
+    assert_eq!(subscribed(client.answer()).subscription, SubscriptionId(2));
+    let mut other = world.connect_as(Roles::CONSUMER);
+    world.ask(&other, 5, subscribe(AskedPolicy::Sequential, SHARED, 7));
+    assert_eq!(other.refusal(), Some((5, ErrorCode::NotAdmitted)));
+}
+
+#[test]
+fn a_lossless_one_begins_when_the_grab_thread_waits_for_it() {
+    let mut world = World::new(false, 1024);
+    let mut client = world.connect_as(Roles::CONSUMER);
+    world.ask(&client, 5, subscribe(AskedPolicy::Lossless, Delivery::Socket, 1));
+    let (subscription, context) = (SubscriptionId(1), ContextId::new(Sequence(1), SegmentIndex::new(0).unwrap()));
+    assert_eq!(client.answer(), None);
+    world.ask(&client, 6, Ask::Acquire { subscription, context });
+    assert_eq!(client.refusal(), Some((6, ErrorCode::UnknownSubscription)), "the client does not know it yet");
+    world.let_others_work();
+    assert_eq!(subscribed(client.answer()).policy, Policy::Lossless);
+    world.ask(&client, 7, Ask::Acquire { subscription, context });
+    assert_eq!(client.refusal(), Some((7, ErrorCode::Gone)));
+    world.ask(&client, 8, Ask::Release { subscription, context });
+    assert_eq!(client.refusal(), Some((8, ErrorCode::NotHeld)));
+}
+
+/// Goal: who is demoted is told, and nobody in his place. Method: the grab thread demotes one that has ended meanwhile, then one
+/// that is there.
+#[test]
+fn only_who_was_demoted_is_told() {
+    let mut world = World::new(false, 1024);
+    let mut client = world.connect_as(Roles::CONSUMER);
+    let lossless = || subscribe(AskedPolicy::Lossless, Delivery::Socket, 1);
+    world.ask(&client, 5, lossless());
+    world.let_others_work();
+    world.ask(&client, 0, Ask::Mapped);
+    world.ask(&client, 6, Ask::Unsubscribe { subscription: SubscriptionId(1) });
+    world.ask(&client, 7, lossless());
+    world.let_others_work();
+    world.ask(&client, 0, Ask::Mapped);
+    client.read_all();
+    client.read.clear();
+    for (at, is_told) in [(0, false), (1, true)] {
+        let member = Arc::clone(&world.grab.adopted[at]);
+        world.tell(Event::Demoted { stream: ID, member });
+        let told = client.answer();
+        assert_eq!(matches!(told, Some(Tell::Demoted { subscription: SubscriptionId(2), .. })), is_told, "{told:?}");
+    }
+}
+
+/// Goal: what happens before a client knows that its subscription has begun costs no memory. Method: a second subscription waits
+/// for the client to map what it was sent for the first; meanwhile the source comes and goes.
+#[test]
+fn news_do_not_pile_up_before_it_is_announced() {
+    let mut world = World::new(false, 1024);
+    let mut client = world.connect_as(Roles::CONSUMER);
+    let ask = || subscribe(AskedPolicy::Sequential, SHARED, 1);
+    world.ask(&client, 5, ask());
+    world.ask(&client, 6, ask());
+    for _ in 0..1000 {
+        world.go_offline("cable");
+        world.come_online();
+        // It reads what the first is told.
+        client.read_all();
+    }
+    world.go_offline("at last");
+    client.read_all();
+    assert!(client.read.iter().all(|reply| reply.request != 6));
+    client.read.clear();
+    world.ask(&client, 0, Ask::Mapped);
+    subscribed(client.answer());
+    let subscription = SubscriptionId(2);
+    assert_eq!(client.answer(), Some(Tell::Offline { subscription, reason: Text::cut("at last") }));
+    assert_eq!(client.answer(), None);
+    world.come_online();
+    world.ask(&client, 0, Ask::Mapped);
+    let told: Vec<Tell> = std::iter::from_fn(|| client.answer()).collect();
+    let online = |subscription| Tell::Online { subscription };
+    assert_eq!(told, [online(SubscriptionId(1)), online(subscription)]);
+}
+
+#[test]
+fn a_session_has_so_many_and_no_more() {
+    let mut world = World::new(true, 1024);
+    let mut client = world.connect_as(Roles::CONSUMER);
+    for request in 1..=SUBSCRIPTIONS_PER_SESSION {
+        world.ask(&client, u32::try_from(request).unwrap(), subscribe(AskedPolicy::Sequential, SHARED, 1));
+    }
+    client.read_all();
+    assert!(client.read.iter().all(|reply| !matches!(reply.body, Tell::Error { code: ErrorCode::Invalid, .. })));
+    client.read.clear();
+    world.ask(&client, 99, subscribe(AskedPolicy::Sequential, SHARED, 1));
+    assert_eq!(client.refusal(), Some((99, ErrorCode::Invalid)));
+}
+
+#[test]
+fn the_end_of_a_stream_is_told_once() {
+    let mut world = World::new(false, 1024);
+    let mut client = world.connect_as(Roles::CONSUMER);
+    world.ask(&client, 5, subscribe(AskedPolicy::Sequential, SHARED, 1));
+    client.read_all();
+    client.read.clear();
+    world.tell(Event::Finished { stream: ID, reason: "over".to_owned() });
+    world.broker.end_turn(Instant::now() + Duration::from_secs(2));
+    world.broker.end_turn(Instant::now() + Duration::from_secs(2));
+    let closed = Tell::Closed { subscription: SubscriptionId(1), reason: Text::cut("over") };
+    assert_eq!((client.answer(), client.answer()), (Some(closed), None));
+    world.ask(&client, 6, subscribe(AskedPolicy::Sequential, SHARED, 1));
+    assert_eq!(client.refusal(), Some((6, ErrorCode::StreamClosed)));
+}
