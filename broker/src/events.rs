@@ -77,6 +77,17 @@ pub enum Event {
         /// What it needs.
         needs: Requirements,
     },
+    /// The source delivers on, and was changed.
+    Described {
+        /// Which stream.
+        stream: StreamId,
+        /// Whose frames they are.
+        epoch: Epoch,
+        /// What it delivers.
+        description: Description,
+        /// What it needs.
+        needs: Requirements,
+    },
     /// The source is back, perhaps with frames for which segments must have another size, or there is another producer.
     Resized {
         /// Which stream.

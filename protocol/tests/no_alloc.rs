@@ -161,8 +161,12 @@ fn a_batch_past_held_and_quarantined_frames_leaves_the_allocator_alone() {
         ring.publish_freed();
         ring.writer.adopt_lossless(&member, Start::Next);
         assert!(ring.writer.slowest_lossless().is_none());
-        ring.writer.retire_or_wait(SEGMENTS, &mut ring.freed);
-        ring.writer.retire_or_wait(SEGMENTS, &mut ring.freed);
+        if ring.writer.retire_or_ask(SEGMENTS, &mut ring.freed) {
+            ring.writer.releases().wait();
+        }
+        if ring.writer.retire_or_ask(SEGMENTS, &mut ring.freed) {
+            ring.writer.releases().wait();
+        }
         reader.pages().release(third.slot);
     });
     assert_eq!(count, 0);

@@ -22,7 +22,7 @@ use crate::source::{Description, Opener, Source, SourceError};
 use crate::stream::StreamCore;
 use crate::stream::device::journal::Settings;
 use crate::stream::device::{self, DeviceThread};
-use crate::stream::grab::{Command, Grab};
+use crate::stream::grab::{Command, Grab, GrabThread};
 use crate::stream::pool::Pool;
 use crate::stream::served::{Stream, StreamParts, vacant_needs};
 
@@ -169,7 +169,8 @@ fn start(plan: &Plan<'_>, id: StreamId, source: Opened, events: EventSender) -> 
     // Its receiver lives in the device thread's state, which is not started yet.
     let _will_be_read = jobs.0.send(device::Job::Source(device::Handle(features)));
     let opener = opener.clone().map(|opener| settings.kept_by(opener));
-    let grab = Grab::new(core, plan.grab_options(), todo, events, opener, source, jobs.0.clone());
+    let grab = Grab::new(core, plan.grab_options(), events, opener, source, jobs.0.clone());
+    let grab = GrabThread::new(grab, todo);
     stream.set_device_thread(DeviceThread::start(jobs, parts).map_err(RunError::system("start a thread"))?);
     stream.watch_memory();
     start_thread(&mut stream, plan, grab)?;
@@ -177,7 +178,7 @@ fn start(plan: &Plan<'_>, id: StreamId, source: Opened, events: EventSender) -> 
 }
 
 /// Starts the grab thread, and waits until it is scheduled as wanted.
-fn start_thread(stream: &mut Stream, plan: &Plan<'_>, grab: Grab) -> Result<(), RunError> {
+fn start_thread(stream: &mut Stream, plan: &Plan<'_>, grab: GrabThread) -> Result<(), RunError> {
     let scheduling = plan.scheduling();
     let (applied, scheduled) = channel();
     let run = move || {

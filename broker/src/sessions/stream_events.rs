@@ -63,6 +63,11 @@ pub fn take(event: Event, sessions: &mut Sessions, streams: &mut Streams, questi
             given_up.into_iter().for_each(|index| removed(sessions, streams, id, index));
         }
         Event::MadeRoom { stream, has_made_room } => streams.made_room(stream, has_made_room),
+        Event::Described { stream: id, epoch, description, needs } => {
+            if let Some(stream) = streams.get_mut(id).filter(|stream| stream.epoch() == epoch) {
+                stream.describe(description, needs);
+            }
+        }
         Event::Online { stream: id, epoch, description, needs } => {
             // What a producer that has gone did was told then.
             let Some(stream) = streams.get_mut(id).filter(|stream| stream.epoch() == epoch) else { return };

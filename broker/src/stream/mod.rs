@@ -1,6 +1,5 @@
 //! A stream: one source, its segments and its page. The grab thread ([`grab`]) moves frames through the ring, the device thread
-//! ([`device`]) sets the source's features, the control
-//! thread admits subscriptions ([`admission`]) and gives segments to both ([`pool`]).
+//! ([`device`]) sets the source's features, the control thread admits subscriptions ([`admission`]) and gives segments to both ([`pool`]).
 
 pub mod admission;
 pub mod counters;
@@ -9,11 +8,11 @@ pub mod device;
 pub mod grab;
 pub mod health;
 pub mod hold_times;
-pub mod patience;
+pub mod lossless_budget;
 pub mod pool;
 pub mod scheduling;
 pub mod served;
-pub mod stamp;
+pub mod settings_stamp;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

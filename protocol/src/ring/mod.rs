@@ -33,4 +33,4 @@ pub use lending::{Filler, Lend, Lender, Taker};
 pub use reader::{Claim, Hold, Pages, Reader, Taken};
 pub use roster::{Member, Notify, Roster, SharedRoster};
 pub use wait::{Predictive, WaitMode};
-pub use writer::{Calls, Retired, Start, Writer};
+pub use writer::{Calls, Releases, Retired, Start, Writer};

@@ -70,7 +70,7 @@ impl Pages {
 
     /// Wakes a writer that waits for a segment or for a lossless cursor.
     fn let_writer_look(&self) {
-        // Pairs with the fence in `Writer::retire_or_wait`: that retire sees what was stored above, or this thread sees
+        // Pairs with the fence in `Writer::retire_or_ask`: that retire sees what was stored above, or this thread sees
         // that the writer starves.
         fence(Ordering::SeqCst);
         let starved = &self.stream.starved.0;

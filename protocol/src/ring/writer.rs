@@ -46,6 +46,21 @@ pub enum Retired {
     Quarantined(SegmentIndex),
 }
 
+/// Where the grab thread waits for a reader to release, after [`Writer::retire_or_ask`].
+#[derive(Debug)]
+pub struct Releases {
+    page: Arc<Mapped<StreamPage>>,
+}
+
+impl Releases {
+    /// Sleeps until a reader releases, for a bounded time.
+    pub fn wait(&self) {
+        let starved = &self.page.starved.0;
+        starved.wait(1, STARVED_SLICE);
+        starved.word().store(0, Ordering::Relaxed);
+    }
+}
+
 /// Where a subscription begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub enum Start {
@@ -104,6 +119,12 @@ impl Writer {
     #[must_use]
     pub fn published(&self) -> usize {
         self.published.len()
+    }
+
+    /// The sequence of the frame that is published next.
+    #[must_use]
+    pub fn next_sequence(&self) -> Sequence {
+        self.next
     }
 
     /// Rule P: makes the frame in `segment` the newest. Context, buffer context and usage count of the header are set
@@ -176,18 +197,25 @@ impl Writer {
         }
     }
 
-    /// As [`Self::retire`]; where nothing can be taken back, sleeps until a reader releases, for a bounded time.
-    pub fn retire_or_wait(&mut self, wanted: usize, freed: &mut Vec<Retired>) {
+    /// As [`Self::retire`]; where nothing can be taken back, readers are asked to wake whoever waits at [`Releases::wait`] when
+    /// they release. True if they were asked.
+    pub fn retire_or_ask(&mut self, wanted: usize, freed: &mut Vec<Retired>) -> bool {
         let starved = &Arc::clone(&self.page).starved.0;
         starved.word().store(1, Ordering::Relaxed);
         // Pairs with the fence in `Pages::release`: the reader sees `starved`, or the retire below sees its release.
         fence(Ordering::SeqCst);
         let before = freed.len();
         self.retire(wanted, freed);
-        if freed.len() == before {
-            starved.wait(1, STARVED_SLICE);
+        if freed.len() > before {
+            starved.word().store(0, Ordering::Relaxed);
         }
-        starved.word().store(0, Ordering::Relaxed);
+        freed.len() == before
+    }
+
+    /// Where to wait for a release. Apart from the writer, so that who may only write cannot wait.
+    #[must_use]
+    pub fn releases(&self) -> Releases {
+        Releases { page: Arc::clone(&self.page) }
     }
 
     /// Begins to wait for a lossless subscription that is in the roster: it gets every frame from the returned sequence on.
@@ -204,11 +232,11 @@ impl Writer {
     }
 
     /// The lossless subscription that is furthest behind, if it keeps frames from being retired.
-    pub fn slowest_lossless(&mut self) -> Option<Arc<Member>> {
+    pub fn slowest_lossless(&mut self) -> Option<&Arc<Member>> {
         self.refresh_roster();
         let newest_takeable = self.published.len().checked_sub(2).and_then(|at| self.published.get(at))?;
         let slowest = self.lossless().min_by_key(|member| member.cursor())?;
-        (slowest.cursor() < newest_takeable.sequence()).then(|| Arc::clone(slowest))
+        (slowest.cursor() < newest_takeable.sequence()).then_some(slowest)
     }
 
     /// The subscriptions that the ring waits for.

@@ -174,7 +174,9 @@ impl Source {
     /// As [`Self::retire`], and waits where nothing comes back.
     pub fn retire_or_wait(&mut self, wanted: usize) -> usize {
         let mut freed = Vec::new();
-        self.writer.retire_or_wait(wanted, &mut freed);
+        if self.writer.retire_or_ask(wanted, &mut freed) {
+            self.writer.releases().wait();
+        }
         self.sort(freed)
     }
 

@@ -194,7 +194,9 @@ fn a_starving_writer_shows_where_documented() {
     let starving = std::thread::spawn(move || {
         let mut freed = Vec::new();
         while stopped.try_recv().is_err() {
-            writer.retire_or_wait(1, &mut freed);
+            if writer.retire_or_ask(1, &mut freed) {
+                writer.releases().wait();
+            }
         }
     });
     while memory.number("starved") != 1 {

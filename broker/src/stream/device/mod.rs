@@ -4,12 +4,14 @@
 //! control thread answers in time what is not answered here. What changes the frames' size is set while the source is stopped
 //! (`loan`); what was set is remembered and set again when the source comes back ([`journal`]).
 
+mod job;
 pub mod journal;
 mod loan;
+mod question;
 mod queue;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,7 +21,9 @@ use framebroker_protocol::limits::PAGE_ENTRIES;
 use framebroker_protocol::message::{Access, Feature, FeatureKind, FeatureValue, Tell, Visibility};
 use framebroker_protocol::{FeatureName, StreamId, Text};
 
+pub use self::job::{Handle, Job};
 use self::journal::Settings;
+pub use self::question::{Question, What};
 use self::queue::Queue;
 use super::StreamCore;
 use super::grab::Command;
@@ -30,55 +34,6 @@ use crate::source::features::{FeatureError, Features, check};
 const PAGE_BYTES: usize = 16 * 1024;
 /// How long the end of the broker waits for a camera to answer what was asked last.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
-
-/// To the device thread.
-#[derive(Debug)]
-pub enum Job {
-    /// The source has started, with these features; or it is gone.
-    Source(Handle),
-    /// A client asks. Answered by [`Event::Answered`] in every case.
-    Ask(Question),
-}
-
-/// The source's features, if it has any.
-pub struct Handle(pub Option<Box<dyn Features>>);
-
-impl std::fmt::Debug for Handle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Handle(features)" } else { "Handle(none)" })
-    }
-}
-
-/// What a client asks.
-#[derive(Debug)]
-pub struct Question {
-    /// Names it in the answer.
-    pub id: u64,
-    /// What is asked.
-    pub what: What,
-    /// Who asks, for those who are told of a change.
-    pub by: Text,
-    /// Who asks has the role control, and comes before those who only read.
-    pub may_change: bool,
-    /// Nobody waits for the answer any more: what has not begun need not be done.
-    pub dropped: Arc<AtomicBool>,
-}
-
-/// What can be asked.
-#[derive(Debug)]
-pub enum What {
-    /// A page of features.
-    List {
-        /// How many to pass over.
-        from: usize,
-    },
-    /// A feature.
-    Get(FeatureName),
-    /// A feature to be set.
-    Set(FeatureName, FeatureValue),
-    /// A command to be executed.
-    Execute(FeatureName),
-}
 
 /// The control thread's hold on a device thread.
 #[derive(Debug)]

@@ -5,7 +5,8 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::Receiver;
 
-use super::{Job, Question};
+use super::job::Job;
+use super::question::Question;
 
 /// The jobs of a device thread.
 #[derive(Debug)]

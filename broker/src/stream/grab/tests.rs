@@ -1,6 +1,6 @@
 use std::sync::mpsc::channel;
 
-use framebroker_protocol::{Backing, ClientId, PixelFormat, StreamId};
+use framebroker_protocol::{Backing, ClientId, PixelFormat, SegmentIndex, StreamId};
 
 use super::*;
 use crate::events::event_channel;
@@ -23,7 +23,7 @@ fn a_source_that_comes_early_waits_for_its_segments() {
     let bytes = source.requirements().payload_bytes;
     commands.send(Command::Attach(Attached { source, epoch: Epoch(1) })).unwrap();
     commands.send(Command::Confirm { held: Vec::new(), client: ClientId(1) }).unwrap();
-    let grab = Grab::new(core, options, todo, events, None, None, device);
+    let grab = GrabThread::new(Grab::new(core, options, events, None, None, device), todo);
     let thread = std::thread::spawn(|| grab.run());
     let next = || {
         let deadline = Instant::now() + PATIENCE;

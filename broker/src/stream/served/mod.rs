@@ -415,9 +415,14 @@ impl Stream {
 
 /// Its source.
 impl Stream {
-    /// Frames come, or a setting was changed. True where the source was away.
-    pub fn come_online(&mut self, description: Description, needs: Requirements) -> bool {
+    /// The source is, and needs, something else: a setting was changed.
+    pub fn describe(&mut self, description: Description, needs: Requirements) {
         (self.description, self.needs) = (description, needs);
+    }
+
+    /// Frames come. True where the source was away.
+    pub fn come_online(&mut self, description: Description, needs: Requirements) -> bool {
+        self.describe(description, needs);
         let was_offline = self.life.come_online();
         if was_offline {
             info!(stream = %self.core.name, "online");

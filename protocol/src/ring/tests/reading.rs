@@ -130,7 +130,7 @@ fn a_lossless_reader_gates_the_ring_until_it_has_taken_the_frame() {
     assert_eq!(first, Sequence(1));
     let mut reader = ring.reader_of(page, 1, Policy::Lossless, first.0);
     assert_eq!(ring.retire(1), [], "frame 1 is not taken yet");
-    assert!(ring.writer.slowest_lossless().is_some_and(|slowest| Arc::ptr_eq(&slowest, &member)));
+    assert!(ring.writer.slowest_lossless().is_some_and(|slowest| Arc::ptr_eq(slowest, &member)));
 
     let held = take(&mut reader);
     assert_eq!(ring.retire(1), [], "frame 1 is held, frame 2 is not taken yet");
@@ -153,7 +153,7 @@ fn the_slowest_of_several_lossless_readers_is_named_until_it_is_demoted() {
         ring.reader_of(page, 1, Policy::Lossless, first.0)
     });
     use_all(&mut fast_reader);
-    assert!(ring.writer.slowest_lossless().is_some_and(|slowest| Arc::ptr_eq(&slowest, &slow)));
+    assert!(ring.writer.slowest_lossless().is_some_and(|slowest| Arc::ptr_eq(slowest, &slow)));
     assert_eq!(ring.retire(1), []);
 
     slow.set_lossless(false);

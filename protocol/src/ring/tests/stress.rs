@@ -88,7 +88,9 @@ fn write(ring: &mut Ring, payload: &Payload, begin: Instant) {
     for sequence in 1..=FRAMES {
         while ring.free.is_empty() {
             assert!(begin.elapsed() < DEADLINE, "readers hold the ring up");
-            ring.writer.retire_or_wait(1, &mut freed);
+            if ring.writer.retire_or_ask(1, &mut freed) {
+                ring.writer.releases().wait();
+            }
             ring.free.extend(freed.drain(..).map(|retired| match retired {
                 Retired::Reusable(segment) => segment,
                 Retired::Quarantined(segment) => panic!("nobody was revoked, but {segment} is quarantined"),

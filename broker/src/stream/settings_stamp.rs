@@ -7,12 +7,12 @@ const LONGEST: usize = 4;
 ///
 /// So a frame with a version was exposed after that version began; one with an older version may have been too.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Stamp {
+pub struct SettingsStamp {
     /// The newest version at each of the last frames, the latest first.
     seen: [u32; LONGEST],
 }
 
-impl Stamp {
+impl SettingsStamp {
     /// Begins anew: no frame is under way.
     #[must_use]
     pub fn begin(version: u32) -> Self {
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     fn stamps(under_way: usize, newest: &[u32]) -> Vec<u32> {
-        let mut stamp = Stamp::begin(7);
+        let mut stamp = SettingsStamp::begin(7);
         newest.iter().map(|newest| stamp.next(*newest, under_way)).collect()
     }
 
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_source_that_starts_has_no_frame_under_way() {
-        assert_eq!(Stamp::begin(9).next(9, 2), 9);
-        assert_eq!(Stamp::begin(9).newest(), 9);
+        assert_eq!(SettingsStamp::begin(9).next(9, 2), 9);
+        assert_eq!(SettingsStamp::begin(9).newest(), 9);
     }
 }

@@ -8,12 +8,12 @@ use framebroker_protocol::Sequence;
 /// own beside it (`Member::charge`), and who has used most is demoted. All accounts begin anew when the slowest has got on by
 /// a ring of frames.
 #[derive(Debug, Default)]
-pub struct Patience {
+pub struct LosslessBudget {
     cursor: Sequence,
     waited: Duration,
 }
 
-impl Patience {
+impl LosslessBudget {
     /// Begins anew if the slowest reader, with its cursor at `slowest`, has got on by a `ring` of frames. True if so.
     pub fn renews_at(&mut self, slowest: Sequence, ring: u64) -> bool {
         let renews = slowest.since(self.cursor) >= ring;
@@ -41,14 +41,14 @@ mod tests {
 
     #[test]
     fn readers_that_take_turns_have_one_account() {
-        let (mut patience, limit) = (Patience::default(), Duration::from_millis(10));
-        assert!(patience.renews_at(Sequence(100), 8), "the account begins here");
+        let (mut budget, limit) = (LosslessBudget::default(), Duration::from_millis(10));
+        assert!(budget.renews_at(Sequence(100), 8), "the account begins here");
         for at in 1..=10 {
-            patience.charge(Duration::from_millis(1));
-            assert!(!patience.renews_at(Sequence(100 + at % 7), 8));
-            assert_eq!(patience.is_over(limit), at == 10);
+            budget.charge(Duration::from_millis(1));
+            assert!(!budget.renews_at(Sequence(100 + at % 7), 8));
+            assert_eq!(budget.is_over(limit), at == 10);
         }
-        assert!(patience.renews_at(Sequence(108), 8), "a ring further");
-        assert!(!patience.is_over(limit));
+        assert!(budget.renews_at(Sequence(108), 8), "a ring further");
+        assert!(!budget.is_over(limit));
     }
 }
