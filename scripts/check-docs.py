@@ -225,6 +225,9 @@ def check_drawings(documents: dict[str, list[str]]) -> None:
         if re.fullmatch(r"docs/[\w-]+\.svg", name):
             if Path(name).name not in shown:
                 complain(name, 1, "no document shows this drawing")
+            for module in re.findall(r'class="code mid"[^>]*>([\w.]+)<', text_of(name)) if "modules" in name else []:
+                if not any(re.search(rf"^(broker|protocol)/src/(.+/)?{module}(\.rs)?$", place) for place in EVERYTHING):
+                    complain(name, 1, f"the broker has no {module}; draw what it has")
             if "prefers-color-scheme: dark" not in text_of(name) or "<script" in text_of(name):
                 complain(name, 1, "a drawing has a style for dark pages, and no script")
         elif re.fullmatch(r"docs/[\w-]+\.md", name) and f"({Path(name).name})" not in index and name != "docs/README.md":
