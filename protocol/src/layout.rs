@@ -8,9 +8,12 @@
 
 mod producer;
 
+use serde::{Deserialize, Serialize};
+
 use crate::header::FrameHeader;
 use crate::limits::{HOLD_LIMIT, LAYOUT_VERSION, SEGMENT_LIMIT, WINDOW_LEN};
 use crate::sync::{AtomicU32, AtomicU64, FutexWord, Ordering, load_acquire, load_acquire_u32};
+use crate::words::words;
 use crate::{Backing, ConsumerId, ContextId, SegmentIndex, Sequence, StreamId};
 
 pub use producer::{PRODUCER_MAGIC, ProducerPage, ProducerState};
@@ -373,7 +376,8 @@ pub struct Counters {
 }
 
 /// Whether frames are coming, and why not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(from = "u32", into = "u32")]
 pub enum StreamState {
     /// The source delivers.
     Live,
@@ -404,6 +408,20 @@ impl StreamState {
         }
     }
 }
+
+impl From<u32> for StreamState {
+    fn from(bits: u32) -> Self {
+        Self::from_bits(bits)
+    }
+}
+
+impl From<StreamState> for u32 {
+    fn from(state: StreamState) -> Self {
+        state.to_bits()
+    }
+}
+
+words!(StreamState, "state": Live "live", Offline "offline", Closed "closed");
 
 /// A page is not what this code was built for.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]

@@ -28,6 +28,7 @@ pub mod socket;
 pub mod stats;
 pub mod sync;
 mod text;
+mod words;
 
 pub use frame_info::FrameInfo;
 pub use header::FrameHeader;
@@ -39,6 +40,7 @@ pub use layout::{ConsumerPage, Counters, LayoutError, ProducerPage, ProducerStat
 pub use limits::{DEFAULT_MAX_HELD, HOLD_LIMIT, MAX_SEGMENTS, PROTOCOL_VERSION, SEGMENT_LIMIT};
 pub use pixel_format::{BayerOrder, Container, Layout, Packing, PixelFormat, Samples, UnknownPixelFormat, Yuv422Order};
 pub use text::{ClientName, FeatureName, StreamName, Text, TextError};
+pub use words::UnknownWord;
 
 #[cfg(not(target_endian = "little"))]
 compile_error!("framebroker's shared memory is little-endian");

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::message::{Delivery, Policy};
+use crate::words::words;
 use crate::{ClientId, ClientName, StreamId, StreamName, SubscriptionId};
 
 /// How often something was done and how long it took.
@@ -81,6 +82,11 @@ pub enum SegmentState {
     /// Held by a subscription that was ended while it read; never filled again.
     Quarantined,
 }
+
+words!(
+    SegmentState, "segment state": Queued "queued", Filling "filling", Published "published", Held "held",
+    Quarantined "quarantined"
+);
 
 /// Figures of one segment.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

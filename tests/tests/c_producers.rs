@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use framebroker_client::StreamState;
 use framebroker_tests::actor::figure;
 use framebroker_tests::broker::run;
 use framebroker_tests::c_library::{example, program, test_program, valgrind};
@@ -113,7 +114,7 @@ fn a_killed_c_producer_tears_nothing() {
         producer.kill();
         broker.wait_until_gone(producer.pid(), PATIENCE);
         wait_for("the end of the stream", PATIENCE, || {
-            broker.connect().streams().unwrap().iter().all(|stream| stream.state == 0).then_some(())
+            broker.connect().streams().unwrap().iter().all(|stream| stream.state == StreamState::Offline).then_some(())
         });
         for actor in &mut actors {
             assert_eq!(actor.ask("check"), format!("good {round}"));

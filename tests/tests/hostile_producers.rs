@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use framebroker_client::{Frame, Subscription};
-use framebroker_protocol::FrameHeader;
 use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Produce, Roles, Tell};
 use framebroker_protocol::ring::Lend;
+use framebroker_protocol::{FrameHeader, StreamState};
 use framebroker_tests::actor::figure;
 use framebroker_tests::attack::ways_to_write;
 use framebroker_tests::raw::Heard;
@@ -343,7 +343,7 @@ fn nothing_is_left_of_producers_that_are_gone() {
             continue;
         }
         let mut producer = wait_for("the one before to go", PATIENCE, || {
-            connection.streams().unwrap()[0].state.eq(&0).then(|| RawProducer::attach(&broker))
+            connection.streams().unwrap()[0].state.eq(&StreamState::Offline).then(|| RawProducer::attach(&broker))
         });
         producer.publish(6);
         drop(producer);

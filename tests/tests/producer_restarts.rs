@@ -26,7 +26,7 @@ fn produce(connection: &Connection) -> Producer {
 }
 
 fn is_live(connection: &Connection) -> bool {
-    connection.streams().unwrap()[0].state == StreamState::Live.to_bits()
+    connection.streams().unwrap()[0].state == StreamState::Live
 }
 
 fn lossless(connection: &Connection) -> Subscription {

@@ -1,6 +1,7 @@
 //! Streams that another process fills.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
+use framebroker_protocol::StreamState;
 use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Reply, Tell};
 use framebroker_tests::actor::figure;
 use framebroker_tests::raw::Heard;
@@ -45,7 +46,7 @@ fn a_producer_feeds_both_deliveries() {
     assert_eq!((stats.published, stats.grabbed, stats.starved), (400, 400, 0), "{stats:?}");
     let stream = broker.connect().streams().unwrap().remove(0);
     assert_eq!((stream.model.as_str(), stream.serial.as_str(), stream.millihertz), ("scripted", "7", 1_000_000));
-    assert_eq!((stream.width, stream.height, stream.state), (640, 480, 1));
+    assert_eq!((stream.width, stream.height, stream.state), (640, 480, StreamState::Live));
     assert_eq!(stream.producer.as_str(), format!("producer, pid {}", producer.pid()));
     drop((actors, producer));
     broker.end_clean();
@@ -256,7 +257,7 @@ fn a_full_ring_makes_room_for_the_next_producer() {
         assert!(stats.current_bytes <= 1 << 20, "{stats:?}");
         drop(producer);
         wait_for("the end of the producer", PATIENCE, || {
-            (broker.connect().streams().unwrap()[0].state == 0).then_some(())
+            (broker.connect().streams().unwrap()[0].state == StreamState::Offline).then_some(())
         });
     }
     assert!(broker.producer().ask("produce width=1024 height=512").contains("--memory-limit"));

@@ -27,7 +27,7 @@ fn start(program: &mut Command, text: &str) -> Broker {
 fn state(broker: &Broker, name: &str) -> StreamState {
     let streams = broker.connect().streams().unwrap();
     let stream = streams.iter().find(|stream| stream.name.as_str() == name).unwrap();
-    StreamState::from_bits(stream.state)
+    stream.state
 }
 
 fn reader(broker: &Broker, terms: &str) -> Actor {

@@ -188,7 +188,7 @@ impl From<&StreamInfo> for fb_stream_info {
             head: info.head.0,
             millihertz: info.millihertz,
             id: info.id.0,
-            state: info.state,
+            state: info.state.to_bits(),
             width: info.width,
             height: info.height,
             pixel_format: info.pixel_format.code(),

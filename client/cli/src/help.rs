@@ -9,22 +9,6 @@ use crate::console;
 use crate::failure::Failure;
 use crate::options::Options;
 
-/// Behind the options of `framectl --help`.
-pub const AFTER: &str = "\
-Examples:
-  framectl list                             the streams there are
-  framectl watch cam0                       rate, latency, received, lost
-  framectl save cam0 frame.png              a frame as an image
-  framectl stats cam0                       buffers, who holds them, clients
-  framectl set cam0 ExposureTime 5000       a camera's settings
-  framectl list --json                      for programs
-
-Exit status: 0 if all went well; 1 if frames were bad or something failed, as where there is no broker or no frame came within \
---timeout; 2 if the command line is wrong or the broker refused what was asked.
-
-Environment:
-  FRAMEBROKER_SOCKET  the broker's socket, unless --socket names it";
-
 /// Prints what makes the shell complete `framectl`.
 pub fn completions(shell: Shell) -> Result<(), Failure> {
     let mut script = Vec::new();

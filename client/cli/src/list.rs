@@ -1,6 +1,6 @@
 //! `framectl list`.
 
-use framebroker_client::{Broker, Content, StreamInfo, StreamState};
+use framebroker_client::{Broker, Content, StreamInfo};
 use serde::Serialize;
 
 use crate::console::{plain, print, print_json};
@@ -85,11 +85,7 @@ impl From<&StreamInfo> for Listed {
     fn from(info: &StreamInfo) -> Self {
         Self {
             name: info.name.to_string(),
-            state: match StreamState::from_bits(info.state) {
-                StreamState::Live => "live",
-                StreamState::Offline => "offline",
-                StreamState::Closed => "closed",
-            },
+            state: info.state.name(),
             source: info.source.to_string(),
             model: info.model.to_string(),
             serial: info.serial.to_string(),
@@ -110,7 +106,7 @@ impl From<&StreamInfo> for Listed {
 
 #[cfg(test)]
 mod tests {
-    use framebroker_client::{PixelFormat, Sequence, StreamId};
+    use framebroker_client::{PixelFormat, Sequence, StreamId, StreamState};
     use framebroker_protocol::Text;
 
     use super::*;
@@ -120,7 +116,7 @@ mod tests {
         let info = StreamInfo {
             name: "cam0".parse().unwrap(),
             id: StreamId(0),
-            state: 1,
+            state: StreamState::Live,
             source: Text::cut("pattern"),
             model: Text::cut("test\x1b pattern"),
             serial: Text::cut(""),

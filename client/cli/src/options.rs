@@ -1,15 +1,33 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
 use framebroker_client::{Delivery, Policy, Predictive, Start, SyncBy, WaitMode};
-use framebroker_protocol::HOLD_LIMIT;
+use framebroker_protocol::{HOLD_LIMIT, UnknownWord};
+
+/// Behind the options of `framectl --help`.
+const AFTER: &str = "\
+Examples:
+  framectl list                             the streams there are
+  framectl watch cam0                       rate, latency, received, lost
+  framectl save cam0 frame.png              a frame as an image
+  framectl stats cam0                       buffers, who holds them, clients
+  framectl set cam0 ExposureTime 5000       a camera's settings
+  framectl list --json                      for programs
+
+Exit status: 0 if all went well; 1 if frames were bad or something failed, as where there is no broker or no frame came within \
+--timeout; 2 if the command line is wrong or the broker refused what was asked.
+
+Environment:
+  FRAMEBROKER_SOCKET  the broker's socket, unless --socket names it";
 
 /// Lists, watches and saves the streams of a framebroker, and sets their cameras.
 #[derive(Debug, Parser)]
-#[command(name = "framectl", version, max_term_width = 120, after_long_help = crate::help::AFTER)]
+#[command(name = "framectl", version, max_term_width = 120, after_long_help = AFTER)]
 pub struct Options {
     /// For all commands.
     #[command(flatten)]
@@ -123,14 +141,14 @@ pub struct WatchOptions {
     #[arg(long, value_name = "N", value_parser = above_zero)]
     pub count: Option<u64>,
     /// Which frames [default: what the broker was started with (--grab-strategy), mostly sequential]
-    #[arg(long, value_enum)]
-    pub policy: Option<PolicyChoice>,
+    #[arg(long, value_parser = policies())]
+    pub policy: Option<Policy>,
     /// By which way they come [default: shared; socket where the broker grants no other, as with --backing posix]
-    #[arg(long, value_enum)]
-    pub delivery: Option<DeliveryChoice>,
+    #[arg(long, value_parser = deliveries())]
+    pub delivery: Option<Delivery>,
     /// With which frame to begin
-    #[arg(long, value_enum, default_value_t)]
-    pub start: StartChoice,
+    #[arg(long, value_parser = starts(), default_value_t)]
+    pub start: Start,
     /// How to wait with shared delivery: block, spin (a whole core), spin-then-block[=US] (spins for 50 µs, or so many,
     /// before it blocks), or predictive (sleeps until shortly before the next frame is due, then spins)
     #[arg(long, value_name = "MODE", default_value = "block", value_parser = wait_mode)]
@@ -196,65 +214,36 @@ pub struct ExecOptions {
     pub command: String,
 }
 
-/// [`Policy`] on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PolicyChoice {
-    /// All in order; frames that were overwritten too early are lost
-    Sequential,
-    /// The newest; those passed over are skipped
-    Latest,
-    /// All in order, and the ring waits within a bound
-    Lossless,
-    /// Only frames published after they were asked for
-    Upcoming,
+/// The words of a value, each with its help.
+fn words<T>(choices: impl IntoIterator<Item = (&'static str, &'static str)>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = UnknownWord> + Clone + Send + Sync + 'static,
+{
+    let possible = choices.into_iter().map(|(word, help)| PossibleValue::new(word).help(help));
+    PossibleValuesParser::new(possible).try_map(|word| word.parse())
 }
 
-/// [`Delivery`] on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum DeliveryChoice {
-    /// Through the ring in shared memory
-    Shared,
-    /// By a message for each frame
-    Socket,
+fn policies() -> impl TypedValueParser<Value = Policy> {
+    words([
+        (Policy::Sequential.name(), "All in order; frames that were overwritten too early are lost"),
+        (Policy::Latest.name(), "The newest; those passed over are skipped"),
+        (Policy::Lossless.name(), "All in order, and the ring waits within a bound"),
+        (Policy::Upcoming.name(), "Only frames published after they were asked for"),
+    ])
 }
 
-/// [`Start`] on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum StartChoice {
-    /// The first that is published from now on
-    #[default]
-    Next,
-    /// The oldest that can still be read
-    Oldest,
+fn deliveries() -> impl TypedValueParser<Value = Delivery> {
+    words([
+        (Delivery::Shared.name(), "Through the ring in shared memory"),
+        (Delivery::Socket.name(), "By a message for each frame"),
+    ])
 }
 
-impl From<PolicyChoice> for Policy {
-    fn from(choice: PolicyChoice) -> Self {
-        match choice {
-            PolicyChoice::Sequential => Self::Sequential,
-            PolicyChoice::Latest => Self::Latest,
-            PolicyChoice::Lossless => Self::Lossless,
-            PolicyChoice::Upcoming => Self::Upcoming,
-        }
-    }
-}
-
-impl From<DeliveryChoice> for Delivery {
-    fn from(choice: DeliveryChoice) -> Self {
-        match choice {
-            DeliveryChoice::Shared => Self::Shared,
-            DeliveryChoice::Socket => Self::Socket,
-        }
-    }
-}
-
-impl From<StartChoice> for Start {
-    fn from(choice: StartChoice) -> Self {
-        match choice {
-            StartChoice::Next => Self::Next,
-            StartChoice::Oldest => Self::Oldest,
-        }
-    }
+fn starts() -> impl TypedValueParser<Value = Start> {
+    words([
+        (Start::Next.name(), "The first that is published from now on"),
+        (Start::Oldest.name(), "The oldest that can still be read"),
+    ])
 }
 
 /// What `spin-then-block` spins for unless it is told.

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use framebroker_client as client;
+use framebroker_client::fork::Generation;
 use framebroker_client::{Result, StreamId};
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
-use crate::error::{ClosedError, raised};
-use crate::features::{self, Feature, Setting, SoleControl};
-use crate::frame::check_process;
+use crate::error::{BrokerGoneError, ClosedError, raised};
+use crate::features::{self, Feature, Setting};
 use crate::frame_info::Shape;
 use crate::options;
 use crate::pixel_format::PixelFormat;
@@ -25,12 +26,13 @@ pub struct Broker {
     /// `None` once it was closed.
     client: Mutex<Option<Arc<client::Broker>>>,
     socket: PathBuf,
-    process: u32,
+    generation: Generation,
 }
 
 impl Broker {
     fn client(&self) -> PyResult<Arc<client::Broker>> {
-        check_process(self.process)?;
+        // Before the lock: in a forked child another thread of the parent may seem to have it for ever.
+        self.generation.check().map_err(|error| raised(&error))?;
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
         client.ok_or_else(|| ClosedError::new_err("this broker object was closed by this program"))
     }
@@ -74,9 +76,10 @@ impl Broker {
         for uid in server_uids {
             builder = builder.server_uid(uid);
         }
-        let client = py.detach(|| builder.connect()).map_err(|error| raised(&error))?;
+        let connect = || Ok((builder.connect()?, Generation::current()?));
+        let (client, generation) = py.detach(connect).map_err(|error| raised(&error))?;
         let socket = client.socket().to_owned();
-        Ok(Self { client: Mutex::new(Some(Arc::new(client))), socket, process: std::process::id() })
+        Ok(Self { client: Mutex::new(Some(Arc::new(client))), socket, generation })
     }
 
     /// All streams, as they are now.
@@ -154,11 +157,11 @@ impl Broker {
     /// Raises as :meth:`set_feature` does.
     fn take_control(slf: &Bound<'_, Self>, stream: &str) -> PyResult<SoleControl> {
         slf.get().ask(slf.py(), |client| client.take_control(stream))?;
-        Ok(SoleControl::new(slf.clone().unbind(), stream.to_owned()))
+        Ok(SoleControl { broker: slf.clone().unbind(), stream: stream.to_owned() })
     }
 
     /// Gives sole control back. Does nothing if nobody has it.
-    pub fn give_control(&self, py: Python<'_>, stream: &str) -> PyResult<()> {
+    fn give_control(&self, py: Python<'_>, stream: &str) -> PyResult<()> {
         self.ask(py, |client| client.give_control(stream))
     }
 
@@ -197,15 +200,15 @@ impl Broker {
             .client()?
             .subscribe(stream)
             .max_held(max_held)
-            .delivery(options::delivery(delivery)?)
-            .start(options::start(start)?)
+            .delivery(options::word(delivery)?)
+            .start(options::word(start)?)
             .wait_mode(options::wait_mode(wait_mode, spin)?)
             .reconnect(reconnect);
         let builder = match policy {
-            Some(policy) => builder.policy(options::policy(policy)?),
+            Some(policy) => builder.policy(options::word(policy)?),
             None => builder,
         };
-        py.detach(|| builder.open()).map(Subscription::new).map_err(|error| raised(&error))
+        Subscription::new(py.detach(|| builder.open()).map_err(|error| raised(&error))?)
     }
 
     /// Becomes the producer of a stream, on a connection of its own: fills its segments in place of a camera of the broker's,
@@ -263,7 +266,7 @@ impl Broker {
 
     /// Closes the connection. Subscriptions and producers go on.
     fn close(&self, py: Python<'_>) {
-        if check_process(self.process).is_ok() {
+        if self.generation.is_current() {
             let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
             py.detach(|| drop(client));
         }
@@ -304,6 +307,42 @@ impl Broker {
 
     fn __repr__(&self) -> String {
         format!("<framebroker.Broker at {}>", self.socket.display())
+    }
+}
+
+/// Sole control of a stream's settings, for a ``with`` block: given back at its end. Made by :meth:`Broker.take_control`.
+///
+/// Without a ``with`` block it is kept until :meth:`Broker.give_control`, or the end of the broker object's connection.
+#[pyclass(frozen, weakref, module = "framebroker")]
+pub struct SoleControl {
+    broker: Py<Broker>,
+    stream: String,
+}
+
+#[pymethods]
+impl SoleControl {
+    /// The stream's name.
+    #[getter]
+    fn stream(&self) -> &str {
+        &self.stream
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (*exception))]
+    fn __exit__(&self, py: Python<'_>, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let given = self.broker.get().give_control(py, &self.stream);
+        let is_failing = exception.get_item(0).is_ok_and(|kind| !kind.is_none());
+        // It ends with the connection too, and the block's own exception is what counts.
+        let is_over =
+            |error: &PyErr| error.is_instance_of::<ClosedError>(py) || error.is_instance_of::<BrokerGoneError>(py);
+        given.or_else(|error| if is_failing || is_over(&error) { Ok(()) } else { Err(error) })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<framebroker.SoleControl of {}>", self.stream)
     }
 }
 

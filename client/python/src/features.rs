@@ -4,12 +4,8 @@ use framebroker_client as client;
 use framebroker_client::{FeatureKind, FeatureValue, Text};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
-use pyo3::{BoundObject, IntoPyObject};
 
-use crate::broker::Broker;
-use crate::error::{BrokerGoneError, ClosedError};
-use crate::records::{IntoAttribute, Nested, nested, record};
+use crate::records::{IntoAttribute, Nested, nested, object, record};
 
 nested! {
     Feature: client::Feature;
@@ -93,14 +89,6 @@ impl IntoAttribute<Py<PyAny>> for Plain<'_> {
     }
 }
 
-/// A plain value as an object.
-///
-/// # Errors
-/// Where the interpreter has no memory.
-pub fn object<'py, T: IntoPyObject<'py>>(py: Python<'py>, value: T) -> PyResult<Py<PyAny>> {
-    Ok(value.into_pyobject(py).map_err(Into::into)?.into_any().unbind())
-}
-
 fn lowest(kind: &FeatureKind) -> FeatureValue {
     match kind {
         FeatureKind::Integer(range) => range.min.into(),
@@ -152,46 +140,4 @@ pub fn value(given: &Bound<'_, PyAny>) -> PyResult<FeatureValue> {
     }
     let kind = given.get_type().name()?;
     Err(PyTypeError::new_err(format!("a feature is set to an int, float, bool or str, not to {kind}")))
-}
-
-/// Sole control of a stream's settings, for a ``with`` block: given back at its end. Made by :meth:`Broker.take_control`.
-///
-/// Without a ``with`` block it is kept until :meth:`Broker.give_control`, or the end of the broker object's connection.
-#[pyclass(frozen, weakref, module = "framebroker")]
-pub struct SoleControl {
-    broker: Py<Broker>,
-    stream: String,
-}
-
-impl SoleControl {
-    pub fn new(broker: Py<Broker>, stream: String) -> Self {
-        Self { broker, stream }
-    }
-}
-
-#[pymethods]
-impl SoleControl {
-    /// The stream's name.
-    #[getter]
-    fn stream(&self) -> &str {
-        &self.stream
-    }
-
-    fn __enter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    #[pyo3(signature = (*exception))]
-    fn __exit__(&self, py: Python<'_>, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let given = self.broker.get().give_control(py, &self.stream);
-        let is_failing = exception.get_item(0).is_ok_and(|kind| !kind.is_none());
-        // It ends with the connection too, and the block's own exception is what counts.
-        let is_over =
-            |error: &PyErr| error.is_instance_of::<ClosedError>(py) || error.is_instance_of::<BrokerGoneError>(py);
-        given.or_else(|error| if is_failing || is_over(&error) { Ok(()) } else { Err(error) })
-    }
-
-    fn __repr__(&self) -> String {
-        format!("<framebroker.SoleControl of {}>", self.stream)
-    }
 }

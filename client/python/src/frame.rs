@@ -11,11 +11,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyTuple};
 
 use crate::dlpack;
-use crate::error::{ReleasedError, forked};
-use crate::features::object;
+use crate::error::ReleasedError;
 use crate::hold::{Held, Hold, fill_pixels, has_views};
 use crate::ledger::{Ledger, Place};
 use crate::pixel_format::PixelFormat;
+use crate::records::object;
 use crate::unpack::Packed;
 
 /// What the helpers in Python are.
@@ -385,11 +385,4 @@ fn chunk_value(py: Python<'_>, value: ChunkValue<'_>) -> PyResult<Py<PyAny>> {
         // A kind that a later version of the library knows.
         _ => Ok(py.None()),
     }
-}
-
-/// # Errors
-/// In a forked child.
-pub fn check_process(process: u32) -> PyResult<()> {
-    // Before any lock: in a forked child another thread of the parent may seem to have it for ever.
-    if std::process::id() == process { Ok(()) } else { Err(forked()) }
 }

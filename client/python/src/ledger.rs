@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use framebroker_client::ContextId;
+use framebroker_client::fork::Generation;
 use pyo3::prelude::*;
+
+use crate::error::raised;
 
 /// A line of a program. Cheap to note: text is made of it only when someone asks.
 #[derive(Debug)]
@@ -16,7 +19,7 @@ pub struct Place {
 #[derive(Debug, Clone)]
 pub struct Ledger {
     lines: Arc<Mutex<Lines>>,
-    process: u32,
+    generation: Generation,
 }
 
 type Lines = Vec<(ContextId, Arc<Place>)>;
@@ -46,13 +49,14 @@ impl Place {
     }
 }
 
-impl Default for Ledger {
-    fn default() -> Self {
-        Self { lines: Arc::default(), process: std::process::id() }
-    }
-}
-
 impl Ledger {
+    /// # Errors
+    /// Where forks cannot be watched.
+    pub fn new() -> PyResult<Self> {
+        let generation = Generation::current().map_err(|error| raised(&error))?;
+        Ok(Self { lines: Arc::default(), generation })
+    }
+
     /// A frame has been taken, as the only one of this ledger by this line just now.
     pub fn enter(&self, context: ContextId, place: Arc<Place>) -> Entry {
         self.lines().push((context, Arc::clone(&place)));
@@ -85,7 +89,7 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        if std::process::id() != self.ledger.process {
+        if !self.ledger.generation.is_current() {
             // In a forked child another thread of the parent may seem to have the lock for ever.
             return;
         }

@@ -6,7 +6,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `broker`, `subscription`, `frame`, `producer`, `blank` | the classes of these names |
-//! | `synced`, `frame_set` | several subscriptions as one: sets of frames |
+//! | `synced`, `member`, `frame_set` | several subscriptions as one: sets of frames |
 //! | `features` | camera settings |
 //! | `frame_info` | what a program says of a frame that it publishes |
 //! | `turns`, `waiting` | how threads share a subscription or producer, and wait for what comes of it |
@@ -28,6 +28,7 @@ mod frame_set;
 mod geometry;
 mod hold;
 mod ledger;
+mod member;
 mod options;
 mod pixel_format;
 mod producer;
@@ -48,9 +49,9 @@ mod _framebroker {
     #[pymodule_export]
     use crate::blank::{Blank, KeptSegment};
     #[pymodule_export]
-    use crate::broker::Broker;
+    use crate::broker::{Broker, SoleControl};
     #[pymodule_export]
-    use crate::features::{Feature, Setting, SettingsChange, SoleControl};
+    use crate::features::{Feature, Setting, SettingsChange};
     #[pymodule_export]
     use crate::frame::Frame;
     #[pymodule_export]

@@ -10,7 +10,6 @@ use pyo3::prelude::*;
 
 use crate::blank::Blank;
 use crate::error::raised;
-use crate::frame::check_process;
 use crate::frame_info::{Given, Shape};
 use crate::pixel_format::PixelFormat;
 use crate::records::MappedSegment;
@@ -33,7 +32,6 @@ pub struct Producer {
     turns: Turns<client::Producer>,
     name: String,
     current: Mutex<Current>,
-    process: u32,
 }
 
 /// From one change of its frames to the next.
@@ -48,11 +46,11 @@ impl Producer {
     pub fn open(py: Python<'_>, name: String, builder: ProducerBuilder, shape: Shape) -> PyResult<Self> {
         let producer = py.detach(|| builder.open()).map_err(|error| raised(&error))?;
         let current = Mutex::new(Current { publisher: producer.publisher(), shape });
-        Ok(Self { turns: Turns::new(producer), name, current, process: std::process::id() })
+        Ok(Self { turns: Turns::new(producer)?, name, current })
     }
 
     fn current(&self) -> PyResult<MutexGuard<'_, Current>> {
-        check_process(self.process)?;
+        self.turns.check_process()?;
         // Only whole values are put in.
         Ok(self.current.lock().unwrap_or_else(PoisonError::into_inner))
     }

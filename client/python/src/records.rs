@@ -5,8 +5,8 @@ use std::time::Duration;
 use framebroker_client as client;
 use framebroker_client::stats;
 use pyo3::prelude::*;
+use pyo3::{BoundObject, IntoPyObject};
 
-use crate::options::{content_name, delivery_name, policy_name};
 use crate::pixel_format::PixelFormat;
 
 /// Declares a class with read-only attributes, made from a structure of the Rust library.
@@ -56,6 +56,14 @@ impl<T> IntoAttribute<T> for T {
     }
 }
 
+/// A plain value as an object.
+///
+/// # Errors
+/// Where the interpreter has no memory.
+pub fn object<'py, T: IntoPyObject<'py>>(py: Python<'py>, value: T) -> PyResult<Py<PyAny>> {
+    Ok(value.into_pyobject(py).map_err(Into::into)?.into_any().unbind())
+}
+
 /// A record within a record.
 pub struct Nested<'a, T>(pub &'a T);
 
@@ -98,7 +106,7 @@ record! {
         /// Its number in the broker.
         id: u32 = info.id.0,
         /// Whether frames can come: ``"live"``, ``"offline"`` (the camera is away) or ``"closed"``.
-        state: &'static str = match info.state { 0 => "offline", 1 => "live", _ => "closed" },
+        state: &'static str = info.state.name(),
         /// What fills it: ``"pattern"``, ``"aravis"``, …
         source: String = info.source.to_string(),
         /// Vendor and model.
@@ -114,7 +122,7 @@ record! {
         /// Nominal frames per second; 0 unknown, or as fast as possible.
         fps: f64 = millihertz(info.millihertz),
         /// ``"pattern"`` if every byte can be verified, else ``"opaque"``.
-        content: &'static str = content_name(info.content),
+        content: &'static str = info.content.name(),
         /// What its segments are made of: ``"memfd"``, ``"hugetlb"``, ``"posix"``, …
         backing: String = info.backing.to_string(),
         /// Whether shared delivery is granted; else ``delivery="socket"`` must be asked for.
@@ -224,7 +232,7 @@ record! {
         /// When it was allocated: ns since 1970.
         allocated_realtime_ns: u64 = segment.allocated_realtime_ns,
         /// What it is doing: ``"queued"``, ``"filling"``, ``"published"``, ``"held"`` or ``"quarantined"``.
-        state: String = format!("{:?}", segment.state).to_lowercase(),
+        state: &'static str = segment.state.name(),
         /// Times it was published.
         usage_count: u64 = segment.usage_count,
         /// Who holds its frame; the first 8.
@@ -242,9 +250,9 @@ record! {
         /// The stream's name.
         stream: String = figures.stream.to_string(),
         /// Which frames, now: a demoted lossless subscription is ``"sequential"``.
-        policy: &'static str = policy_name(figures.policy),
+        policy: &'static str = figures.policy.name(),
         /// By which way.
-        delivery: &'static str = delivery_name(figures.delivery),
+        delivery: &'static str = figures.delivery.name(),
         /// Frames taken.
         received: u64 = figures.received,
         /// Frames retired before they were taken.

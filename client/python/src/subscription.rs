@@ -11,9 +11,8 @@ use pyo3::prelude::*;
 use crate::features::SettingsChange;
 use crate::frame::Frame;
 use crate::ledger::{Ledger, Place};
-use crate::options::{delivery_name, policy_name, state_name};
+use crate::member::Member;
 use crate::records::{Counters, MappedSegment, StreamInfo};
-use crate::synced::Member;
 use crate::turns::{self, Status, Turns};
 use crate::waiting::{Waited, deadline, ended, take_with_room, try_wait, until_end, wait};
 
@@ -42,18 +41,20 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub fn new(subscription: client::Subscription) -> Self {
+    /// # Errors
+    /// Where forks cannot be watched.
+    pub fn new(subscription: client::Subscription) -> PyResult<Self> {
         use std::os::fd::{AsFd, AsRawFd};
-        Self {
+        Ok(Self {
             info: subscription.stream_info().clone(),
             name: subscription.name().to_string(),
             delivery: subscription.delivery(),
             max_held: subscription.max_held(),
             fd: subscription.as_fd().as_raw_fd(),
-            turns: Turns::new(subscription),
-            ledger: Ledger::default(),
+            turns: Turns::new(subscription)?,
+            ledger: Ledger::new()?,
             member: OnceLock::new(),
-        }
+        })
     }
 
     /// What threads take turns with.
@@ -237,7 +238,7 @@ impl Subscription {
     #[getter]
     fn state(&self) -> PyResult<&'static str> {
         let state = self.status()?.state;
-        Ok(if self.is_closing() { "closed" } else { state_name(state) })
+        Ok(if self.is_closing() { "closed" } else { state.name() })
     }
 
     /// Why the camera is away, as far as the broker has told; ``None`` while it is there.
@@ -255,13 +256,13 @@ impl Subscription {
     /// The policy in force: ``"sequential"`` after a demotion from ``"lossless"``.
     #[getter]
     fn policy(&self) -> PyResult<&'static str> {
-        Ok(policy_name(self.status()?.policy))
+        Ok(self.status()?.policy.name())
     }
 
     /// By which way frames come.
     #[getter]
     fn delivery(&self) -> &'static str {
-        delivery_name(self.delivery)
+        self.delivery.name()
     }
 
     /// Frames that may be held at once.
@@ -301,8 +302,8 @@ impl Subscription {
         match self.status() {
             Ok(status) => format!(
                 "<framebroker.Subscription to {name}, {}, {}; {} of {max_held} frames held>",
-                policy_name(status.policy),
-                if self.is_closing() { "closed" } else { state_name(status.state) },
+                status.policy,
+                if self.is_closing() { "closed" } else { status.state.name() },
                 self.ledger.len()
             ),
             Err(_forked) => format!("<framebroker.Subscription to {name}, of the parent process>"),

@@ -13,28 +13,12 @@ use pyo3::types::PyTuple;
 
 use crate::frame_set::FrameSet;
 use crate::ledger::{Ledger, Place};
+use crate::member::Member;
 use crate::options;
 use crate::records::SyncStats;
 use crate::subscription::{AIO, LOOK_S, Subscription};
-use crate::turns::{self, Shared, Status, Turns};
+use crate::turns::{self, Turns};
 use crate::waiting::{Source, Waited, deadline, take_with_room, try_wait, until_end, wait};
-
-/// What can be asked of a set of subscriptions at any time.
-#[derive(Debug, Clone)]
-pub struct SyncedStatus {
-    stats: client::SyncStats,
-    /// Of each subscription.
-    members: Vec<Status>,
-}
-
-impl Shared for client::SyncedSubscription {
-    type Status = SyncedStatus;
-    const WHAT: &'static str = "synchronised subscription";
-
-    fn status(&self) -> SyncedStatus {
-        SyncedStatus { stats: self.stats().clone(), members: self.subscriptions().map(Shared::status).collect() }
-    }
-}
 
 impl Source for client::SyncedSubscription {
     type Item = client::FrameSet;
@@ -49,42 +33,6 @@ impl Source for client::SyncedSubscription {
 
     fn try_next(&mut self) -> client::Result<Option<client::FrameSet>> {
         self.try_next()
-    }
-}
-
-/// What a subscription that was joined asks.
-pub struct Member {
-    synced: Arc<Turns<client::SyncedSubscription>>,
-    /// Its place in the set.
-    at: usize,
-}
-
-impl Member {
-    /// As it is now; while a thread waits for sets, as it was some moments ago.
-    ///
-    /// # Errors
-    /// In a forked child.
-    pub fn status(&self) -> PyResult<Option<Status>> {
-        Ok(self.synced.status()?.members.into_iter().nth(self.at))
-    }
-
-    /// Whether the set was closed.
-    pub fn is_closing(&self) -> bool {
-        self.synced.is_closing()
-    }
-
-    /// Closes the set.
-    pub fn close(&self, py: Python<'_>) {
-        self.synced.close(py);
-    }
-
-    /// The oldest news of changed settings; none while another thread waits for sets.
-    ///
-    /// # Errors
-    /// In a forked child, and when the set was closed.
-    pub fn next_change(&self, py: Python<'_>) -> PyResult<Option<client::SettingsChange>> {
-        let Some(mut turn) = self.synced.take(py, Some(Instant::now()))? else { return Ok(None) };
-        Ok(turn.taken()?.next_change(self.at))
     }
 }
 
@@ -155,9 +103,9 @@ impl SyncedSubscription {
             subscriptions.try_iter()?.map(|member| Ok(member?.cast_into::<Subscription>()?.unbind())).collect();
         let members = members?;
         let synced = client::SyncedSubscription::new(taken_out(py, &members)?, by);
-        let turns = Arc::new(Turns::new(synced.incomplete(incomplete).patience(patience)));
+        let turns = Arc::new(Turns::new(synced.incomplete(incomplete).patience(patience))?);
         for (at, member) in members.iter().enumerate() {
-            member.get().join(Member { synced: Arc::clone(&turns), at });
+            member.get().join(Member::new(&turns, at));
         }
         Ok(Self { turns, members })
     }

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use framebroker_client::fork::Generation;
 use framebroker_client::{BrokerId, Counters, Policy, Producer, StreamState, Subscription};
 use pyo3::prelude::*;
 
-use crate::error::{ClosedError, JoinedError};
-use crate::frame::check_process;
+use crate::error::{ClosedError, JoinedError, raised};
 
 /// How often a thread that waits for its turn looks for signals.
 const SLICE: Duration = Duration::from_millis(50);
@@ -85,7 +85,7 @@ pub struct Turns<T: Shared> {
     inner: Mutex<Inner<T>>,
     freed: Condvar,
     is_closing: AtomicBool,
-    process: u32,
+    generation: Generation,
 }
 
 /// The turn. Dropping it lets the next thread have it.
@@ -95,14 +95,16 @@ pub struct Turn<'a, T: Shared> {
 }
 
 impl<T: Shared> Turns<T> {
-    pub fn new(shared: T) -> Self {
+    /// # Errors
+    /// Where forks cannot be watched.
+    pub fn new(shared: T) -> PyResult<Self> {
         let status = shared.status();
-        Self {
+        Ok(Self {
             inner: Mutex::new(Inner { place: Place::Free(Box::new(shared)), status }),
             freed: Condvar::new(),
             is_closing: AtomicBool::new(false),
-            process: std::process::id(),
-        }
+            generation: Generation::current().map_err(|error| raised(&error))?,
+        })
     }
 
     /// Waits for the turn until the deadline; `None` if it did not come by then.
@@ -127,7 +129,7 @@ impl<T: Shared> Turns<T> {
     /// # Errors
     /// In a forked child, after [`Self::close`] or [`Turn::join`].
     pub fn check(&self) -> PyResult<()> {
-        check_process(self.process)?;
+        self.check_process()?;
         if self.is_closing() {
             return Err(closed::<T>());
         }
@@ -135,6 +137,12 @@ impl<T: Shared> Turns<T> {
             return Err(joined::<T>());
         }
         Ok(())
+    }
+
+    /// # Errors
+    /// In a forked child. To be asked before any lock: there another thread of the parent may seem to have it for ever.
+    pub fn check_process(&self) -> PyResult<()> {
+        self.generation.check().map_err(|error| raised(&error))
     }
 
     fn take_within(&self, deadline: Option<Instant>) -> Option<Turn<'_, T>> {
@@ -160,7 +168,7 @@ impl<T: Shared> Turns<T> {
     /// # Errors
     /// In a forked child.
     pub fn status(&self) -> PyResult<T::Status> {
-        check_process(self.process)?;
+        self.check_process()?;
         let mut inner = self.inner();
         if let Place::Free(shared) = &inner.place {
             inner.status = shared.status();
@@ -175,7 +183,7 @@ impl<T: Shared> Turns<T> {
 
     /// Ends it; at once, or when the turn that is taken ends, which it is told to.
     pub fn close(&self, py: Python<'_>) {
-        if check_process(self.process).is_err() {
+        if !self.generation.is_current() {
             return;
         }
         self.is_closing.store(true, Ordering::Relaxed);

@@ -69,6 +69,8 @@ class FakeBroker:
         self._subscriber: queue.Queue[socket.socket] = queue.Queue()
         self.released: queue.Queue[int] = queue.Queue()
         self._connected: socket.socket | None = None
+        self.state = 1
+        """Of its one stream, as the list tells: live."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -111,7 +113,7 @@ class FakeBroker:
         if variant == 0:
             return struct.pack("<IIQQ", 0, 1, 7, 8), []
         if variant == 1:
-            stream = text("cam0") + struct.pack("<II", 0, 1) + text("fake") + text("") + text("")
+            stream = text("cam0") + struct.pack("<II", 0, self.state) + text("fake") + text("") + text("")
             stream += struct.pack("<IIIQI", 8, 8, 0x0108_0001, 0, 0) + text("memfd")
             stream += struct.pack("<?IIIQ", False, 1, 1, 8, 0) + text("")
             return struct.pack("<IQ", 1, 1) + stream + b"\0", []

@@ -36,6 +36,13 @@ def sent(fake: FakeBroker, subscription: Subscription, header: Header, payload: 
     return subscription.next(10)
 
 
+@pytest.mark.parametrize(("number", "state"), [(0, "offline"), (1, "live"), (2, "closed"), (3, "offline")])
+def test_an_unknown_state_is_offline(fake: FakeBroker, number: int, state: str) -> None:
+    fake.state = number
+    with framebroker.Broker(fake.path) as broker:
+        assert broker.streams()[0].state == state
+
+
 def test_rows_with_padding(fake: FakeBroker, subscription: Subscription) -> None:
     frame = sent(fake, subscription, Header(width=5, height=4, stride=8), RAMP[:29])
     expected = [[row * 8 + column for column in range(5)] for row in range(4)]

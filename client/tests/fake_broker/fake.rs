@@ -216,7 +216,7 @@ fn stream_info() -> StreamInfo {
     StreamInfo {
         name: "cam0".parse().unwrap(),
         id: StreamId(0),
-        state: 1,
+        state: StreamState::Live,
         source: Text::cut("fake"),
         model: Text::cut(""),
         serial: Text::cut(""),

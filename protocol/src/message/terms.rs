@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::StreamId;
+use crate::words::words;
 
 /// Which frames a subscription gets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ pub enum Policy {
     /// The first that is published after the call. pylon's `UpcomingImage`.
     Upcoming,
 }
+
+words!(Policy, "policy": Sequential "sequential", Latest "latest", Upcoming "upcoming", Lossless "lossless");
 
 /// Which frames a subscription asks for: a [`Policy`] under its number, or the stream's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -68,6 +71,8 @@ pub enum Delivery {
     /// A `Frame` message each: for languages without futex and atomics.
     Socket,
 }
+
+words!(Delivery, "delivery": Shared "shared", Socket "socket");
 
 /// Which statistics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::wait::WaitMode;
 use crate::header::FrameHeader;
 use crate::layout::{ConsumerPage, Counters, StreamPage, StreamState};
 use crate::layout::{WAITING_FUTEX, WAITING_NO, WAITING_NOTIFY};
@@ -190,11 +189,6 @@ impl Reader {
         fence(Ordering::SeqCst);
         bell.wait(heard, timeout);
         pages.consumer.call.waiting.store(WAITING_NO, Ordering::Relaxed);
-    }
-
-    /// Waits in the given mode for at most `timeout`. It may return for no reason.
-    pub fn wait_by(&mut self, mode: WaitMode, timeout: Duration) {
-        mode.wait(self, timeout);
     }
 
     /// Asks for a byte on the notify socket at the next news. False if there is news already: take it first.

@@ -33,8 +33,15 @@ impl Default for Predictive {
     }
 }
 
+impl Reader {
+    /// Waits in the given mode for at most `timeout`. It may return for no reason.
+    pub fn wait_by(&mut self, mode: WaitMode, timeout: Duration) {
+        mode.wait(self, timeout);
+    }
+}
+
 impl WaitMode {
-    pub(super) fn wait(self, reader: &mut Reader, timeout: Duration) {
+    fn wait(self, reader: &mut Reader, timeout: Duration) {
         let deadline = Instant::now() + timeout;
         match self {
             Self::Block => reader.wait(timeout),

@@ -8,6 +8,7 @@ use crate::layout::{StreamPage, StreamState, WAITING_FUTEX, WAITING_NOTIFY};
 use crate::limits::{SEGMENT_LIMIT, STARVED_SLICE};
 use crate::shm::Mapped;
 use crate::sync::{Arc, Ordering, fence};
+use crate::words::words;
 use crate::{Backing, ContextId, SegmentIndex, SegmentSet, Sequence};
 
 /// The one writer of a stream.
@@ -70,6 +71,8 @@ pub enum Start {
     /// With the oldest frame still readable.
     Oldest,
 }
+
+words!(Start, "start": Next "next", Oldest "oldest");
 
 impl Writer {
     /// The writer of a new stream.

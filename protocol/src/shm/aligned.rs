@@ -8,6 +8,9 @@ use std::io::{Error, Result};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::null_mut;
 
+/// A page of ordinary memory: any mapping begins at a multiple of this.
+pub const PAGE_BYTES: usize = 4096;
+
 /// A shared mapping at an aligned address.
 #[derive(Debug)]
 pub struct AlignedMap {
@@ -36,7 +39,7 @@ impl AlignedMap {
         debug_assert!(align.is_power_of_two());
         let too_large = || Error::from_raw_os_error(libc::ENOMEM);
         // Whole pages: what is trimmed begins and ends with one.
-        let pages = len.checked_next_multiple_of(super::PAGE_BYTES).ok_or_else(too_large)?;
+        let pages = len.checked_next_multiple_of(PAGE_BYTES).ok_or_else(too_large)?;
         let reserved = pages.checked_add(align).ok_or_else(too_large)?;
         let reserve = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory that exists.

@@ -5,11 +5,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
 use super::ShmError;
-use super::aligned::AlignedMap;
-use super::placing;
-
-/// A page of ordinary memory: any mapping begins at a multiple of this.
-pub const PAGE_BYTES: usize = 4096;
+use super::aligned::{AlignedMap, PAGE_BYTES};
 
 /// A shared mapping. Keeps its address while it lives; what lies there is reached by raw pointer only, because another
 /// process may write it.
@@ -92,22 +88,6 @@ impl Mapping {
     /// [`ShmError::Populate`].
     pub fn dont_fork(&self) -> Result<(), ShmError> {
         self.advise(Advice::DontFork)
-    }
-
-    /// Keeps every page in memory from now on: none is swapped out.
-    ///
-    /// # Errors
-    /// The kernel's word: `ENOMEM` or `EPERM` where `RLIMIT_MEMLOCK` forbids it.
-    pub fn lock(&self) -> std::io::Result<()> {
-        placing::lock(self)
-    }
-
-    /// Has the pages that do not exist yet allocated on this NUMA node only.
-    ///
-    /// # Errors
-    /// The kernel's word: `EINVAL` where there is no such node.
-    pub fn bind_to_node(&self, node: u32) -> std::io::Result<()> {
-        placing::bind(self, node)
     }
 
     fn advise(&self, advice: Advice) -> Result<(), ShmError> {

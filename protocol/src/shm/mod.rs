@@ -22,11 +22,13 @@ mod placing;
 #[cfg(loom)]
 mod model;
 
+#[cfg(not(loom))]
+pub use aligned::PAGE_BYTES;
 pub use error::ShmError;
 #[cfg(not(loom))]
 pub use mapped::{Mapped, Page};
 #[cfg(not(loom))]
-pub use mapping::{Mapping, PAGE_BYTES};
+pub use mapping::Mapping;
 #[cfg(loom)]
 pub use model::Mapped;
 #[cfg(not(loom))]

@@ -10,7 +10,7 @@ use framebroker_protocol::stats::{
 };
 use framebroker_protocol::{
     Backing, BrokerId, ClientId, ClientName, ContextId, FrameHeader, PROTOCOL_VERSION, PixelFormat, SEGMENT_LIMIT,
-    SegmentIndex, Sequence, StreamId, SubscriptionId, Text,
+    SegmentIndex, Sequence, StreamId, StreamState, SubscriptionId, Text,
 };
 
 use crate::numbers::ERROR_CODE;
@@ -238,7 +238,7 @@ fn streams() -> Vec<StreamInfo> {
     let camera = StreamInfo {
         name: "cam0".parse().unwrap(),
         id: StreamId(1),
-        state: 1,
+        state: StreamState::Live,
         source: Text::cut("aravis"),
         model: Text::cut("Basler acA1920-40gm"),
         serial: Text::cut("12345678"),
@@ -258,7 +258,7 @@ fn streams() -> Vec<StreamInfo> {
     let pattern = StreamInfo {
         name: "test".parse().unwrap(),
         id: StreamId(2),
-        state: 0,
+        state: StreamState::Offline,
         source: Text::cut("pattern"),
         model: Text::cut("test pattern"),
         serial: Text::cut(""),

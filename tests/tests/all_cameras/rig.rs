@@ -180,7 +180,7 @@ impl Rig {
         wait_for(&format!("{stream} {state:?}"), RETURN, || {
             let streams = self.connection.streams().unwrap();
             let found = streams.iter().find(|info| info.name.as_str() == stream).unwrap();
-            (StreamState::from_bits(found.state) == state).then_some(())
+            (found.state == state).then_some(())
         });
     }
 

@@ -34,7 +34,7 @@ impl Stream {
         StreamInfo {
             name: self.core.name.clone(),
             id: self.core.id,
-            state: self.core.page.state().to_bits(),
+            state: self.core.page.state(),
             source: Text::label(self.source),
             model: Text::label(model),
             serial: Text::label(serial),

@@ -8,8 +8,9 @@
 use demosaic::{Algorithm, CfaPattern};
 use framebroker_protocol::BayerOrder;
 
-use super::samples::{Coding, Raw};
-use super::{Colour, ConvertError, Depth, Image};
+use super::error::ConvertError;
+use super::pixels::{Colour, Image};
+use super::samples::{Coding, Depth, Raw};
 
 /// How far the interpolation looks; even, so that the margin begins with the colours the image begins with.
 const MARGIN: usize = 2;

@@ -2,8 +2,8 @@
 
 use framebroker_protocol::Samples;
 
+use super::pixels::{Colour, Image};
 use super::samples::{Coding, Raw};
-use super::{Colour, Image};
 
 /// Puts values in the order of PNG.
 pub fn convert(raw: &Raw, coding: Coding, samples: Samples) -> Image {
@@ -37,7 +37,7 @@ fn swap_red_and_blue(pixel: &mut [u16]) {
 mod tests {
     use framebroker_protocol::PixelFormat;
 
-    use super::super::Depth;
+    use super::super::samples::Depth;
     use super::*;
 
     fn image(format: PixelFormat, data: &[u8], width: u32) -> Image {

@@ -5,103 +5,20 @@
 
 mod bayer;
 mod colour;
+mod error;
+pub mod pixels;
 mod png;
-mod samples;
+pub mod samples;
 mod yuv;
 
-use framebroker_protocol::{Layout, PixelFormat, Samples};
+use framebroker_protocol::{Layout, Samples};
 
+pub use self::error::ConvertError;
+pub use self::pixels::Image;
 pub use self::png::write;
 pub use self::samples::Raw;
 
 use self::samples::Coding;
-
-/// An image as PNG wants it: rows without padding, 16-bit values big-endian.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Image {
-    /// In pixels.
-    pub width: u32,
-    /// In pixels.
-    pub height: u32,
-    /// What a pixel is made of.
-    pub colour: Colour,
-    /// Bits of each value.
-    pub depth: Depth,
-    /// The pixels.
-    pub bytes: Vec<u8>,
-}
-
-/// What a pixel is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// One grey value.
-    Grey,
-    /// Red, green, blue.
-    Rgb,
-    /// Red, green, blue, alpha.
-    Rgba,
-}
-
-/// Bits of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
-    /// A byte.
-    Eight,
-    /// Two bytes.
-    Sixteen,
-}
-
-/// Why a frame has no image.
-#[derive(Debug, thiserror::Error)]
-pub enum ConvertError {
-    /// Nothing is known about the format but its code.
-    #[error(
-        "nothing is known about pixel format 0x{:08X} but its code; set the camera to a format such as Mono8, BayerRG8 or RGB8",
-        .0.code()
-    )]
-    UnknownFormat(PixelFormat),
-    /// No pixels.
-    #[error("it has no pixels ({width}x{height})")]
-    Empty {
-        /// In pixels.
-        width: u32,
-        /// In pixels.
-        height: u32,
-    },
-    /// A row is longer than the distance to the next.
-    #[error("its rows of {row_bytes} bytes do not fit into a stride of {stride}")]
-    Stride {
-        /// Bytes of a row.
-        row_bytes: u64,
-        /// From the header.
-        stride: usize,
-    },
-    /// The frame has fewer bytes than its geometry needs.
-    #[error("it has {found} bytes, and {width}x{height} in {format} takes {needed}")]
-    TooShort {
-        /// In pixels.
-        width: u32,
-        /// In pixels.
-        height: u32,
-        /// Its format.
-        format: PixelFormat,
-        /// Bytes there should be.
-        needed: u128,
-        /// Bytes there are.
-        found: usize,
-    },
-    /// A single row or column of a colour filter lacks a colour.
-    #[error("a Bayer image of {width}x{height} does not have every colour: 2x2 is the least; choose a larger one")]
-    NoColours {
-        /// In pixels.
-        width: u32,
-        /// In pixels.
-        height: u32,
-    },
-    /// The library that finds the colours refuses.
-    #[error("cannot find its colours: {0}")]
-    Demosaic(#[from] demosaic::DemosaicError),
-}
 
 impl Image {
     /// Converts a frame's pixels.
@@ -120,45 +37,11 @@ impl Image {
             Layout::Opaque => Err(unknown()),
         }
     }
-
-    /// An image that has room for its pixels and none of them yet.
-    fn empty(raw: &Raw, colour: Colour, depth: Depth) -> Self {
-        let pixels = raw.width as usize * raw.height as usize;
-        let bytes = Vec::with_capacity(pixels * colour.channels() * depth.bytes());
-        Self { width: raw.width, height: raw.height, colour, depth, bytes }
-    }
-
-    /// Adds a value, which fits into the depth.
-    fn push(&mut self, value: u16) {
-        let [high, low] = value.to_be_bytes();
-        if self.depth == Depth::Sixteen {
-            self.bytes.push(high);
-        }
-        self.bytes.push(low);
-    }
-}
-
-impl Colour {
-    fn channels(self) -> usize {
-        match self {
-            Self::Grey => 1,
-            Self::Rgb => 3,
-            Self::Rgba => 4,
-        }
-    }
-}
-
-impl Depth {
-    fn bytes(self) -> usize {
-        match self {
-            Self::Eight => 1,
-            Self::Sixteen => 2,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use framebroker_protocol::PixelFormat;
     use framebroker_protocol::pattern::Pattern;
 
     use super::*;

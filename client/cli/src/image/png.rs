@@ -4,7 +4,8 @@ use std::io::Write;
 
 use png::{BitDepth, ColorType, Compression, Encoder, EncodingError};
 
-use super::{Colour, Depth, Image};
+use super::pixels::{Colour, Image};
+use super::samples::Depth;
 
 /// Writes the image as a PNG file.
 pub fn write(image: &Image, to: impl Write) -> Result<(), EncodingError> {

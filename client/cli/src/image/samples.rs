@@ -2,7 +2,25 @@
 
 use framebroker_protocol::{Container, Layout, Packing, PixelFormat};
 
-use super::{ConvertError, Depth};
+use super::error::ConvertError;
+
+/// Bits of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// A byte.
+    Eight,
+    /// Two bytes.
+    Sixteen,
+}
+
+impl Depth {
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::Eight => 1,
+            Self::Sixteen => 2,
+        }
+    }
+}
 
 /// A frame's pixels as they came.
 #[derive(Debug, Clone, Copy)]

@@ -2,8 +2,8 @@
 
 use framebroker_protocol::Yuv422Order;
 
-use super::samples::Raw;
-use super::{Colour, Depth, Image};
+use super::pixels::{Colour, Image};
+use super::samples::{Depth, Raw};
 
 /// Chroma of grey.
 const NEUTRAL: u8 = 128;

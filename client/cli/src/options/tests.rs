@@ -32,7 +32,7 @@ fn a_plain_watch_leaves_the_choice_to_the_broker_and_blocks() {
     let watch = watch("framectl watch cam0");
     assert!(watch.policy.is_none(), "the stream's");
     assert!(watch.delivery.is_none(), "the fastest that the broker grants");
-    assert_eq!(Start::from(watch.start), Start::Next);
+    assert_eq!(watch.start, Start::Next);
     assert_eq!((watch.wait_mode, watch.max_held), (WaitMode::Block, 1));
     assert_eq!((watch.count, watch.timeout), (None, None));
 }

@@ -128,7 +128,8 @@ fn folder(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Colour, Depth};
+    use crate::image::pixels::Colour;
+    use crate::image::samples::Depth;
 
     /// A folder of its own for each test, removed at the end.
     struct Folder(PathBuf);

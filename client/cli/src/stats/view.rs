@@ -1,9 +1,6 @@
 //! Statistics as `--json` shows them.
 
-use framebroker_client::stats::{
-    ClientStats, Holder, SegmentState, SegmentStats, StreamStats, SubscriptionStats, Timing,
-};
-use framebroker_client::{Delivery, Policy};
+use framebroker_client::stats::{ClientStats, Holder, SegmentStats, StreamStats, SubscriptionStats, Timing};
 use serde::Serialize;
 
 use crate::units::{megabytes, microseconds};
@@ -183,13 +180,7 @@ impl From<&SegmentStats> for SegmentView {
             context: stats.context,
             bytes: stats.bytes,
             allocated_realtime_ns: stats.allocated_realtime_ns,
-            state: match stats.state {
-                SegmentState::Queued => "queued",
-                SegmentState::Filling => "filling",
-                SegmentState::Published => "published",
-                SegmentState::Held => "held",
-                SegmentState::Quarantined => "quarantined",
-            },
+            state: stats.state.name(),
             usage_count: stats.usage_count,
             held_by: stats.held_by.iter().map(HolderView::from).collect(),
             more_holders: stats.more_holders,
@@ -231,16 +222,8 @@ impl From<&SubscriptionStats> for SubscriptionView {
         Self {
             id: stats.id.0,
             stream: stats.stream.to_string(),
-            policy: match stats.policy {
-                Policy::Sequential => "sequential",
-                Policy::Latest => "latest",
-                Policy::Lossless => "lossless",
-                Policy::Upcoming => "upcoming",
-            },
-            delivery: match stats.delivery {
-                Delivery::Shared => "shared",
-                Delivery::Socket => "socket",
-            },
+            policy: stats.policy.name(),
+            delivery: stats.delivery.name(),
             received: stats.received,
             lost: stats.lost,
             skipped: stats.skipped,

@@ -4,6 +4,7 @@ mod changes;
 mod latency;
 mod progress;
 mod silence;
+mod subscribe;
 mod summary;
 mod synced;
 mod tally;
@@ -16,13 +17,14 @@ use framebroker_client::{Broker, Content, FeatureValue, Frame, SettingsChange, S
 use self::changes::Changes;
 use self::progress::Progress;
 use self::silence::{HINT, Silence};
+use self::subscribe::subscribe_to;
 use self::summary::Summary;
 use self::tally::Tally;
 use self::verify::Verifier;
 use crate::console::{complain, plain, print_json};
 use crate::failure::Failure;
 use crate::options::WatchOptions;
-use crate::receive::{Received, Receiver, Stop, granted_delivery};
+use crate::receive::{Received, Receiver, Stop};
 
 /// Bad frames named on standard error; more are only counted.
 const BAD_FRAMES_NAMED: u64 = 10;
@@ -54,26 +56,6 @@ fn subscribe(broker: Broker, options: &WatchOptions) -> Result<Subscription, Fai
     if options.verify {
         check_verifiable(&subscription)?;
     }
-    Ok(subscription)
-}
-
-/// Subscribes to one of the streams that are watched.
-fn subscribe_to(broker: &Broker, options: &WatchOptions, stream: &str, max_held: u32) -> Result<Subscription, Failure> {
-    let delivery = match options.delivery {
-        Some(chosen) => chosen.into(),
-        None => granted_delivery(broker, stream)?,
-    };
-    let mut subscription = broker.subscribe(stream);
-    if let Some(policy) = options.policy {
-        subscription = subscription.policy(policy.into());
-    }
-    let subscription = subscription
-        .delivery(delivery)
-        .start(options.start.into())
-        .wait_mode(options.wait_mode)
-        .max_held(max_held)
-        .reconnect(options.reconnect)
-        .open()?;
     Ok(subscription)
 }
 

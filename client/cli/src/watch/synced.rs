@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use framebroker_client::{Broker, Error, Incomplete, SyncBy, SyncedSubscription};
 use serde::Serialize;
 
-use super::subscribe_to;
+use super::subscribe::subscribe_to;
 use crate::console::{complain, print, print_json};
 use crate::failure::Failure;
 use crate::options::WatchOptions;

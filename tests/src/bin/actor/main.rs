@@ -12,9 +12,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use framebroker_client::{
-    Broker, ContextId, Delivery, Error, Frame, Policy, Result, Start, StreamState, Subscription, WaitMode,
-};
+use framebroker_client::{Broker, ContextId, Error, Frame, Result, Subscription, WaitMode};
+use framebroker_protocol::UnknownWord;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{UsageWho, getrusage};
 
@@ -72,24 +71,21 @@ impl Actor {
     fn subscribe(&mut self, options: &Options<'_>) -> Result<String> {
         let broker = Broker::builder().socket(&self.socket).name("actor").connect()?;
         let mut builder = broker.subscribe(options.get("stream").unwrap_or("cam0"));
-        builder = match options.get("policy") {
-            Some("latest") => builder.policy(Policy::Latest),
-            Some("lossless") => builder.policy(Policy::Lossless),
-            Some("upcoming") => builder.policy(Policy::Upcoming),
-            _ => builder,
-        };
+        if let Some(policy) = options.word("policy") {
+            builder = builder.policy(policy);
+        }
+        if let Some(delivery) = options.word("delivery") {
+            builder = builder.delivery(delivery);
+        }
+        if let Some(start) = options.word("start") {
+            builder = builder.start(start);
+        }
         builder = match options.get("wait") {
             Some("spin") => builder.wait_mode(WaitMode::Spin),
             Some("hybrid") => builder.wait_mode(WaitMode::SpinThenBlock(Duration::from_micros(50))),
             Some("predictive") => builder.wait_mode(WaitMode::Predictive(framebroker_client::Predictive::default())),
             _ => builder,
         };
-        if options.get("delivery") == Some("socket") {
-            builder = builder.delivery(Delivery::Socket);
-        }
-        if options.get("start") == Some("oldest") {
-            builder = builder.start(Start::Oldest);
-        }
         if let Some(max_held) = options.number("max_held") {
             builder = builder.max_held(u32::try_from(max_held).expect("a small number"));
         }
@@ -247,12 +243,8 @@ impl Actor {
 
     fn state(&self) -> String {
         let Some(subscription) = &self.subscription else { return "none".to_owned() };
-        let state = match subscription.state() {
-            StreamState::Live => "live",
-            StreamState::Offline => "offline",
-            StreamState::Closed => "closed",
-        };
-        format!("{state} demoted={} reconnects={}", u8::from(subscription.is_demoted()), subscription.reconnects())
+        let (state, demoted) = (subscription.state(), u8::from(subscription.is_demoted()));
+        format!("{state} demoted={demoted} reconnects={}", subscription.reconnects())
     }
 
     /// What a forked child sees of its parent's subscription and frames.
@@ -320,6 +312,10 @@ struct Options<'a>(HashMap<&'a str, &'a str>);
 impl Options<'_> {
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).copied()
+    }
+
+    fn word<T: std::str::FromStr<Err = UnknownWord>>(&self, name: &str) -> Option<T> {
+        self.get(name).map(|word| word.parse().expect("a word of the protocol"))
     }
 
     fn number(&self, name: &str) -> Option<u64> {
