@@ -26,7 +26,6 @@ pub struct Access {
 
 impl Access {
     /// The rules of a broker.
-    #[must_use]
     pub fn of(config: &BrokerOptions) -> Self {
         Self {
             own_uid: nix::unistd::geteuid().as_raw(),
@@ -44,19 +43,16 @@ impl Access {
     }
 
     /// Whether the peer is the broker's own user, whom no rule and no share limits.
-    #[must_use]
     pub fn is_own(&self, peer: Peer) -> bool {
         peer.uid == self.own_uid
     }
 
     /// Whether others than the broker's user may connect at all.
-    #[must_use]
     pub fn is_shared(&self) -> bool {
         !self.users.is_empty() || !self.groups.is_empty()
     }
 
     /// What the peer may be; `None` if it may not even connect.
-    #[must_use]
     pub fn roles(&self, peer: Peer) -> Option<Roles> {
         if self.is_own(peer) {
             return Some(Roles::ALL);

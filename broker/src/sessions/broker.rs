@@ -51,7 +51,6 @@ pub struct Broker {
 
 impl Broker {
     /// A broker without clients, which will be watched by this set.
-    #[must_use]
     pub fn new(id: BrokerId, rules: Rules, streams: Streams, poll: Poll, budget: DescriptorBudget) -> Self {
         let mut clock = Clock::default();
         clock.set(Alarm::Statistics, rules.stats_interval.map(|interval| Instant::now() + interval));
@@ -305,7 +304,6 @@ impl Broker {
     }
 
     /// Whether there is nothing more to be served.
-    #[must_use]
     pub fn is_done(&self) -> bool {
         let Some(ending) = &self.ending else { return false };
         let is_drained = || self.streams.iter().all(Stream::is_drained);
@@ -313,7 +311,6 @@ impl Broker {
     }
 
     /// The streams that keep a broker from its end which was told to end again.
-    #[must_use]
     pub fn stuck(&self) -> Option<Vec<StreamName>> {
         self.ending.as_ref().filter(|ending| ending.is_urgent())?;
         let stuck = self.streams.iter().filter(|stream| stream.life().finished().is_none());
@@ -321,7 +318,6 @@ impl Broker {
     }
 
     /// Tells everyone that the streams have ended, and stops their threads. Returns the streams.
-    #[must_use]
     pub fn close(mut self) -> Vec<Stream> {
         self.streams.iter_mut().for_each(Stream::close);
         let reason = self.ending.as_ref().map_or("the broker ends", Ending::reason);

@@ -114,43 +114,36 @@ impl Client {
     }
 
     /// Names it.
-    #[must_use]
     pub fn id(&self) -> ClientId {
         self.id
     }
 
     /// Who it is, as the kernel says.
-    #[must_use]
     pub fn peer(&self) -> Peer {
         self.peer
     }
 
     /// What it calls itself.
-    #[must_use]
     pub fn name(&self) -> &ClientName {
         &self.name
     }
 
     /// What it is.
-    #[must_use]
     pub fn roles(&self) -> Roles {
         self.roles
     }
 
     /// What it may ask to be.
-    #[must_use]
     pub fn allowed(&self) -> Roles {
         self.allowed
     }
 
     /// Who it is, for people.
-    #[must_use]
     pub fn called(&self) -> Text {
         Text::label(format_args!("{}, pid {}", self.name, self.peer.pid))
     }
 
     /// Its process, which may still read what it holds.
-    #[must_use]
     pub fn process(&self) -> ReaderProcess {
         // Without a second descriptor the process counts as one that cannot be watched.
         let pidfd = self.pidfd.as_ref().and_then(|pidfd| pidfd.try_clone().ok());
@@ -169,43 +162,36 @@ impl Client {
 /// How far it is.
 impl Client {
     /// How far it is.
-    #[must_use]
     pub fn phase(&self) -> &Phase {
         &self.phase
     }
 
     /// Whether it may ask for everything.
-    #[must_use]
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
 
     /// Whether only the reason why it failed is still to be read.
-    #[must_use]
     pub fn has_failed(&self) -> bool {
         matches!(self.phase, Phase::Failed { .. })
     }
 
     /// Why it failed, if it did.
-    #[must_use]
     pub fn failure(&self) -> Option<&Text> {
         if let Phase::Failed { reason, .. } = &self.phase { Some(reason) } else { self.failure.as_ref() }
     }
 
     /// Whether it is one of the clients whose number is limited: those that are about to end are not.
-    #[must_use]
     pub fn counts(&self) -> bool {
         matches!(self.phase, Phase::Strange { .. } | Phase::Open)
     }
 
     /// Whether its messages are read: one that does not read is not listened to.
-    #[must_use]
     pub fn is_listened_to(&self) -> bool {
         !self.outbox.is_blocked() && !matches!(self.phase, Phase::Dying { .. })
     }
 
     /// When something must be done if nothing happens.
-    #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Strange { deadline } | Phase::Dying { deadline } | Phase::Failed { deadline, .. } => Some(deadline),
@@ -214,7 +200,6 @@ impl Client {
     }
 
     /// Whether nothing is left to be done for it.
-    #[must_use]
     pub fn is_over(&self, now: Instant) -> bool {
         match self.phase {
             Phase::Failed { deadline, .. } | Phase::Dying { deadline } => now >= deadline,
@@ -295,7 +280,6 @@ impl Client {
     }
 
     /// Whether messages wait for the client to read.
-    #[must_use]
     pub fn is_blocked(&self) -> bool {
         self.outbox.is_blocked()
     }

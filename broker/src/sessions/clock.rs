@@ -46,7 +46,6 @@ impl Clock {
     }
 
     /// When there is something to be done.
-    #[must_use]
     pub fn next(&self) -> Option<Instant> {
         self.0.values().min().copied()
     }

@@ -15,19 +15,16 @@ pub struct DescriptorBudget(usize);
 
 impl DescriptorBudget {
     /// The kernel limits a user's descriptors in flight to its limit on open files; half is left to others.
-    #[must_use]
     pub fn of(open_files: u64) -> Self {
         Self(usize::try_from(open_files / 2).unwrap_or(usize::MAX))
     }
 
     /// Segments that fit in one message.
-    #[must_use]
     pub fn segments_at_once(self) -> usize {
         SEGMENTS_PER_MESSAGE.min(self.0.saturating_sub(PAGE_DESCRIPTORS)).max(1)
     }
 
     /// Whether so many more may be sent. Where there are none, one message always may: else nobody would ever get any.
-    #[must_use]
     pub fn allows(self, in_flight: usize, more: usize) -> bool {
         in_flight == 0 || in_flight + more <= self.0
     }

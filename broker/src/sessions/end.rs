@@ -26,7 +26,6 @@ pub struct Ending {
 
 impl Ending {
     /// It ends for this reason; readers may take frames until then.
-    #[must_use]
     pub fn new(deadline: Instant, reason: &str) -> Self {
         Self { deadline, reason: reason.to_owned(), told: None, is_urgent: false }
     }
@@ -43,25 +42,21 @@ impl Ending {
     }
 
     /// Why, for the clients.
-    #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
     /// Whether nothing is waited for, not even for a driver.
-    #[must_use]
     pub fn is_urgent(&self) -> bool {
         self.is_urgent
     }
 
     /// Whether readers have had their time.
-    #[must_use]
     pub fn is_over(&self, now: Instant) -> bool {
         now >= self.deadline
     }
 
     /// When to look whether readers are done.
-    #[must_use]
     pub fn next_look(&self, now: Instant) -> Instant {
         self.deadline.min(now + DRAIN_LOOK)
     }

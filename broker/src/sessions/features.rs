@@ -67,7 +67,6 @@ impl Questions {
     }
 
     /// How many of a client are not answered.
-    #[must_use]
     pub fn of(&self, client: ClientId) -> usize {
         self.open.values().filter(|open| open.client == client).count()
     }

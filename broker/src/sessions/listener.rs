@@ -133,7 +133,6 @@ impl Listener {
     }
 
     /// Where it listens.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

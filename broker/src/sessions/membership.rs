@@ -13,7 +13,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::poll::{Poll, Token, Watched};
 use super::socket_reader::SocketReader;
-use super::subscription::Terms;
+use super::terms::Terms;
 use crate::events::SubscriptionKey;
 use crate::stream::StreamCore;
 
@@ -100,7 +100,6 @@ impl Membership {
     }
 
     /// As the writer knows it.
-    #[must_use]
     pub fn member(&self) -> &Arc<Member> {
         &self.member
     }
@@ -146,7 +145,6 @@ impl Membership {
     }
 
     /// How frames are chosen now: a lossless subscription that was demoted is sequential.
-    #[must_use]
     pub fn policy(&self, terms: Terms) -> Policy {
         match terms.policy {
             Policy::Lossless if !self.member.is_lossless() => Policy::Sequential,
@@ -155,7 +153,6 @@ impl Membership {
     }
 
     /// What it did; for a shared delivery as it says itself.
-    #[must_use]
     pub fn counters(&self) -> Counters {
         self.page.counters()
     }

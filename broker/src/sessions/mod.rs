@@ -35,6 +35,7 @@ mod subscribe;
 mod subscription;
 mod summary;
 mod table;
+mod terms;
 #[cfg(test)]
 mod tests;
 

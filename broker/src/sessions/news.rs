@@ -45,7 +45,6 @@ pub struct StreamState<'a> {
 
 impl<'a> StreamState<'a> {
     /// As it is now.
-    #[must_use]
     pub fn of(stream: &'a Stream) -> Self {
         let finished = stream.life().finished();
         let closed = finished.filter(|finished| finished.is_closed);
@@ -105,7 +104,6 @@ impl News {
     }
 
     /// Whether the client knows that the stream has ended.
-    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.is_closed
     }

@@ -199,7 +199,6 @@ pub fn end(session: &mut Session, streams: &mut Streams) -> bool {
 }
 
 /// Whether what a stream's producer fills is published. One that waits for memory has broken no rule.
-#[must_use]
 pub fn is_running(sessions: &Sessions, stream: &Stream) -> bool {
     let session = stream.producer().and_then(|producer| sessions.get(producer.client));
     session.and_then(|session| session.production.as_ref()).is_some_and(Production::is_running)

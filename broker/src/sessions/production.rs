@@ -53,7 +53,6 @@ pub enum Offered {
 
 impl Production {
     /// A producer of a stream, whose page answers a request.
-    #[must_use]
     pub fn new(stream: StreamId, page: Arc<Mapped<ProducerPage>>, object: SharedObject, request: u32) -> Self {
         Self {
             stream,
@@ -68,20 +67,17 @@ impl Production {
     }
 
     /// The same producer with another page: its frames change. Its segments stay what they are.
-    #[must_use]
     pub fn with_new_page(self, page: Arc<Mapped<ProducerPage>>, object: SharedObject, request: u32) -> Self {
         self.wake_grab_thread();
         Self { page, unsent: Some((request, object)), is_running: false, ..self }
     }
 
     /// Which stream it fills.
-    #[must_use]
     pub fn stream(&self) -> StreamId {
         self.stream
     }
 
     /// Whether what it fills is published. One that waits for memory has broken no rule.
-    #[must_use]
     pub fn is_running(&self) -> bool {
         self.is_running
     }
@@ -92,7 +88,6 @@ impl Production {
     }
 
     /// When it loses its session, if nothing happens.
-    #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -108,7 +103,6 @@ impl Production {
     }
 
     /// Descriptors that the next message would have; nothing where there is nothing to be sent.
-    #[must_use]
     pub fn ready(&self, segments_at_once: usize) -> usize {
         if self.unsent.is_some() { 1 } else { self.made.len().min(segments_at_once) }
     }

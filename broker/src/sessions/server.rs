@@ -164,7 +164,6 @@ impl Server {
 }
 
 /// The signals that end the broker in order.
-#[must_use]
 pub fn end_signals() -> SigSet {
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect()
 }

@@ -23,13 +23,11 @@ pub struct Session {
 
 impl Session {
     /// One that neither reads nor fills a stream.
-    #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client, subscriptions: BTreeMap::new(), production: None }
     }
 
     /// When something must be done if nothing happens.
-    #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.client.deadline().into_iter().chain(self.mapping_deadline()).min()
     }

@@ -17,19 +17,16 @@ pub struct Streams {
 
 impl Streams {
     /// These, whose segments the worker makes.
-    #[must_use]
     pub fn new(all: Vec<Stream>, worker: Worker) -> Self {
         Self { all, worker }
     }
 
     /// They are done with.
-    #[must_use]
     pub fn into_all(self) -> Vec<Stream> {
         self.all
     }
 
     /// A stream by its number.
-    #[must_use]
     pub fn get(&self, id: StreamId) -> Option<&Stream> {
         self.all.iter().find(|stream| stream.id() == id)
     }
@@ -62,7 +59,6 @@ impl Streams {
     }
 
     /// Whether no source delivers any more.
-    #[must_use]
     pub fn have_all_finished(&self) -> bool {
         self.all.iter().all(|stream| stream.life().finished().is_some())
     }

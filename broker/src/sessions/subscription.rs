@@ -5,29 +5,17 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Instant;
 
-use framebroker_protocol::message::{Delivery, Policy, Start, Subscribed};
+use framebroker_protocol::message::{Delivery, Subscribed};
 use framebroker_protocol::{Backing, ContextId, SegmentIndex, Sequence, StreamId, SubscriptionId};
 
 use super::membership::Membership;
 use super::news::{News, StreamState};
 use super::socket_reader::SocketReader;
+use super::terms::Terms;
 use crate::factory::Segment;
 use crate::stream::StreamCore;
 use crate::stream::hold_times::HoldTimes;
 use crate::stream::served::Stream;
-
-/// What was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
-    /// Which frames.
-    pub policy: Policy,
-    /// By which way.
-    pub delivery: Delivery,
-    /// Frames it may hold.
-    pub max_held: usize,
-    /// Where it begins.
-    pub start: Start,
-}
 
 /// How far a subscription is.
 #[derive(Debug)]
@@ -59,7 +47,6 @@ pub struct Subscription {
 
 impl Subscription {
     /// A subscription that waits to begin, until the ring has so many segments.
-    #[must_use]
     pub fn waiting(id: SubscriptionId, stream: StreamId, terms: Terms, request: u32, needed: usize) -> Self {
         Self {
             id,
@@ -73,31 +60,26 @@ impl Subscription {
     }
 
     /// Names it in its session.
-    #[must_use]
     pub fn id(&self) -> SubscriptionId {
         self.id
     }
 
     /// Which stream it reads.
-    #[must_use]
     pub fn stream(&self) -> StreamId {
         self.stream
     }
 
     /// What was asked for.
-    #[must_use]
     pub fn terms(&self) -> Terms {
         self.terms
     }
 
     /// Where it waits for the ring to grow: the request to be answered, and segments without which it cannot begin.
-    #[must_use]
     pub fn waits_for(&self) -> Option<(u32, usize)> {
         if let Phase::Waiting { request, needed } = self.phase { Some((request, needed)) } else { None }
     }
 
     /// The request that asked for it, where that is not answered.
-    #[must_use]
     pub fn unanswered(&self) -> Option<u32> {
         match self.phase {
             Phase::Waiting { request, .. } | Phase::Adopting { request, .. } | Phase::Announcing { request, .. } => {
@@ -108,13 +90,11 @@ impl Subscription {
     }
 
     /// Whether the client knows that it has begun.
-    #[must_use]
     pub fn is_active(&self) -> bool {
         matches!(self.phase, Phase::Active { .. })
     }
 
     /// In the ring, from when it has begun.
-    #[must_use]
     pub fn membership(&self) -> Option<&Membership> {
         match &self.phase {
             Phase::Waiting { .. } => None,
@@ -167,7 +147,6 @@ impl Subscription {
     }
 
     /// The request and the first frame, where the client is still to be told that it has begun.
-    #[must_use]
     pub fn to_be_announced(&self) -> Option<(u32, Sequence)> {
         if let Phase::Announcing { request, first, .. } = self.phase { Some((request, first)) } else { None }
     }
@@ -182,7 +161,6 @@ impl Subscription {
     }
 
     /// Whether the client has the descriptor of this object.
-    #[must_use]
     pub fn knows(&self, index: SegmentIndex, backing: Backing) -> bool {
         self.known.get(&index) == Some(&backing)
     }
@@ -216,7 +194,6 @@ impl Subscription {
     }
 
     /// Whether its client has been told that the stream has ended.
-    #[must_use]
     pub fn knows_the_end(&self) -> bool {
         self.news.is_closed()
     }
@@ -234,7 +211,6 @@ impl Subscription {
     }
 
     /// How long it holds what it holds.
-    #[must_use]
     pub fn hold_times(&self) -> &HoldTimes {
         &self.hold_times
     }
@@ -245,7 +221,6 @@ impl Subscription {
     }
 
     /// The message that announces it, and its descriptors.
-    #[must_use]
     pub fn announcement<'a>(
         &'a self,
         core: &'a StreamCore,

@@ -20,7 +20,6 @@ pub struct Summary {
 
 impl Summary {
     /// Frees the stream's segments and counts what is left.
-    #[must_use]
     pub fn of(mut stream: Stream) -> Self {
         let uses = |segment: &Arc<Segment>| format!("{} x{}", segment.index().buffer_context(), segment.usage_count());
         let usage = stream.pool().segments().map(uses).collect();
@@ -29,7 +28,6 @@ impl Summary {
     }
 
     /// Whether every buffer was freed.
-    #[must_use]
     pub fn is_clean(&self) -> bool {
         self.stats.active_buffers == 0
     }

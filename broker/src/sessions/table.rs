@@ -40,7 +40,6 @@ impl Sessions {
     }
 
     /// A session, to be read.
-    #[must_use]
     pub fn get(&self, id: ClientId) -> Option<&Session> {
         self.by_id.get(&id)
     }
@@ -78,7 +77,6 @@ impl Sessions {
     }
 
     /// Whether somebody reads a stream, or is about to.
-    #[must_use]
     pub fn any_subscription(&self) -> bool {
         self.iter().any(|session| !session.subscriptions.is_empty())
     }
@@ -89,14 +87,12 @@ impl Sessions {
     }
 
     /// Sessions that are limited in their number: in all, and of one user.
-    #[must_use]
     pub fn count(&self, uid: u32) -> (usize, usize) {
         let counted = || self.iter().map(|session| &session.client).filter(|client| client.counts());
         (counted().count(), counted().filter(|client| client.peer().uid == uid).count())
     }
 
     /// Sessions that failed stay until the client has read why. In a flood of them the oldest go early: these.
-    #[must_use]
     pub fn too_many_failed(&self) -> Vec<ClientId> {
         let clients = self.iter().map(|session| &session.client);
         let failed: Vec<ClientId> = clients.filter(|client| client.has_failed()).map(Client::id).collect();

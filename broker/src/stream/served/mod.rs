@@ -1,43 +1,45 @@
 //! A stream as the session thread serves it: how far it is, its segments, who reads it and who fills it.
 
+mod facts;
 mod life;
-mod listing;
 mod members;
+mod parts;
 mod producer_place;
 mod renewal;
+mod segments;
 mod size;
+mod threads;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::message::{Content, Policy};
+use framebroker_protocol::message::Content;
 use framebroker_protocol::ring::Member;
-use framebroker_protocol::{ClientId, ClientName, ContextId, SegmentIndex, StreamId, StreamName, Text};
+use framebroker_protocol::{ClientId, ClientName, ContextId, SegmentIndex};
 use tracing::{info, warn};
 
 use super::StreamCore;
 use super::admission::{Capacity, Verdict};
-use super::debts::Debts;
 use super::device::DeviceThread;
 use super::grab::{Attached, Command};
 use super::health::Health;
-use super::pool::Pool;
 use crate::events::SubscriptionKey;
-use crate::factory::{BufferFactory, Epoch, Segment, Sharing, WritableSegment};
+use crate::factory::{Epoch, Segment, WritableSegment};
 use crate::source::{Description, Requirements, Source};
-use crate::worker::{Order, Worker};
+use crate::worker::Worker;
 
 pub use life::{Finished, Life};
 pub use members::{Lingering, ReaderProcess};
+pub use parts::{Controller, LeaseCounts, Limits, StreamParts};
 pub use producer_place::{Producer, vacant_needs};
 
 use members::Members;
 use producer_place::{NO_PRODUCER, ProducerPlace};
 use renewal::{Obstacle, Renewal};
-use size::RingSize;
+use segments::Segments;
+use threads::Threads;
 
 /// How often is looked whether the readers of a stream that has ended have taken its last frames.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
@@ -46,29 +48,20 @@ const DRAIN_LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Stream {
     core: Arc<StreamCore>,
-    factory: Arc<dyn BufferFactory>,
-    pool: Pool,
-    /// To the grab thread.
-    commands: Sender<Command>,
-    grab_thread: Option<JoinHandle<()>>,
-    device_thread: Option<DeviceThread>,
-    needs: Requirements,
+    threads: Threads,
     description: Description,
     source: &'static str,
     content: Content,
-    limits: Limits,
     life: Life,
     /// How often the source went, and why it did last.
     outages: u64,
     last_outage: String,
+    segments: Segments,
     members: Members,
-    size: RingSize,
     /// When a fixed pool gets segments in place of those that it lost.
     renewal: Renewal,
     /// Who fills its segments, where that is a process of its own.
     producer_place: Option<ProducerPlace>,
-    /// Segments that were given up while somebody may read them.
-    debts: Debts,
     /// Holds granted, to subscriptions that wait for growth too.
     granted: usize,
     /// Subscriptions that wait for growth, in their order.
@@ -76,109 +69,35 @@ pub struct Stream {
     controller: Option<Controller>,
     lease_counts: LeaseCounts,
     health: Health,
-    /// The warning of `--memory-warn` was given.
-    has_warned: bool,
-}
-
-/// What a stream is made of.
-#[derive(Debug)]
-pub struct StreamParts {
-    /// Shared with the grab thread.
-    pub core: Arc<StreamCore>,
-    /// Allocates its segments.
-    pub factory: Arc<dyn BufferFactory>,
-    /// Its segments.
-    pub pool: Pool,
-    /// To the grab thread.
-    pub commands: Sender<Command>,
-    /// What the source needs.
-    pub needs: Requirements,
-    /// What the source is.
-    pub description: Description,
-    /// Kind of source.
-    pub source: &'static str,
-    /// Whether consumers can verify what it delivers.
-    pub content: Content,
-    /// How large the stream may grow.
-    pub limits: Limits,
-}
-
-/// How large a stream may grow, and whom it waits for.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Segments it never falls below.
-    pub min_segments: usize,
-    /// How long segments stay that are no longer needed.
-    pub shrink_after: Duration,
-    /// Segments.
-    pub max_segments: usize,
-    /// Bytes of segments.
-    pub memory_bytes: u64,
-    /// Bytes of segments above which is warned, once.
-    pub memory_warn_bytes: Option<u64>,
-    /// Frames kept beyond all holds.
-    pub history: usize,
-    /// Whether lossless subscriptions are granted.
-    pub lossless: bool,
-    /// The policy of subscriptions that name none.
-    pub default_policy: Policy,
-}
-
-/// The session that has sole control of a source's features.
-#[derive(Debug, Clone)]
-pub struct Controller {
-    /// Which session.
-    pub client: ClientId,
-    /// Who it is, for people.
-    pub called: Text,
-}
-
-/// What became of holds that lasted too long.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LeaseCounts {
-    /// Holds that became older than the lease.
-    pub overdue: u64,
-    /// Subscriptions that were ended for one.
-    pub evicted: u64,
 }
 
 /// Its beginning and its end.
 impl Stream {
     /// A stream whose grab thread is about to start.
-    #[must_use]
     pub fn new(parts: StreamParts) -> Self {
         let StreamParts { core, factory, pool, commands, needs, description, source, content, limits } = parts;
         Self {
-            members: Members::new(Arc::clone(&core.roster)),
-            size: RingSize::new(pool.expected()),
-            core,
-            factory,
-            pool,
-            commands,
-            grab_thread: None,
-            device_thread: None,
-            needs,
+            threads: Threads::new(commands),
             description,
             source,
             content,
-            limits,
             life: Life::Live,
             outages: 0,
             last_outage: String::new(),
+            members: Members::new(Arc::clone(&core.roster)),
+            segments: Segments::new(Arc::clone(&core), factory, pool, needs, limits),
             renewal: Renewal::default(),
             producer_place: None,
-            debts: Debts::default(),
             granted: 0,
             waiting: VecDeque::new(),
             controller: None,
             lease_counts: LeaseCounts::default(),
             health: Health::default(),
-            has_warned: false,
+            core,
         }
     }
 
     /// The source is not there yet. The stream begins without segments: they are made when the source tells what it needs.
-    #[must_use]
     pub fn await_source(mut self, reason: String) -> Self {
         warn!(stream = %self.core.name, reason, "offline from the start");
         self.life = Life::Unseen(reason.clone());
@@ -187,7 +106,6 @@ impl Stream {
     }
 
     /// Its frames come from a process of its own, which is not there yet.
-    #[must_use]
     pub fn for_producers(mut self) -> Self {
         self.producer_place = Some(ProducerPlace::default());
         self.life = Life::Offline(NO_PRODUCER.to_owned());
@@ -197,18 +115,17 @@ impl Stream {
 
     /// What sets the source's features.
     pub fn set_device_thread(&mut self, thread: DeviceThread) {
-        self.device_thread = Some(thread);
+        self.threads.set_device(thread);
     }
 
     /// What moves its frames.
     pub fn set_grab_thread(&mut self, thread: JoinHandle<()>) {
-        self.grab_thread = Some(thread);
+        self.threads.set_grab(thread);
     }
 
-    /// Asks the grab thread for something. Where it has ended, nothing is filled or refilled any more, the stream is closed next,
-    /// and there is nothing left to be asked.
+    /// Asks the grab thread for something, if it has not ended.
     pub fn tell_grab(&self, command: Command) {
-        let _ended = self.commands.send(command);
+        self.threads.tell_grab(command);
     }
 
     /// The grab thread takes no more frames. Readers may take the last ones until then.
@@ -231,7 +148,6 @@ impl Stream {
     }
 
     /// Whether every reader has taken the newest frame and released all.
-    #[must_use]
     pub fn is_drained(&self) -> bool {
         let head = self.core.page.head();
         let roster = self.core.roster.current();
@@ -248,168 +164,12 @@ impl Stream {
 
     /// Says in the page that the stream has ended, and waits for its threads.
     pub fn close(&mut self) {
-        self.tell_grab(Command::Close);
-        if let Some(thread) = self.grab_thread.take()
-            && thread.join().is_err()
-        {
-            warn!(stream = %self.core.name, "the grab thread panicked; please report this");
-        }
-        if let Some(device) = self.device_thread.take() {
-            device.end();
-        }
-        // Readers that wait have been woken; they see the state before their sockets close.
-        std::thread::yield_now();
+        self.threads.close(&self.core.name);
     }
 
     /// Frees its segments; returns the contexts of those that somebody else in this process still has.
-    #[must_use]
     pub fn free_segments(&mut self) -> Vec<u32> {
-        let kept = self.pool.empty();
-        kept.iter().filter_map(std::sync::Weak::upgrade).map(|segment| segment.index().buffer_context()).collect()
-    }
-}
-
-/// What it is, to be read.
-impl Stream {
-    /// What it shares with the grab thread.
-    #[must_use]
-    pub fn core(&self) -> &Arc<StreamCore> {
-        &self.core
-    }
-
-    /// Its number.
-    #[must_use]
-    pub fn id(&self) -> StreamId {
-        self.core.id
-    }
-
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &StreamName {
-        &self.core.name
-    }
-
-    /// What allocates its segments.
-    #[must_use]
-    pub fn factory(&self) -> &Arc<dyn BufferFactory> {
-        &self.factory
-    }
-
-    /// Its segments.
-    #[must_use]
-    pub fn pool(&self) -> &Pool {
-        &self.pool
-    }
-
-    /// How large it may grow.
-    #[must_use]
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// Kind of source.
-    #[must_use]
-    pub fn source(&self) -> &'static str {
-        self.source
-    }
-
-    /// What its source needs.
-    #[must_use]
-    pub fn needs(&self) -> Requirements {
-        self.needs
-    }
-
-    /// How far it is.
-    #[must_use]
-    pub fn life(&self) -> &Life {
-        &self.life
-    }
-
-    /// How often its source went.
-    #[must_use]
-    pub fn outages(&self) -> u64 {
-        self.outages
-    }
-
-    /// Why it went last, as it was told then.
-    #[must_use]
-    pub fn last_outage(&self) -> &str {
-        &self.last_outage
-    }
-
-    /// Segments that were given up while somebody may read them.
-    #[must_use]
-    pub fn debts(&self) -> &Debts {
-        &self.debts
-    }
-
-    /// Holds granted, to subscriptions that wait for growth too.
-    #[must_use]
-    pub fn granted(&self) -> usize {
-        self.granted
-    }
-
-    /// What became of holds that lasted too long.
-    #[must_use]
-    pub fn lease_counts(&self) -> LeaseCounts {
-        self.lease_counts
-    }
-
-    /// One more hold has become older than the lease.
-    pub fn count_overdue(&mut self) {
-        self.lease_counts.overdue += 1;
-    }
-
-    /// One more subscription was ended for that.
-    pub fn count_evicted(&mut self) {
-        self.lease_counts.evicted += 1;
-    }
-
-    /// Who has sole control of the source's features, if somebody has.
-    #[must_use]
-    pub fn controller(&self) -> Option<&Controller> {
-        self.controller.as_ref()
-    }
-
-    /// Gives sole control to a session, or to nobody.
-    pub fn set_controller(&mut self, controller: Option<Controller>) {
-        self.controller = controller;
-    }
-
-    /// A session that may have had sole control has ended.
-    pub fn end_control(&mut self, client: ClientId) {
-        self.controller.take_if(|controller| controller.client == client);
-    }
-
-    /// What sets the source's features, while it may be asked.
-    pub fn device(&mut self) -> Option<&mut DeviceThread> {
-        self.device_thread.as_mut()
-    }
-
-    /// Whether its segments may be shared with readers of their own: those of named objects are not protected.
-    #[must_use]
-    pub fn is_sealed(&self) -> bool {
-        self.factory.sharing() == Sharing::Sealed
-    }
-
-    /// Who was cut off while it held this frame.
-    pub fn lingering(&self, context: ContextId) -> impl Iterator<Item = &Lingering> {
-        self.members.lingering(context)
-    }
-
-    /// Segments that the ring has lost and cannot get while the source runs.
-    #[must_use]
-    pub fn missing(&self) -> usize {
-        // A producer is given others when it attaches again, which it does by itself.
-        let is_fixed = self.needs.fixed_pool && !self.takes_producers();
-        let is_live = matches!(self.life, Life::Live);
-        if is_fixed && is_live { self.size.wanted().saturating_sub(self.expected()) } else { 0 }
-    }
-
-    /// How often the source was stopped to make the ring whole again.
-    #[must_use]
-    pub fn renewals(&self) -> u64 {
-        self.renewal.count()
+        self.segments.free_all()
     }
 }
 
@@ -417,7 +177,8 @@ impl Stream {
 impl Stream {
     /// The source is, and needs, something else: a setting was changed.
     pub fn describe(&mut self, description: Description, needs: Requirements) {
-        (self.description, self.needs) = (description, needs);
+        self.description = description;
+        self.segments.set_needs(needs);
     }
 
     /// Frames come. True where the source was away.
@@ -452,31 +213,33 @@ impl Stream {
     /// The source is stopped and needs other segments: those that do not fit, and those left behind, no longer count. It is
     /// resumed when enough have come.
     pub fn require(&mut self, needs: Requirements, restart: u64, left_behind: &[SegmentIndex]) {
-        self.needs = needs;
-        self.pool.require(needs.payload_bytes, self.epoch());
-        left_behind.iter().for_each(|index| self.pool.leave_behind(*index));
+        let (epoch, max_segments) = (self.epoch(), self.limits().max_segments);
+        self.segments.require(needs, epoch);
+        self.segments.leave_behind(left_behind);
+        let least = self.segments.reserve() + self.granted;
         if matches!(self.life, Life::Unseen(_)) || self.takes_producers() {
-            let needed = self.reserve() + self.granted + self.limits.history;
-            self.size.set(needed.max(self.limits.min_segments).min(self.limits.max_segments));
+            let limits = self.limits();
+            let wanted = (least + limits.history).max(limits.min_segments).min(max_segments);
+            self.segments.size_mut().set(wanted);
         }
         self.life.await_segments(restart);
         // It may need more than before: its rate was set.
-        self.size.raise((self.reserve() + self.granted).min(self.limits.max_segments));
-        // The grab thread takes it back as well.
-        self.size.keep_all();
+        self.segments.size_mut().raise(least.min(max_segments));
     }
 
     /// Has the source resumed once there are segments for all holds that are granted, or as many as there can be. Frames that
     /// are still held in the old ones delay nothing.
     pub fn resume(&mut self) {
-        let excess = self.expected().saturating_sub(self.limits.max_segments);
+        let (pool, limits) = (self.pool(), self.limits());
+        let excess = self.segments.expected().saturating_sub(limits.max_segments);
         // A source that takes segments only while it is stopped must have them all; a producer likes to know them all.
-        let is_partial = (self.needs.fixed_pool || self.takes_producers()) && self.pool.ordered() > 0;
-        let is_enough = self.has(self.reserve() + self.granted) && excess == 0 && !is_partial;
-        if !self.is_resuming() || !is_enough && self.pool.ordered() > 0 {
+        let is_partial = (self.needs().fixed_pool || self.takes_producers()) && pool.ordered() > 0;
+        let is_enough = self.has(self.segments.reserve() + self.granted) && excess == 0 && !is_partial;
+        if !self.is_resuming() || !is_enough && pool.ordered() > 0 {
             return;
         }
-        let (needed, there) = (self.reserve(), self.pool.installed().saturating_sub(self.members.unconfirmed()));
+        let there = pool.installed().saturating_sub(self.members.unconfirmed());
+        let needed = self.segments.reserve();
         if there < needed {
             return self.ask_for_room(needed, there);
         }
@@ -488,7 +251,7 @@ impl Stream {
     }
 
     fn ask_for_room(&mut self, needed: usize, there: usize) {
-        let (bytes, limit_mb) = (self.needs.payload_bytes, self.limits.memory_bytes >> 20);
+        let (bytes, limit_mb) = (self.needs().payload_bytes, self.limits().memory_bytes >> 20);
         let reason = format!(
             "the source is back, and needs {needed} segments of {bytes} bytes: with --memory-limit {limit_mb} there are {there}. \
              Raise the limit, or end programs that hold frames"
@@ -496,14 +259,14 @@ impl Stream {
         if self.life.offline().is_some() {
             self.stay_offline(reason.clone());
         }
-        if self.size.ask_for_room() {
+        if self.segments.size_mut().ask_for_room() {
             self.tell_grab(Command::MakeRoom(reason));
         }
     }
 
     /// The grab thread has made room for other segments, or has found none.
     pub fn made_room(&mut self, worker: &Worker, has_made_room: bool) {
-        self.size.room_was_made();
+        self.segments.size_mut().room_was_made();
         if has_made_room {
             self.restore(worker);
         }
@@ -516,27 +279,38 @@ impl Stream {
 
 /// Its readers.
 impl Stream {
+    /// One more hold has become older than the lease.
+    pub fn count_overdue(&mut self) {
+        self.lease_counts.overdue += 1;
+    }
+
+    /// One more subscription was ended for that.
+    pub fn count_evicted(&mut self) {
+        self.lease_counts.evicted += 1;
+    }
+
+    /// Gives sole control to a session, or to nobody.
+    pub fn set_controller(&mut self, controller: Option<Controller>) {
+        self.controller = controller;
+    }
+
+    /// A session that may have had sole control has ended.
+    pub fn end_control(&mut self, client: ClientId) {
+        self.controller.take_if(|controller| controller.client == client);
+    }
+
+    /// What sets the source's features, while it may be asked.
+    pub fn device(&mut self) -> Option<&mut DeviceThread> {
+        self.threads.device()
+    }
+
     /// The numbers that decide about admission.
-    #[must_use]
     pub fn capacity(&self) -> Capacity {
-        let (reserve, history, granted) = (self.reserve(), self.limits.history, self.granted);
         if self.is_ringless() {
-            // The ring is made when the source comes.
-            let (segments, growable_to) = (self.limits.max_segments, self.limits.max_segments);
-            return Capacity { segments, growable_to, reserve, history, granted };
+            return self.segments.capacity_to_come(self.granted);
         }
-        let expected = self.expected();
-        let growable_to = if !self.needs.fixed_pool || self.is_resuming() {
-            let free = self.limits.memory_bytes.saturating_sub(self.debts.bytes() + self.pool.bytes());
-            let more = usize::try_from(free / self.needs.payload_bytes.max(1) as u64).unwrap_or(usize::MAX);
-            self.limits.max_segments.saturating_sub(self.size.leaving()).min(expected.saturating_add(more))
-        } else {
-            expected
-        };
-        // Each of the unconfirmed may turn out to be a segment less. What is beyond the limit, since segments that had been too
-        // small fit again, is given up.
-        let segments = expected.saturating_sub(self.members.unconfirmed()).min(self.limits.max_segments);
-        Capacity { segments, growable_to, reserve, history, granted }
+        let can_grow = !self.needs().fixed_pool || self.is_resuming();
+        self.segments.capacity(self.granted, self.members.unconfirmed(), can_grow)
     }
 
     /// Grants holds where there are or will be segments for them.
@@ -544,7 +318,7 @@ impl Stream {
         let verdict = self.capacity().admit(max_held);
         if let Verdict::Admit { target, .. } = verdict {
             self.granted += max_held;
-            self.size.raise(target);
+            self.segments.size_mut().raise(target);
             self.order(worker, target);
         }
         verdict
@@ -561,7 +335,6 @@ impl Stream {
     }
 
     /// Whose turn it is to begin.
-    #[must_use]
     pub fn first_in_line(&self) -> Option<SubscriptionKey> {
         self.waiting.front().copied()
     }
@@ -573,18 +346,16 @@ impl Stream {
 
     /// Whether a subscription can begin that was admitted on condition of `needed` segments; `None` where it never can. Others
     /// may have left since: what is granted now decides.
-    #[must_use]
     pub fn may_begin(&self, needed: usize) -> Option<bool> {
-        let needed = needed.min(self.reserve() + self.granted);
+        let needed = needed.min(self.segments.reserve() + self.granted);
         let may = self.has(needed);
-        (may || self.is_ringless() || self.expected() >= needed).then_some(may)
+        (may || self.is_ringless() || self.segments.expected() >= needed).then_some(may)
     }
 
     /// Whether there are so many segments that stay. Where the source has not been there yet a subscription need not wait for
     /// them: there is nothing to hold before they are made, for all holds granted by then.
     fn has(&self, needed: usize) -> bool {
-        let uncertain = self.members.unconfirmed() + self.size.leaving();
-        self.is_ringless() || self.pool.installed().saturating_sub(uncertain) >= needed
+        self.is_ringless() || self.segments.staying(self.members.unconfirmed()) >= needed
     }
 
     /// Puts a subscription into the ring.
@@ -597,7 +368,7 @@ impl Stream {
         let ReaderProcess::MayLive(process) = process else { return self.members.leave(member) };
         let held = self.members.cut_off(member, &process, now);
         if !held.is_empty() {
-            self.debts.watch(process.pid, process.uid, process.pidfd);
+            self.segments.debts_mut().watch(process.pid, process.uid, process.pidfd);
             self.tell_grab(Command::Confirm { held, client: process.client });
         }
     }
@@ -606,13 +377,12 @@ impl Stream {
     /// longer.
     pub fn quarantine(&mut self, client: ClientId, kept: &[ContextId], stale: &[ContextId]) {
         self.members.confirm(client, kept, stale);
-        kept.iter().for_each(|context| self.pool.quarantine(context.segment()));
+        kept.iter().for_each(|context| self.segments.quarantine(context.segment()));
     }
 
     /// The ring is done with a quarantined frame: the index of its segment is free, its memory is owed to who may read it.
     pub fn vacate(&mut self, context: ContextId) {
-        let bytes = self.pool.vacate(context.segment());
-        self.debts.add(bytes, self.members.forget(context));
+        self.segments.vacate(context, self.members.forget(context));
     }
 
     /// Frees the rosters, with their members' pages and sockets, that the grab thread no longer has in hand.
@@ -624,19 +394,16 @@ impl Stream {
 /// Its producer.
 impl Stream {
     /// Whether a producer may come.
-    #[must_use]
     pub fn takes_producers(&self) -> bool {
         self.producer_place.is_some()
     }
 
     /// Its producer, if it has one.
-    #[must_use]
     pub fn producer(&self) -> Option<&Producer> {
         self.producer_place.as_ref()?.producer()
     }
 
     /// Whom its segments are made for.
-    #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.producer().map_or_else(Epoch::default, |producer| producer.epoch)
     }
@@ -657,11 +424,9 @@ impl Stream {
         if let Some(place) = &mut self.producer_place {
             place.leave();
         }
-        self.needs = vacant_needs();
-        self.pool.require(0, Epoch::default());
+        self.segments.require(vacant_needs(), Epoch::default());
+        self.segments.size_mut().set(0);
         self.life.end_waiting();
-        self.size.keep_all();
-        self.size.set(0);
         self.tell_grab(Command::Detach { epoch, reason: reason.to_owned() });
         if self.life.offline().is_none() {
             self.go_offline(reason.to_owned());
@@ -674,11 +439,6 @@ impl Stream {
 
 /// Its segments.
 impl Stream {
-    /// Segments that the source needs, and the newest frame, which is never retired.
-    fn reserve(&self) -> usize {
-        self.needs.min_queued + 1
-    }
-
     /// Whether there are no segments because nobody knows what the source needs: it has not been there yet, or is a producer
     /// that has gone.
     fn is_ringless(&self) -> bool {
@@ -686,71 +446,54 @@ impl Stream {
         is_vacant || matches!(self.life, Life::Unseen(_))
     }
 
-    /// Segments in use and ordered that stay.
-    fn expected(&self) -> usize {
-        self.pool.expected().saturating_sub(self.size.leaving())
-    }
-
     /// Orders segments in place of those that were given up, as far as the limits go. Without, the ring still has enough for
     /// the holds that are granted: what was given up was held.
     pub fn restore(&mut self, worker: &Worker) {
-        if !self.is_ringless() && self.expected() < self.size.wanted() {
-            self.order(worker, self.size.wanted().min(self.capacity().growable_to));
+        let wanted = self.segments.size().wanted();
+        if !self.is_ringless() && self.segments.expected() < wanted {
+            self.segments.order(worker, wanted.min(self.capacity().growable_to));
         }
         self.resume();
     }
 
     fn order(&mut self, worker: &Worker, target: usize) {
-        while !self.is_ringless() && self.expected() < target {
-            let Some((index, backing)) = self.pool.order(self.needs.payload_bytes) else { return };
-            let (stream, factory) = (self.core.id, Arc::clone(&self.factory));
-            worker.order(Order { stream, factory, index, backing, bytes: self.needs.payload_bytes });
+        if !self.is_ringless() {
+            self.segments.order(worker, target);
         }
     }
 
     /// Whether the segment that was ordered at this index is to be mapped by the producer first.
-    #[must_use]
     pub fn awaits(&self, index: SegmentIndex) -> bool {
-        self.pool.awaits(index)
+        self.pool().awaits(index)
     }
 
     /// A segment that was ordered has come.
     pub fn install(&mut self, segment: &Arc<Segment>, writable: WritableSegment) {
-        self.pool.install(segment);
+        self.segments.install(segment);
         self.tell_grab(Command::Install(writable));
-        self.watch_memory();
     }
 
     /// A segment that was ordered cannot be had, or is not wanted any more.
     pub fn do_without(&mut self, index: SegmentIndex) {
-        self.pool.vacate(index);
+        self.segments.do_without(index);
     }
 
     /// The ring has given up a segment.
     pub fn release(&mut self, index: SegmentIndex) {
-        if self.pool.counts(index) {
-            self.size.gave_up_one();
-        }
-        self.pool.vacate(index);
+        self.segments.release(index);
     }
 
     /// Has the ring give up so many segments, one with each frame.
     fn give_up(&mut self, segments: usize) {
         if segments > 0 {
-            self.size.give_up(segments);
+            self.segments.size_mut().give_up(segments);
             self.tell_grab(Command::Shrink(segments));
         }
     }
 
     /// Warns, once, when the segments take more memory than is liked.
     pub fn watch_memory(&mut self) {
-        let Some(limit) = self.limits.memory_warn_bytes.filter(|_| !self.has_warned) else { return };
-        let current = self.factory.stats().current_bytes;
-        if current > limit {
-            self.has_warned = true;
-            let (current_mb, warn_mb) = (current.div_ceil(1 << 20), limit >> 20);
-            warn!(stream = %self.core.name, current_mb, warn_mb, "segments take more memory than --memory-warn");
-        }
+        self.segments.watch_memory();
     }
 }
 
@@ -763,21 +506,20 @@ impl Stream {
         self.health.look(&self.core, now);
         let close = self.life.finished().filter(|finished| !finished.is_closed);
         let close = close.map(|finished| finished.drain_until.min(now + DRAIN_LOOK));
-        let times = [self.size.shrink_at(), self.renewal.look_at(), Some(self.health.next_look()), close];
+        let times = [self.segments.size().shrink_at(), self.renewal.look_at(), Some(self.health.next_look()), close];
         times.into_iter().flatten().min()
     }
 
     /// Has the ring give up what it has not needed for a while.
     pub fn shrink(&mut self, now: Instant) {
-        let Capacity { reserve, history, granted, .. } = self.capacity();
-        let needed = (reserve + granted + history).max(self.limits.min_segments);
+        let Limits { history, min_segments, shrink_after, .. } = *self.limits();
+        let needed = (self.segments.reserve() + self.granted + history).max(min_segments);
+        let is_fixed = self.needs().fixed_pool || self.is_resuming() || !self.waiting.is_empty();
         // Those that are only ordered, or may turn out to be quarantined, cannot stand in for what is given up.
-        let uncertain = self.size.leaving() + self.members.unconfirmed();
-        let surplus = self.pool.installed().saturating_sub(needed + uncertain);
-        let is_fixed = self.needs.fixed_pool || self.is_resuming() || !self.waiting.is_empty();
+        let surplus = self.segments.staying(self.members.unconfirmed()).saturating_sub(needed);
         let surplus = if is_fixed { 0 } else { surplus };
-        if self.size.is_shrinking_due(now, surplus, self.limits.shrink_after) {
-            self.size.set(needed);
+        if self.segments.size_mut().is_shrinking_due(now, surplus, shrink_after) {
+            self.segments.size_mut().set(needed);
             self.give_up(surplus);
         }
     }
@@ -785,7 +527,7 @@ impl Stream {
     /// Has the source stopped, and started with as many segments as the ring had, where some are missing and it is time.
     pub fn renew(&mut self, now: Instant) {
         let (missing, is_live) = (self.missing(), matches!(self.life, Life::Live));
-        if !self.renewal.look(now, &self.core.name, missing, self.size.wanted(), is_live) {
+        if !self.renewal.look(now, &self.core.name, missing, self.segments.size().wanted(), is_live) {
             return;
         }
         if let Some(obstacle) = self.obstacle() {
@@ -798,14 +540,12 @@ impl Stream {
 
     /// All that is published is left where it is, so that nobody who lags loses a frame by it: there must be room beside it.
     fn obstacle(&self) -> Option<Obstacle> {
-        if self.members.unconfirmed() > 0 || self.pool.ordered() > 0 || !self.waiting.is_empty() {
+        if self.members.unconfirmed() > 0 || self.pool().ordered() > 0 || !self.waiting.is_empty() {
             return Some(Obstacle::Unsettled);
         }
         if self.members.any_lossless() {
             return Some(Obstacle::LosslessReader);
         }
-        let free = self.limits.memory_bytes.saturating_sub(self.debts.bytes() + self.pool.bytes());
-        let needed = (self.needs.payload_bytes as u64).saturating_mul(self.size.wanted() as u64);
-        (free < needed || self.pool.vacant() < self.size.wanted()).then_some(Obstacle::NoMemory)
+        (!self.segments.has_room_for_another_ring()).then_some(Obstacle::NoMemory)
     }
 }
