@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks what the documents say of the tree: links, files, tests, options, and how long two of them are.
 
-Looks at every *.md that git knows or would add. Prints FILE:LINE and what to do, and ends with 1 where something is wrong.
+Looks at every *.md that git knows or would add. Prints FILE:LINE and what to do; ends with 1 where something is wrong.
 Needs nothing but Python and git; takes about a second.
 """
 
@@ -135,7 +135,8 @@ FUNCTIONS = functions()
 # All that is called something in the code.
 WORDS = set(re.findall(r"\w+", "\n".join(map(text_of, (name for name in FILES if not name.endswith(NO_CODE))))))
 # Tests as documents call them: by their file or folder, as crashes, models or pylon.
-GROUPS = {re.sub(r"\.rs$", "", part) for name in FILES if "test" in name for part in name.split("/")} | {"ring", "python"}
+GROUPS = {re.sub(r"\.rs$", "", part) for name in FILES if "test" in name for part in name.split("/")}
+GROUPS |= {"ring", "python"}
 
 
 def is_in_group(group: str, name: str) -> bool:
@@ -144,7 +145,7 @@ def is_in_group(group: str, name: str) -> bool:
 
 
 def check_names(document: str, lines: list[str]) -> None:
-    """Names in code spans. Those behind the name of a group of tests (crashes `a_killed…`, `…`) are tests of that group."""
+    """Names in code spans. Those behind the name of a group of tests (crashes `a_killed…`, `…`) are of that group."""
     text = "\n".join(lines)
     promises = re.search(r"^## The promises$.*?^## ", text, re.MULTILINE | re.DOTALL)
     group, end = None, 0
@@ -193,7 +194,7 @@ def our_options() -> set[str]:
             continue
         text = text_of(name)
         if name.endswith(".rs"):
-            attribute = r"#\[(?:arg|clap)\(((?:[^\[\]]|\[[^\]]*\])*?)\)\]\s*(?:#\[[^\n]*\]\s*)*(?:pub(?:\([a-z]+\))? )?(\w+)\s*:"
+            attribute = r"#\[arg\(((?:[^\[\]]|\[[^\]]*\])*?)\)\]\s*(?:#\[[^\n]*\]\s*)*(?:pub )?(\w+)\s*:"
             for content, field in re.findall(attribute, text):
                 given = re.search(r'\blong = "([^"]+)"', content)
                 if given or re.search(r"\blong\b", content):
@@ -230,7 +231,7 @@ def check_drawings(documents: dict[str, list[str]]) -> None:
                     complain(name, 1, f"the broker has no {module}; draw what it has")
             if "prefers-color-scheme: dark" not in text_of(name) or "<script" in text_of(name):
                 complain(name, 1, "a drawing has a style for dark pages, and no script")
-        elif re.fullmatch(r"docs/[\w-]+\.md", name) and f"({Path(name).name})" not in index and name != "docs/README.md":
+        elif re.fullmatch(r"docs/[a-z-]+\.md", name) and f"({Path(name).name})" not in index:
             complain("docs/README.md", 1, f"the index does not name {name}")
 
 

@@ -15,6 +15,9 @@ cargo fmt --all --check
 step "documents"
 scripts/check-docs.py
 
+step "modules"
+scripts/check-modules.py
+
 step "clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
 
