@@ -1,4 +1,4 @@
-//! What other threads tell the control thread.
+//! What other threads tell the session thread.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -164,7 +164,7 @@ pub enum Event {
     },
 }
 
-/// Sends events and wakes the control thread.
+/// Sends events and wakes the session thread.
 #[derive(Debug, Clone)]
 pub struct EventSender {
     events: Sender<Event>,
@@ -172,7 +172,7 @@ pub struct EventSender {
 }
 
 impl EventSender {
-    /// Sends an event; where the control thread has ended, nobody wants it.
+    /// Sends an event; where the session thread has ended, nobody wants it.
     pub fn send(&self, event: Event) {
         if self.events.send(event).is_ok() {
             // A full counter wakes as well as a raised one.
@@ -181,7 +181,7 @@ impl EventSender {
     }
 }
 
-/// The control thread's end.
+/// The session thread's end.
 #[derive(Debug)]
 pub struct EventReceiver {
     events: Receiver<Event>,
@@ -206,7 +206,7 @@ impl AsFd for EventReceiver {
     }
 }
 
-/// A way to the control thread.
+/// A way to the session thread.
 ///
 /// # Errors
 /// The kernel's word.

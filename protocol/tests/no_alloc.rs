@@ -69,7 +69,7 @@ struct Ring {
     roster: Arc<SharedRoster>,
     writer: Writer,
     freed: Vec<Retired>,
-    /// Rosters that the writer may still use: kept, as the control thread keeps them, so that it never frees one.
+    /// Rosters that the writer may still use: kept, as the session thread keeps them, so that it never frees one.
     old: Vec<Arc<Roster>>,
 }
 

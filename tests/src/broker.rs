@@ -206,7 +206,7 @@ impl Broker {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("the broker's descriptors").count()
     }
 
-    /// Checks that its control thread sleeps when nobody wants anything: that it is on a processor for less than a quarter
+    /// Checks that its session thread sleeps when nobody wants anything: that it is on a processor for less than a quarter
     /// of a second.
     ///
     /// # Panics
@@ -220,7 +220,7 @@ impl Broker {
         let before = time();
         std::thread::sleep(Duration::from_secs(1));
         let busy = Duration::from_nanos(time() - before);
-        assert!(busy < Duration::from_millis(250), "the control thread was busy for {busy:?} of a second");
+        assert!(busy < Duration::from_millis(250), "the session thread was busy for {busy:?} of a second");
     }
 
     /// Sends it a signal.

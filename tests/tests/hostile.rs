@@ -171,7 +171,7 @@ fn too_many_clients_are_told() {
     broker.end_clean();
 }
 
-/// Goal: ordinary and odd ends of subscriptions leave the control thread asleep and no descriptor open. Method: processes that
+/// Goal: ordinary and odd ends of subscriptions leave the session thread asleep and no descriptor open. Method: processes that
 /// hold frames, unsubscribe, drop, hang up, die; messages with more descriptors than allowed.
 #[test]
 fn nothing_is_left_of_clients_that_are_gone() {

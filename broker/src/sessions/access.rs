@@ -7,11 +7,8 @@ use crate::config::{AllowedUser, BrokerOptions};
 /// Who is at the other end of a session, by the kernel's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
-    /// Process.
     pub pid: i32,
-    /// User.
     pub uid: u32,
-    /// Group.
     pub gid: u32,
 }
 
@@ -25,7 +22,6 @@ pub struct Access {
 }
 
 impl Access {
-    /// The rules of a broker.
     pub fn of(config: &BrokerOptions) -> Self {
         Self {
             own_uid: nix::unistd::geteuid().as_raw(),
@@ -35,7 +31,6 @@ impl Access {
         }
     }
 
-    /// Nobody but the broker's own user.
     #[cfg(test)]
     pub fn of_own_user() -> Self {
         let own_uid = nix::unistd::geteuid().as_raw();

@@ -31,31 +31,19 @@ const NOT_READ: &str = "you do not read what you are sent; read the socket as it
 /// How far a session is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// It has not said `Hello`.
-    Strange {
-        /// Until when it may.
-        deadline: Instant,
-    },
-    /// It is open.
+    /// It has not said `Hello`, and may until then.
+    Strange { deadline: Instant },
+    /// It may ask for everything that its roles may.
     Open,
-    /// The connection is closed and the process not yet seen dead.
-    Dying {
-        /// Until when that is waited for.
-        deadline: Instant,
-    },
-    /// It failed; only the reason is still to be read.
-    Failed {
-        /// Until when.
-        deadline: Instant,
-        /// Why.
-        reason: Text,
-    },
+    /// The connection is closed and the process not yet seen dead, which is waited for until then.
+    Dying { deadline: Instant },
+    /// It failed; only the reason is still to be read, until then.
+    Failed { deadline: Instant, reason: Text },
 }
 
 /// What became of a message with descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandedOver {
-    /// It is on its way.
     Sent,
     /// It must be tried again when the session has changed.
     Later,
@@ -68,9 +56,7 @@ pub enum HandedOver {
 pub struct Client {
     id: ClientId,
     peer: Peer,
-    /// Readable when its process has ended.
     pidfd: Option<Watched<OwnedFd>>,
-    /// What it may ask to be.
     allowed: Roles,
     /// What it calls itself, once it has said so.
     name: ClientName,
@@ -113,7 +99,6 @@ impl Client {
         })
     }
 
-    /// Names it.
     pub fn id(&self) -> ClientId {
         self.id
     }
@@ -123,22 +108,18 @@ impl Client {
         self.peer
     }
 
-    /// What it calls itself.
     pub fn name(&self) -> &ClientName {
         &self.name
     }
 
-    /// What it is.
     pub fn roles(&self) -> Roles {
         self.roles
     }
 
-    /// What it may ask to be.
     pub fn allowed(&self) -> Roles {
         self.allowed
     }
 
-    /// Who it is, for people.
     pub fn called(&self) -> Text {
         Text::label(format_args!("{}, pid {}", self.name, self.peer.pid))
     }
@@ -161,12 +142,10 @@ impl Client {
 
 /// How far it is.
 impl Client {
-    /// How far it is.
     pub fn phase(&self) -> &Phase {
         &self.phase
     }
 
-    /// Whether it may ask for everything.
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
@@ -176,7 +155,6 @@ impl Client {
         matches!(self.phase, Phase::Failed { .. })
     }
 
-    /// Why it failed, if it did.
     pub fn failure(&self) -> Option<&Text> {
         if let Phase::Failed { reason, .. } = &self.phase { Some(reason) } else { self.failure.as_ref() }
     }
@@ -221,7 +199,6 @@ impl Client {
         }
     }
 
-    /// It has said `Hello`.
     pub fn open(&mut self, name: ClientName, roles: Roles) {
         (self.phase, self.name, self.roles) = (Phase::Open, name, roles);
     }

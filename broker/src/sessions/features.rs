@@ -47,7 +47,6 @@ struct Open {
 }
 
 impl Questions {
-    /// When the first must be answered.
     pub fn deadline(&self) -> Option<Instant> {
         self.open.values().map(|open| open.deadline).min()
     }

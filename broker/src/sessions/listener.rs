@@ -29,64 +29,29 @@ const BACKLOG: i32 = 64;
 /// The broker cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// Another broker has the socket.
     #[error("a broker is already running on {path}, pid {pid}; use --socket PATH for a second one")]
-    Taken {
-        /// Its socket.
-        path: PathBuf,
-        /// Its process.
-        pid: String,
-    },
+    Taken { path: PathBuf, pid: String },
     /// The directory is not safe to put a socket into.
     #[error("{path} must be a directory of this user's own with mode 0700, no link; remove it or use --socket PATH")]
-    Unsafe {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// The file system refused.
+    Unsafe { path: PathBuf },
     #[error("cannot {what} {path}: {source}; use --socket PATH for another place")]
-    File {
-        /// What was tried.
-        what: &'static str,
-        /// With which file.
-        path: PathBuf,
-        /// The kernel's word.
-        source: std::io::Error,
-    },
+    File { what: &'static str, path: PathBuf, source: std::io::Error },
     /// Something that is not a socket lies there; it is not ours to remove.
     #[error("{path} exists and is no socket, so it is left alone; use --socket PATH for another place")]
-    Occupied {
-        /// Its path.
-        path: PathBuf,
-    },
+    Occupied { path: PathBuf },
     /// Where the lock would be lies a file with something else in it.
     #[error("{path} is no lock of a broker's, so it is left alone; use --socket PATH for another place")]
-    NoLock {
-        /// Its path.
-        path: PathBuf,
-    },
+    NoLock { path: PathBuf },
     /// The kernel has no room for such a path.
     #[error(
         "{path} is too long for a socket, whose path has at most {LONGEST_PATH} bytes; use --socket PATH for a shorter one"
     )]
-    TooLong {
-        /// The path.
-        path: PathBuf,
-    },
+    TooLong { path: PathBuf },
     /// There is no place for the socket.
     #[error("cannot listen on {path}: there is no such directory; create it, or use --socket PATH for another place")]
-    NoDirectory {
-        /// The socket's path.
-        path: PathBuf,
-    },
-    /// The socket cannot be made.
+    NoDirectory { path: PathBuf },
     #[error("cannot listen on {path}: {source}")]
-    Socket {
-        /// Its path.
-        path: PathBuf,
-        /// The kernel's word.
-        source: Errno,
-    },
+    Socket { path: PathBuf, source: Errno },
 }
 
 /// A listening socket; its files go when it is dropped.
@@ -132,7 +97,6 @@ impl Listener {
         Ok(Self { socket, path, _lock: lock })
     }
 
-    /// Where it listens.
     pub fn path(&self) -> &Path {
         &self.path
     }

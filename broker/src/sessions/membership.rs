@@ -30,7 +30,6 @@ pub struct Membership {
 enum Way {
     /// What the client is handed, until it has mapped it.
     Shared(Option<HandOver>),
-    /// The session thread reads for it.
     Socket(Box<SocketReader>),
 }
 
@@ -64,10 +63,8 @@ impl Notify for NotifyBell {
 /// A subscription's page or sockets cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
-    /// The page.
     #[error(transparent)]
     Page(#[from] ShmError),
-    /// The notify socket.
     #[error("cannot make a notify socket: {0}")]
     Notify(#[from] Errno),
 }
@@ -99,7 +96,6 @@ impl Membership {
         Ok(Self { member, page, way })
     }
 
-    /// As the writer knows it.
     pub fn member(&self) -> &Arc<Member> {
         &self.member
     }

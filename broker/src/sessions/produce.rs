@@ -114,7 +114,6 @@ pub fn hand_over(session: &mut Session, in_flight: usize, budget: DescriptorBudg
 pub enum Mapping {
     /// It was sent nothing as a producer.
     Nothing,
-    /// Its page.
     Page,
     /// Segments, which are in the ring now.
     Segments,

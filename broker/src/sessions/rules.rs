@@ -8,7 +8,6 @@ use crate::config::Lease;
 /// How many may come.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientLimits {
-    /// Sessions at once.
     pub in_all: usize,
     /// Sessions at once of one user other than the broker's.
     pub per_user: usize,
@@ -17,9 +16,7 @@ pub struct ClientLimits {
 /// What the command line says about clients.
 #[derive(Debug)]
 pub struct Rules {
-    /// Who may connect.
     pub access: Access,
-    /// How many.
     pub limits: ClientLimits,
     /// How long they may hold a frame.
     pub lease: Lease,

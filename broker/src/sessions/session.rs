@@ -15,9 +15,7 @@ use super::subscription::Subscription;
 pub struct Session {
     /// Who it is, and what it is told.
     pub client: Client,
-    /// What it reads.
     pub subscriptions: BTreeMap<SubscriptionId, Subscription>,
-    /// What it fills.
     pub production: Option<Production>,
 }
 

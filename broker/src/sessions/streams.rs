@@ -16,17 +16,14 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// These, whose segments the worker makes.
     pub fn new(all: Vec<Stream>, worker: Worker) -> Self {
         Self { all, worker }
     }
 
-    /// They are done with.
     pub fn into_all(self) -> Vec<Stream> {
         self.all
     }
 
-    /// A stream by its number.
     pub fn get(&self, id: StreamId) -> Option<&Stream> {
         self.all.iter().find(|stream| stream.id() == id)
     }
@@ -48,7 +45,6 @@ impl Streams {
         })
     }
 
-    /// All of them in their order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Stream> {
         self.all.iter()
     }
@@ -58,7 +54,6 @@ impl Streams {
         self.all.iter_mut()
     }
 
-    /// Whether no source delivers any more.
     pub fn have_all_finished(&self) -> bool {
         self.all.iter().all(|stream| stream.life().finished().is_some())
     }

@@ -34,15 +34,10 @@ type Refusal = (ErrorCode, Text);
 /// What a client asks for.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Of which stream.
     pub stream: StreamName,
-    /// Which frames.
     pub policy: AskedPolicy,
-    /// By which way.
     pub delivery: Delivery,
-    /// Frames it may hold.
     pub max_held: u32,
-    /// Where it begins.
     pub start: Start,
 }
 

@@ -21,13 +21,24 @@ use crate::stream::served::Stream;
 #[derive(Debug)]
 enum Phase {
     /// The ring must grow first, to so many segments.
-    Waiting { request: u32, needed: usize },
+    Waiting {
+        request: u32,
+        needed: usize,
+    },
     /// In the ring; the grab thread is asked to wait for it.
-    Adopting { request: u32, membership: Membership },
+    Adopting {
+        request: u32,
+        membership: Membership,
+    },
     /// In the ring; the client does not know yet.
-    Announcing { request: u32, first: Sequence, membership: Membership },
-    /// The client knows.
-    Active { membership: Membership },
+    Announcing {
+        request: u32,
+        first: Sequence,
+        membership: Membership,
+    },
+    Active {
+        membership: Membership,
+    },
 }
 
 /// A subscription of a session.
@@ -59,17 +70,14 @@ impl Subscription {
         }
     }
 
-    /// Names it in its session.
     pub fn id(&self) -> SubscriptionId {
         self.id
     }
 
-    /// Which stream it reads.
     pub fn stream(&self) -> StreamId {
         self.stream
     }
 
-    /// What was asked for.
     pub fn terms(&self) -> Terms {
         self.terms
     }
@@ -198,7 +206,6 @@ impl Subscription {
         self.news.is_closed()
     }
 
-    /// Looks what it holds.
     pub fn look_at_holds(&mut self, stream: &StreamCore, now: Instant) {
         let Self { phase, hold_times, .. } = self;
         let (Phase::Adopting { membership, .. } | Phase::Announcing { membership, .. } | Phase::Active { membership }) =

@@ -27,7 +27,6 @@ impl Summary {
         Self { stats: stream_stats(&stream), usage, leaked }
     }
 
-    /// Whether every buffer was freed.
     pub fn is_clean(&self) -> bool {
         self.stats.active_buffers == 0
     }

@@ -1,5 +1,5 @@
 //! A stream: one source, its segments and its page. The grab thread ([`grab`]) moves frames through the ring, the device thread
-//! ([`device`]) sets the source's features, the control thread admits subscriptions ([`admission`]) and gives segments to both ([`pool`]).
+//! ([`device`]) sets the source's features, the session thread admits subscriptions ([`admission`]) and gives segments to both ([`pool`]).
 
 pub mod admission;
 pub mod counters;
@@ -26,7 +26,7 @@ use self::counters::StreamCounters;
 /// No index of a segment.
 const NO_SEGMENT: u32 = u32::MAX;
 
-/// What grab thread and control thread share of a stream.
+/// What grab thread and session thread share of a stream.
 #[derive(Debug)]
 pub struct StreamCore {
     /// The stream's name.

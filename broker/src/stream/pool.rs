@@ -1,4 +1,4 @@
-//! Which segments a stream has: the control thread's books. Pure but for the segments themselves.
+//! Which segments a stream has: the session thread's books. Pure but for the segments themselves.
 
 use std::sync::{Arc, Weak};
 

@@ -1,6 +1,6 @@
 //! The roster: which consumer pages the writer looks through.
 //!
-//! The control thread replaces the roster as a whole; the writer notices by a version number and takes the new one. The
+//! The session thread replaces the roster as a whole; the writer notices by a version number and takes the new one. The
 //! lock is held for the exchange of one pointer, and only broker threads take it.
 
 use crate::layout::ConsumerPage;
@@ -116,7 +116,7 @@ impl Roster {
     }
 }
 
-/// The roster as control thread and writer share it.
+/// The roster as session thread and writer share it.
 #[derive(Debug)]
 pub struct SharedRoster {
     version: AtomicU64,

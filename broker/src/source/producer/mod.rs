@@ -1,7 +1,7 @@
 //! Frames of another process: its segments are lent through a producer page and come back filled.
 //!
 //! Nothing in the page is believed. A record is copied once; its lend must stand, its lengths must lie within the segment,
-//! and there may be only so many in a second. A producer that breaks a rule is gone, and the control thread disconnects it.
+//! and there may be only so many in a second. A producer that breaks a rule is gone, and the session thread disconnects it.
 //!
 //! [`ProducerSource::stop`] cannot keep the process from writing on. So what a producer was lent is never lent to another,
 //! nor filled by anyone else: its segments are of an [`Epoch`](crate::factory::Epoch) of their own.

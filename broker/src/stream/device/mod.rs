@@ -1,7 +1,7 @@
 //! The device thread of a stream: reads and sets the source's features, for clients that ask.
 //!
 //! A camera may take seconds to answer, or never do. Only this thread waits for it: the grab thread goes on with frames, and the
-//! control thread answers in time what is not answered here. What changes the frames' size is set while the source is stopped
+//! session thread answers in time what is not answered here. What changes the frames' size is set while the source is stopped
 //! (`loan`); what was set is remembered and set again when the source comes back ([`journal`]).
 
 mod job;
@@ -35,7 +35,7 @@ const PAGE_BYTES: usize = 16 * 1024;
 /// How long the end of the broker waits for a camera to answer what was asked last.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
 
-/// The control thread's hold on a device thread.
+/// The session thread's hold on a device thread.
 #[derive(Debug)]
 pub struct DeviceThread {
     jobs: Sender<Job>,
@@ -88,7 +88,7 @@ pub fn jobs() -> (Sender<Job>, Receiver<Job>) {
 pub struct Parts {
     /// The stream.
     pub core: Arc<StreamCore>,
-    /// To the control thread.
+    /// To the session thread.
     pub events: EventSender,
     /// To the grab thread.
     pub commands: Sender<Command>,
@@ -120,7 +120,7 @@ impl Device {
     }
 
     fn answer(&mut self, Question { id, what, by, dropped, .. }: Question) {
-        // Set by the control thread; guards no data.
+        // Set by the session thread; guards no data.
         let result = if dropped.load(Ordering::Relaxed) {
             Err(FeatureError::Failed("nobody waits for the answer any more".to_owned()))
         } else {

@@ -18,47 +18,38 @@ impl Stream {
         &self.core
     }
 
-    /// Its number.
     pub fn id(&self) -> StreamId {
         self.core.id
     }
 
-    /// Its name.
     pub fn name(&self) -> &StreamName {
         &self.core.name
     }
 
-    /// What allocates its segments.
     pub fn factory(&self) -> &Arc<dyn BufferFactory> {
         self.segments.factory()
     }
 
-    /// Its segments.
     pub fn pool(&self) -> &Pool {
         self.segments.pool()
     }
 
-    /// How large it may grow.
     pub fn limits(&self) -> &Limits {
         self.segments.limits()
     }
 
-    /// Kind of source.
     pub fn source(&self) -> &'static str {
         self.source
     }
 
-    /// What its source needs.
     pub fn needs(&self) -> Requirements {
         self.segments.needs()
     }
 
-    /// How far it is.
     pub fn life(&self) -> &Life {
         &self.life
     }
 
-    /// How often its source went.
     pub fn outages(&self) -> u64 {
         self.outages
     }
@@ -128,7 +119,6 @@ impl Stream {
         )
     }
 
-    /// The stream as it is listed.
     pub fn info(&self) -> StreamInfo {
         let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
         let Description { model, serial, width, height, pixel_format, fps } = &self.description;

@@ -113,12 +113,10 @@ impl Stream {
         self
     }
 
-    /// What sets the source's features.
     pub fn set_device_thread(&mut self, thread: DeviceThread) {
         self.threads.set_device(thread);
     }
 
-    /// What moves its frames.
     pub fn set_grab_thread(&mut self, thread: JoinHandle<()>) {
         self.threads.set_grab(thread);
     }
@@ -191,7 +189,6 @@ impl Stream {
         was_offline
     }
 
-    /// The source has gone.
     pub fn go_offline(&mut self, reason: String) {
         if self.life.finished().is_some() {
             return;
@@ -304,7 +301,6 @@ impl Stream {
         self.threads.device()
     }
 
-    /// The numbers that decide about admission.
     pub fn capacity(&self) -> Capacity {
         if self.is_ringless() {
             return self.segments.capacity_to_come(self.granted);
@@ -334,12 +330,10 @@ impl Stream {
         self.waiting.push_back(key);
     }
 
-    /// Whose turn it is to begin.
     pub fn first_in_line(&self) -> Option<SubscriptionKey> {
         self.waiting.front().copied()
     }
 
-    /// It waits no longer.
     pub fn leave_line(&mut self) {
         self.waiting.pop_front();
     }
@@ -358,7 +352,6 @@ impl Stream {
         self.is_ringless() || self.segments.staying(self.members.unconfirmed()) >= needed
     }
 
-    /// Puts a subscription into the ring.
     pub fn enter(&mut self, member: &Arc<Member>) {
         self.members.enter(member);
     }
@@ -393,17 +386,14 @@ impl Stream {
 
 /// Its producer.
 impl Stream {
-    /// Whether a producer may come.
     pub fn takes_producers(&self) -> bool {
         self.producer_place.is_some()
     }
 
-    /// Its producer, if it has one.
     pub fn producer(&self) -> Option<&Producer> {
         self.producer_place.as_ref()?.producer()
     }
 
-    /// Whom its segments are made for.
     pub fn epoch(&self) -> Epoch {
         self.producer().map_or_else(Epoch::default, |producer| producer.epoch)
     }

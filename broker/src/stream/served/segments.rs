@@ -28,7 +28,6 @@ pub(super) struct Segments {
     debts: Debts,
     needs: Requirements,
     limits: Limits,
-    /// The warning of `--memory-warn` was given.
     has_warned: bool,
 }
 
@@ -89,7 +88,6 @@ impl Segments {
         self.size.keep_all();
     }
 
-    /// The source goes on without them.
     pub fn leave_behind(&mut self, indices: &[SegmentIndex]) {
         indices.iter().for_each(|index| self.pool.leave_behind(*index));
     }
@@ -109,12 +107,10 @@ impl Segments {
         self.pool.installed().saturating_sub(unconfirmed + self.size.leaving())
     }
 
-    /// Bytes that segments may still take.
     fn free_bytes(&self) -> u64 {
         self.limits.memory_bytes.saturating_sub(self.debts.bytes() + self.pool.bytes())
     }
 
-    /// The numbers that decide about admission.
     pub fn capacity(&self, granted: usize, unconfirmed: usize, can_grow: bool) -> Capacity {
         let expected = self.expected();
         let growable_to = if can_grow {
@@ -151,7 +147,6 @@ impl Segments {
         }
     }
 
-    /// One that was ordered has come.
     pub fn install(&mut self, segment: &Arc<Segment>) {
         self.pool.install(segment);
         self.watch_memory();
@@ -162,7 +157,6 @@ impl Segments {
         self.pool.vacate(index);
     }
 
-    /// The ring has given one up.
     pub fn release(&mut self, index: SegmentIndex) {
         if self.pool.counts(index) {
             self.size.gave_up_one();
