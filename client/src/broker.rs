@@ -126,7 +126,7 @@ impl Broker {
         &self.socket
     }
 
-    /// The broker's process, by the kernel's word; 0 where it is in a PID namespace that cannot be seen from here.
+    /// The broker's process, as the kernel tells it; 0 where it is in a PID namespace that cannot be seen from here.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.server_pid

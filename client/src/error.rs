@@ -118,7 +118,7 @@ pub enum Error {
         /// Every path tried, and what came of it.
         tried: Vec<Attempt>,
     },
-    /// The broker died or closed the connection without a word.
+    /// The broker died or closed the connection without giving a reason.
     #[error("the broker is gone. Frames that are held stay valid; connect again, or subscribe with reconnect(true)")]
     BrokerGone,
     /// The connection failed in another way.
@@ -139,7 +139,7 @@ pub enum Error {
     System {
         /// What was tried.
         what: &'static str,
-        /// The kernel's word.
+        /// The kernel's error.
         source: Errno,
     },
 }
@@ -199,7 +199,7 @@ pub enum Unreachable {
     Connect(#[source] Errno),
     /// Another user listens there than may.
     #[error(
-        "the server there runs as user {uid}, not as this user or root; if it is to be trusted, name it with server_uid({uid})"
+        "the server there runs as user {uid}, not as this user or root; if you trust it, name it with server_uid({uid})"
     )]
     WrongServer {
         /// Its user.

@@ -19,7 +19,7 @@
 //!   refills its segment; dropping it, in any thread, gives it back. A frame outlives subscription, broker object and even
 //!   the broker.
 //! * [`SyncedSubscription`]: joins several subscriptions and hands out frames that belong together.
-//! * [`Producer`]: fills the segments of a stream in place of a camera of the broker's: [`Broker::produce`].
+//! * [`Producer`]: fills the segments of a stream in place of one of the broker's cameras: [`Broker::produce`].
 //! * [`Error`]: says who is to blame and what to do.
 //!
 //! Nothing here waits for ever unless asked to: every exchange with the broker has a time limit, and a broker that dies

@@ -52,7 +52,7 @@ impl Channel {
     /// Connects to a listening socket.
     ///
     /// # Errors
-    /// The kernel's word: no such file, nobody listens, no permission.
+    /// The kernel's error: no such file, nobody listens, no permission.
     pub fn connect(path: &Path) -> Result<Self, Errno> {
         let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
         connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
@@ -62,7 +62,7 @@ impl Channel {
     /// Two connected ends.
     ///
     /// # Errors
-    /// The kernel's word, above all too many open files.
+    /// The kernel's error, above all too many open files.
     pub fn pair() -> Result<(Self, Self), Errno> {
         let (a, b) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
         Ok((Self(a), Self(b)))

@@ -10,6 +10,7 @@ pub mod beside;
 pub mod binaries;
 pub mod broker;
 pub mod c_library;
+pub mod commands;
 pub mod foreign;
 pub mod huge_pages;
 pub mod network;

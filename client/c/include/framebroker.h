@@ -152,7 +152,7 @@ typedef enum {
      */
     FB_ERROR_NO_BROKER = -20,
     /**
-     * The broker died or closed the connection without a word. Frames that are held stay valid.
+     * The broker died or closed the connection without giving a reason. Frames that are held stay valid.
      */
     FB_ERROR_BROKER_GONE = -21,
     /**
@@ -2011,7 +2011,7 @@ fb_status fb_producer_check(fb_producer *producer);
 
 /**
  * Says that the frames change: to another geometry, or a size that needs other segments. Frames of another geometry that
- * fit in the segments need no word. Nothing may be taken or kept meanwhile. The stream stays live, and its readers notice
+ * fit in the segments need not be told. Nothing may be taken or kept meanwhile. The stream stays live, and its readers notice
  * nothing but the new frames; addresses of segments may be others afterwards.
  *
  * What is 0 or NULL in options stays as it is, all three of width, height and pixel_format or none of them; so does

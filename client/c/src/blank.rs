@@ -5,7 +5,7 @@
 
 use framebroker_client::{Blank, Error, FrameInfo, PixelFormat};
 
-use crate::border::{Options, Place, Sized_, guard, options};
+use crate::boundary::{Options, Place, Sized_, guard, options};
 use crate::handles::tables;
 use crate::status::{Failure, fb_status};
 use crate::types::{fb_blank, fb_blank_info, fb_frame_fill};

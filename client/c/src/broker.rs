@@ -11,7 +11,7 @@ use std::time::Duration;
 use framebroker_client::stats::StreamStats;
 use framebroker_client::{Broker, Content, StreamInfo};
 
-use crate::border::{HandlePlace, Options, Place, Places, Sized_, fixed, guard, list, options, text};
+use crate::boundary::{HandlePlace, Options, Place, Places, Sized_, fixed, guard, list, options, text};
 use crate::handles::tables;
 use crate::status::{Failure, fb_status};
 use crate::types::{fb_broker, fb_broker_info, fb_connect_options, fb_stream_info, fb_stream_stats};

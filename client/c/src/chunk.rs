@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 
 use framebroker_client::{Chunk, ChunkValue, Chunks, Frame};
 
-use crate::border::{Place, Sized_, fixed, guard, needed_text, place};
+use crate::boundary::{Place, Sized_, fixed, guard, needed_text, place};
 use crate::frame::{extent, with};
 use crate::status::{Failure, fb_status};
 use crate::types::{fb_chunk, fb_frame, fb_value_kind};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use framebroker_client::{Broker, Error, ErrorCode, Feature, FeatureValue, Result as Answer, Setting, Text};
 
-use crate::border::{HandlePlace, Place, Places, Sized_, guard, needed_text, place};
+use crate::boundary::{HandlePlace, Place, Places, Sized_, guard, needed_text, place};
 use crate::broker;
 use crate::handles::tables;
 use crate::status::{Failure, fb_status};

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 
 use framebroker_client::Frame;
 
-use crate::border::{Place, Sized_, guard, place};
+use crate::boundary::{Place, Sized_, guard, place};
 use crate::handles::tables;
 use crate::status::{Failure, fb_status};
 use crate::types::{fb_frame, fb_frame_info};

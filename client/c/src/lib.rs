@@ -5,7 +5,7 @@
 //!
 //! * [`handles`]: what a program holds is a number that is looked up, never a pointer that is followed. So a handle that
 //!   was closed, released, forged or inherited by a forked child is an error and no undefined behaviour.
-//! * [`border`]: the one place where panics stop, and where pointers of the caller are read and written.
+//! * [`boundary`]: the one place where panics stop, and where pointers of the caller are read and written.
 //! * [`shared`]: what is for one thread at a time.
 //! * [`status`]: error codes and the text behind the last one.
 //! * [`types`]: structures and constants.
@@ -33,7 +33,7 @@ pub mod blank;
 
 pub mod pixel;
 
-mod border;
+mod boundary;
 mod handles;
 mod shared;
 mod value;

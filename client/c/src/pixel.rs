@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use framebroker_client::PixelFormat;
 
-use crate::border::text;
+use crate::boundary::text;
 
 /// Pixel formats whose layout this library knows, by their codes in "GenICam Pixel Format Names and Values" (EMVA). Frames
 /// may have other codes.

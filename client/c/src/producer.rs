@@ -11,7 +11,7 @@ use std::time::Duration;
 use framebroker_client::{Blank, PixelFormat, Producer, ProducerBuilder};
 
 use crate::blank::frame_info;
-use crate::border::{HandlePlace, Options, Places, Sized_, guard, needed_text, options, place, text, timeout};
+use crate::boundary::{HandlePlace, Options, Places, Sized_, guard, needed_text, options, place, text, timeout};
 use crate::broker;
 use crate::handles::tables;
 use crate::shared::Shared;
@@ -138,7 +138,7 @@ pub extern "C" fn fb_producer_check(producer: *mut fb_producer) -> fb_status {
 }
 
 /// Says that the frames change: to another geometry, or a size that needs other segments. Frames of another geometry that
-/// fit in the segments need no word. Nothing may be taken or kept meanwhile. The stream stays live, and its readers notice
+/// fit in the segments need not be told. Nothing may be taken or kept meanwhile. The stream stays live, and its readers notice
 /// nothing but the new frames; addresses of segments may be others afterwards.
 ///
 /// What is 0 or NULL in options stays as it is, all three of width, height and pixel_format or none of them; so does

@@ -44,7 +44,7 @@ pub enum fb_status {
 
     /// No broker was found. The text names every path tried and what came of it.
     FB_ERROR_NO_BROKER = -20,
-    /// The broker died or closed the connection without a word. Frames that are held stay valid.
+    /// The broker died or closed the connection without giving a reason. Frames that are held stay valid.
     FB_ERROR_BROKER_GONE = -21,
     /// The broker did not answer in time: it may be stopped or overloaded.
     FB_ERROR_NO_ANSWER = -22,

@@ -13,7 +13,9 @@ use framebroker_client::{
     ContextId, Delivery, Frame, Policy, Predictive, Start, StreamState, Subscription, SubscriptionBuilder, WaitMode,
 };
 
-use crate::border::{HandlePlace, Options, Place, Places, Sized_, fixed, guard, needed_text, options, place, timeout};
+use crate::boundary::{
+    HandlePlace, Options, Place, Places, Sized_, fixed, guard, needed_text, options, place, timeout,
+};
 use crate::broker;
 use crate::handles::tables;
 use crate::shared::Shared;

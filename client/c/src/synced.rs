@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use framebroker_client::{Frame, FrameSet, Incomplete, Subscription, SyncBy, SyncStats, SyncedSubscription};
 
-use crate::border::{HandlePlace, Options, Place, Sized_, guard, list, options, place, places, timeout};
+use crate::boundary::{HandlePlace, Options, Place, Sized_, guard, list, options, place, places, timeout};
 use crate::handles::{Tables, tables};
 use crate::shared::Shared;
 use crate::status::{Failure, fb_status};

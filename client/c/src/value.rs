@@ -2,7 +2,7 @@
 
 use framebroker_client::{Access, Feature, FeatureKind, FeatureValue, SettingsChange, Text, Visibility};
 
-use crate::border::fixed;
+use crate::boundary::fixed;
 use crate::types::{
     fb_access, fb_feature_entry, fb_feature_info, fb_feature_kind, fb_settings_change, fb_value, fb_value_kind,
     fb_visibility,

@@ -77,7 +77,7 @@ pub enum Failure {
 
     // Broker and connection.
     /// A broker is there, but of a user whom nobody named.
-    #[error("no broker found that is to be trusted{}", attempts(.tried))]
+    #[error("no broker found that you trust{}", attempts(.tried))]
     Untrusted {
         /// Every path tried.
         tried: Vec<Attempt>,
@@ -95,7 +95,7 @@ pub enum Failure {
     Write {
         /// The file.
         path: PathBuf,
-        /// The kernel's word.
+        /// The kernel's error.
         source: io::Error,
     },
     /// Standard output is closed. No failure: see `main`.
@@ -138,7 +138,7 @@ pub fn no_connection(error: Error) -> Failure {
 fn attempts(tried: &[Attempt]) -> String {
     let line = |attempt: &Attempt| match attempt.reason {
         Unreachable::WrongServer { uid } => format!(
-            "\n  {}: the server there runs as user {uid}, not as this user or root; if it is to be trusted, add --server-uid {uid}",
+            "\n  {}: the server there runs as user {uid}, not as this user or root; if you trust it, add --server-uid {uid}",
             attempt.path.display()
         ),
         _ => format!("\n  {attempt}"),

@@ -211,8 +211,8 @@ impl Broker {
         Subscription::new(py.detach(|| builder.open()).map_err(|error| raised(&error))?)
     }
 
-    /// Becomes the producer of a stream, on a connection of its own: fills its segments in place of a camera of the broker's,
-    /// which was started with ``--source producer``. May take as long as the broker needs to allocate segments.
+    /// Becomes the producer of a stream, on a connection of its own: fills its segments in place of a camera.
+    /// The broker was started with ``--source producer``. May take as long as the broker needs to allocate segments.
     ///
     /// ``width``, ``height``, ``pixel_format``: what the frames are like. Each frame carries its own geometry: this one is
     /// shown, and without ``payload_bytes`` it says how large segments must be.

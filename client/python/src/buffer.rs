@@ -62,7 +62,7 @@ pub unsafe fn fill(
 fn check(flags: c_int, geometry: &Geometry, access: Access) -> PyResult<()> {
     let wants = |flag: c_int| flags & flag == flag;
     if access == Access::Read && wants(ffi::PyBUF_WRITABLE) {
-        return Err(PyBufferError::new_err("frames are read-only, by the kernel's word: write into frame.copy()"));
+        return Err(PyBufferError::new_err("frames are read-only, and the kernel sees to it: write into frame.copy()"));
     }
     let rows_first = wants(ffi::PyBUF_C_CONTIGUOUS) || !wants(ffi::PyBUF_STRIDES);
     let columns_first = wants(ffi::PyBUF_F_CONTIGUOUS) && geometry.shape().len() > 1;

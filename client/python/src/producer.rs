@@ -21,7 +21,7 @@ pyo3::import_exception!(framebroker._errors, WaitTimeoutError);
 /// How often a thread that waits for a segment looks for signals.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Fills the segments of a stream in place of a camera of the broker's. Made by :meth:`Broker.produce`.
+/// Fills the segments of a stream in place of one of the broker's cameras. Made by :meth:`Broker.produce`.
 ///
 /// A stream has one producer at a time. It is a context manager: at the end of its ``with`` block the stream's readers wait
 /// for the next producer, while frames that are held stay as they are.
@@ -171,7 +171,7 @@ impl Producer {
     }
 
     /// Says that the frames change: to another geometry, or a size that needs other segments. What is not given stays. Frames
-    /// of another geometry that fit in the segments need no word. The stream stays live meanwhile.
+    /// of another geometry that fit in the segments need not be announced. The stream stays live meanwhile.
     ///
     /// Raises :class:`StillFillingError` unless all that was taken is published or given back, else as
     /// :meth:`Broker.produce`.

@@ -82,7 +82,7 @@ impl SyncedSubscription {
     /// ``"camera-time"`` (the cameras' own times, for those whose clocks are set by one another, and recordings of them) or
     /// ``"block-id"`` (the same number of the camera's, for those that are started together and triggered by one signal).
     /// ``tolerance``: seconds that times may be apart: below half the time between two frames.
-    /// ``incomplete``: what becomes of a set in which a stream has no frame: ``"drop"`` (given back and counted) or
+    /// ``incomplete``: what happens to a set in which a stream has no frame: ``"drop"`` (given back and counted) or
     /// ``"deliver"`` (handed out, with ``None`` in that stream's place).
     /// ``patience``: seconds that the first frame of a set waits for the others.
     ///

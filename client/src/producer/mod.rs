@@ -156,7 +156,7 @@ impl Producer {
     }
 
     /// Says that the frames change: to another geometry, or a size that needs other segments. Frames of another geometry that
-    /// fit in the segments need no word. Nothing may be filled meanwhile; the stream stays live, and its readers notice
+    /// fit in the segments need not be told. Nothing may be filled meanwhile; the stream stays live, and its readers notice
     /// nothing but the new frames.
     ///
     /// # Errors
@@ -190,7 +190,7 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        // The broker may have taken the last frame when it learns of this: a later one would be lost without a word.
+        // The broker may have taken the last frame when it learns of this: a later one would be lost silently.
         self.page.close();
     }
 }

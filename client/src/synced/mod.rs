@@ -36,7 +36,7 @@ pub enum SyncBy {
     BlockId,
 }
 
-/// What becomes of a set in which a stream has no frame.
+/// What happens to a set in which a stream has no frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Incomplete {
     /// It is given back and counted.
@@ -117,7 +117,7 @@ impl SyncedSubscription {
         }
     }
 
-    /// What becomes of incomplete sets. Default: [`Incomplete::Drop`].
+    /// What happens to incomplete sets. Default: [`Incomplete::Drop`].
     #[must_use]
     pub fn incomplete(mut self, incomplete: Incomplete) -> Self {
         self.incomplete = incomplete;

@@ -12,13 +12,13 @@ pub enum ShmError {
     Create {
         /// Its size.
         bytes: usize,
-        /// The kernel's word.
+        /// The kernel's error.
         source: Errno,
     },
     /// Not sealed.
     #[error("cannot seal shared memory: {source}; memfd seals need Linux 5.14 or newer")]
     Seal {
-        /// The kernel's word.
+        /// The kernel's error.
         source: Errno,
     },
     /// Some route to write the object is still open.
@@ -34,7 +34,7 @@ pub enum ShmError {
     Map {
         /// Its size.
         bytes: usize,
-        /// The kernel's word.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// The object is smaller than the mapping asked for.
@@ -50,7 +50,7 @@ pub enum ShmError {
     Open {
         /// Its path.
         path: PathBuf,
-        /// The kernel's word.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// No memory behind the mapping.
@@ -58,7 +58,7 @@ pub enum ShmError {
     Populate {
         /// Bytes of the mapping.
         bytes: usize,
-        /// The kernel's word.
+        /// The kernel's error.
         source: std::io::Error,
     },
     /// The page is of another layout.

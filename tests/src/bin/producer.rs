@@ -2,8 +2,7 @@
 //! test pattern of their block ID, which the consumers of the tests check.
 
 use std::collections::HashMap;
-use std::io::{BufRead, Write};
-use std::os::fd::AsFd;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use framebroker_client::{
     Blank, Broker, Error, FrameInfo, KeptSegment, PixelFormat, Producer, ProducerBuilder, Result,
 };
 use framebroker_protocol::pattern::Pattern;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use framebroker_tests::commands::{Options, answer_each, is_told_more};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -20,12 +19,7 @@ fn main() {
     let pattern = Pattern::new(PixelFormat::MONO8, 64, 48).expect("a geometry that the pattern can have");
     let frames = Frames { width: 64, height: 48, pixel_format: PixelFormat::MONO8, pattern, block: 0 };
     let mut actor = Actor { socket, frames, producer: None, blanks: Vec::new(), kept: HashMap::new() };
-    for line in std::io::stdin().lock().lines().map_while(std::result::Result::ok) {
-        let answer = actor.obey(&line);
-        if writeln!(std::io::stdout(), "{answer}").is_err() {
-            return;
-        }
-    }
+    answer_each(|line| actor.obey(line));
 }
 
 struct Actor {
@@ -49,7 +43,7 @@ impl Actor {
     fn obey(&mut self, line: &str) -> String {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (verb, rest) = words.split_first().expect("a command");
-        let options = Options(rest.iter().filter_map(|word| word.split_once('=')).collect());
+        let options = Options::of(rest);
         let answered = match *verb {
             "produce" => self.produce(&options),
             "change" => self.change(&options),
@@ -233,24 +227,5 @@ impl Frames {
     fn publish(&mut self, mut blank: Blank) -> Result<()> {
         self.fill(blank.bytes_mut());
         blank.publish(&self.info())
-    }
-}
-
-/// Whether another command waits.
-fn is_told_more() -> bool {
-    let stdin = std::io::stdin();
-    let mut waiting = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-    poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
-}
-
-struct Options<'a>(HashMap<&'a str, &'a str>);
-
-impl Options<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).copied()
-    }
-
-    fn number(&self, name: &str) -> Option<u64> {
-        self.get(name).map(|text| text.parse().expect("a number"))
     }
 }

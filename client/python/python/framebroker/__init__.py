@@ -7,8 +7,8 @@
 ...         print(frame.sequence, frame.array.mean())
 
 A :class:`Frame` is held for as long as it, or any array, memoryview or tensor made of it, lives. Its memory is
-read-only by the kernel's word: writing to it through a library that ignores that ends the process. ``frame.copy()`` is
-yours.
+read-only, and the kernel sees to it: writing to it through a library that ignores that ends the process.
+``frame.copy()`` is yours.
 """
 
 from ._errors import (

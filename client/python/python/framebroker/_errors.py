@@ -25,7 +25,7 @@ class NoBrokerError(Error, ConnectionError):
 
 
 class BrokerGoneError(Error, ConnectionError):
-    """The broker died, or closed the connection without a word. Frames that are held stay as they are."""
+    """The broker died, or closed the connection without giving a reason. Frames that are held stay as they are."""
 
 
 class ProtocolError(Error, ConnectionError):

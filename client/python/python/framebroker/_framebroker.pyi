@@ -372,7 +372,7 @@ class KeptSegment:
 
 @final
 class Producer:
-    """Fills the segments of a stream in place of a camera of the broker's. Made by :meth:`Broker.produce`.
+    """Fills the segments of a stream in place of one of the broker's cameras. Made by :meth:`Broker.produce`.
 
     A stream has one producer at a time. It is a context manager: at the end of its ``with`` block the stream's readers
     wait for the next producer. Threads may share it: one may wait in :meth:`take` while another calls :meth:`publish`.
@@ -629,7 +629,7 @@ class SyncedSubscription:
         recordings of them) or ``"block-id"`` (the same number of the camera's, for those that are started together and
         triggered by one signal).
         ``tolerance``: seconds that times may be apart: below half the time between two frames.
-        ``incomplete``: what becomes of a set in which a stream has no frame: ``"drop"`` (given back and counted) or
+        ``incomplete``: what happens to a set in which a stream has no frame: ``"drop"`` (given back and counted) or
         ``"deliver"`` (handed out, with ``None`` in that stream's place).
         ``patience``: seconds that the first frame of a set waits for the others.
 

@@ -5,16 +5,13 @@ mod content;
 mod sight;
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::collections::HashMap;
-use std::io::{BufRead, Write};
-use std::os::fd::AsFd;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use framebroker_client::{Broker, ContextId, Error, Frame, Result, Subscription, WaitMode};
-use framebroker_protocol::UnknownWord;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use framebroker_tests::commands::{Options, answer_each, is_told_more};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use self::content::{Content, Patterns, fault};
@@ -23,12 +20,7 @@ use self::sight::Sight;
 fn main() {
     let socket = std::env::args_os().nth(1).map(PathBuf::from).expect("usage: actor SOCKET");
     let mut actor = Actor { socket, subscription: None, held: Vec::new() };
-    for line in std::io::stdin().lock().lines().map_while(std::result::Result::ok) {
-        let answer = actor.obey(&line);
-        if writeln!(std::io::stdout(), "{answer}").is_err() {
-            return;
-        }
-    }
+    answer_each(|line| actor.obey(line));
 }
 
 struct Actor {
@@ -41,7 +33,7 @@ impl Actor {
     fn obey(&mut self, line: &str) -> String {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (verb, rest) = words.split_first().expect("a command");
-        let options = Options(rest.iter().filter_map(|word| word.split_once('=')).collect());
+        let options = Options::of(rest);
         let answered = match *verb {
             "subscribe" => self.subscribe(&options),
             "take" => self.take(millis(rest)),
@@ -271,13 +263,6 @@ impl Actor {
     }
 }
 
-/// Whether another command waits. The tests send one only when the last was answered, but for `watch`.
-fn is_told_more() -> bool {
-    let stdin = std::io::stdin();
-    let mut waiting = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-    poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
-}
-
 /// Makes a child that keeps every descriptor open for a minute; answers with its process ID.
 fn fork() -> String {
     // SAFETY: the child calls nothing but sleep and _exit.
@@ -305,22 +290,6 @@ fn describe(error: &Error) -> String {
         _ => "other",
     };
     format!("error {kind}: {}", error.to_string().replace('\n', " "))
-}
-
-struct Options<'a>(HashMap<&'a str, &'a str>);
-
-impl Options<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).copied()
-    }
-
-    fn word<T: std::str::FromStr<Err = UnknownWord>>(&self, name: &str) -> Option<T> {
-        self.get(name).map(|word| word.parse().expect("a word of the protocol"))
-    }
-
-    fn number(&self, name: &str) -> Option<u64> {
-        self.get(name).map(|text| text.parse().expect("a number"))
-    }
 }
 
 fn number(words: &[&str]) -> u64 {

@@ -1,4 +1,4 @@
-//! The border to C: the one place where panics stop, and where pointers of the caller are read and written.
+//! The boundary to C: the one place where panics stop, and where pointers of the caller are read and written.
 //!
 //! What can be told is checked: NULL, sizes, text that is no UTF-8. That a pointer leads to memory of its type, which nobody
 //! else uses during the call, only the caller can know; the header demands it.
@@ -148,7 +148,7 @@ pub unsafe fn options<T: Options>(options: *const T) -> Result<Option<T>, Failur
     // SAFETY: it is not NULL, and the caller vouches for the rest.
     let size = unsafe { check_size(options, T::EARLIER) }?;
     let mut read = MaybeUninit::<T>::zeroed();
-    // SAFETY: the structure is that large, by its own word, and ours is no smaller: `check_size` lets only its size and
+    // SAFETY: the structure is that large, as it says itself, and ours is no smaller: `check_size` lets only its size and
     // earlier ones pass.
     unsafe { std::ptr::copy_nonoverlapping(options.cast::<u8>(), read.as_mut_ptr().cast::<u8>(), size) };
     // SAFETY: any bits are a value (`Options`).
