@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks what the documents say of the tree: links, files, tests, options, and how long two of them are.
+"""Checks what the documents say of the tree: links, files, tests, options, messages, and how long two of them are.
 
 Looks at every *.md that git knows or would add. Prints FILE:LINE and what to do; ends with 1 where something is wrong.
 Needs nothing but Python and git; takes about a second.
@@ -40,6 +40,8 @@ FOREIGN = {
 
 # Names in the documents that nothing here has, and whose they are.
 ELSEWHERE = {
+    "Permission denied": "the C library",
+    "assignment destination is read-only": "NumPy",
     "client.py": "the program of PROTOCOL.md, where somebody saves it",
     "seq_cst": "C11",
     "shm_open": "POSIX",
@@ -219,6 +221,17 @@ def check_options(documents: dict[str, list[str]]) -> None:
         complain("scripts/check-docs.py", 1, f"no document names {option} any more: take it out of FOREIGN")
 
 
+def check_messages(document: str, lines: list[str]) -> None:
+    """Messages in the first column of the tables of errors, but for what stands where `…` is."""
+    code = "\n".join(text_of(name) for name in FILES if name.endswith((".rs", ".py", ".sh", ".cpp")))
+    code = re.sub(r'\\\n\s*|"\s*\n\s*f?"', "", code)
+    for number, line in enumerate(lines, 1):
+        for span in re.findall(r"`([^`]+)`", line.split(" | ")[0]) if line.startswith("| ") else []:
+            for piece in (piece.strip(" ;:,") for piece in span.split("…")):
+                if " " in piece and piece not in code and piece not in ELSEWHERE:
+                    complain(document, number, f"no program says {piece!r}; quote what it says now")
+
+
 def check_drawings(documents: dict[str, list[str]]) -> None:
     shown = {name for lines in documents.values() for name in re.findall(r"([\w-]+\.svg)", "\n".join(lines))}
     index = "\n".join(documents.get("docs/README.md", []))
@@ -243,6 +256,7 @@ def main() -> int:
         check_files(document, lines)
         if len(lines) > LONGEST.get(document, len(lines)):
             complain(document, len(lines), f"{len(lines)} lines, at most {LONGEST[document]}; move a subject to docs/")
+    check_messages("docs/troubleshooting.md", documents["docs/troubleshooting.md"])
     check_options(documents)
     check_drawings(documents)
     print("\n".join(problems) or f"{len(documents)} documents agree with the tree")
