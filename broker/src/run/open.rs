@@ -63,28 +63,42 @@ pub(super) fn list(config: &StreamOptions) -> Result<Vec<String>, SourceError> {
     }
 }
 
+#[cfg(any(feature = "aravis", feature = "pylon"))]
+fn camera(config: &StreamOptions, device: Option<String>) -> crate::source::camera::CameraOptions {
+    let features = config.set.iter().map(|setting| (setting.feature.clone(), setting.value.clone())).collect();
+    let StreamOptions { width, height, fps, pixel_format, .. } = *config;
+    crate::source::camera::CameraOptions { device, features, width, height, fps, pixel_format }
+}
+
 #[cfg(feature = "aravis")]
 mod aravis {
-    use super::{Arc, Opener, SourceError, StreamOptions};
+    use super::{Arc, Opener, SourceError, StreamOptions, camera};
     use crate::source::aravis::{self, AravisSource, Options};
 
     pub fn opener(config: &StreamOptions, device: Option<String>) -> Opener {
-        let features = config.set.iter().map(|setting| (setting.feature.clone(), setting.value.clone()));
-        let options = Options {
-            device,
-            features: features.collect(),
-            width: config.width,
-            height: config.height,
-            fps: config.fps,
-            pixel_format: config.pixel_format,
-            packet_size: config.packet_size,
-            socket_buffer: config.socket_buffer,
-        };
+        let StreamOptions { packet_size, socket_buffer, .. } = *config;
+        let options = Options { camera: camera(config, device), packet_size, socket_buffer };
         Arc::new(move || Ok(Box::new(AravisSource::open(&options)?)))
     }
 
     pub fn list(device: Option<&str>) -> Result<Vec<String>, SourceError> {
         Ok(aravis::list(device)?.iter().map(ToString::to_string).collect())
+    }
+}
+
+#[cfg(feature = "pylon")]
+mod pylon {
+    use super::{Arc, Opener, SourceError, StreamOptions, camera};
+    use crate::source::pylon::{Options, Pylon, PylonSource};
+
+    pub fn opener(config: &StreamOptions, device: Option<String>) -> Opener {
+        let options = Options { camera: camera(config, device), load: config.load.clone() };
+        let pylon = Pylon::default();
+        Arc::new(move || Ok(Box::new(PylonSource::open(&pylon, &options)?)))
+    }
+
+    pub fn list() -> Result<Vec<String>, SourceError> {
+        Ok(Pylon::default().list()?.iter().map(ToString::to_string).collect())
     }
 }
 
@@ -106,31 +120,6 @@ mod aravis {
 
     pub fn list(_: Option<&str>) -> Result<Vec<String>, SourceError> {
         Err(not_built())
-    }
-}
-
-#[cfg(feature = "pylon")]
-mod pylon {
-    use super::{Arc, Opener, SourceError, StreamOptions};
-    use crate::source::pylon::{Options, Pylon, PylonSource};
-
-    pub fn opener(config: &StreamOptions, device: Option<String>) -> Opener {
-        let features = config.set.iter().map(|setting| (setting.feature.clone(), setting.value.clone()));
-        let options = Options {
-            device,
-            load: config.load.clone(),
-            features: features.collect(),
-            width: config.width,
-            height: config.height,
-            fps: config.fps,
-            pixel_format: config.pixel_format,
-        };
-        let pylon = Pylon::default();
-        Arc::new(move || Ok(Box::new(PylonSource::open(&pylon, &options)?)))
-    }
-
-    pub fn list() -> Result<Vec<String>, SourceError> {
-        Ok(Pylon::default().list()?.iter().map(ToString::to_string).collect())
     }
 }
 

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "aravis")]
 pub mod aravis;
+#[cfg(any(feature = "aravis", feature = "pylon"))]
+pub mod camera;
 pub mod features;
 #[cfg(any(feature = "aravis", feature = "pylon"))]
 mod losses;

@@ -3,12 +3,12 @@
 use std::ffi::CString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use framebroker_protocol::message::{Access, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange};
+use framebroker_protocol::message::{Access, Feature, FeatureKind, FeatureValue};
 use framebroker_protocol::{FeatureName, Text};
 
 use super::ffi::{Camera, Details, Failure, FailureKind, Kind};
-use crate::source::SourceError;
-use crate::source::features::{FeatureError, Features, changes_frames, changes_needs, check};
+use crate::source::features::{FeatureError, Features, check};
+use crate::source::{SourceError, camera};
 
 /// A camera that the source and its [`CameraFeatures`] share. `libaravis` guards only what goes over the wire, so they take turns;
 /// the source takes its turns when it starts and stops, never while it waits for frames.
@@ -29,11 +29,10 @@ impl CameraFeatures {
     }
 
     fn with<T>(&self, run: impl FnOnce(&Camera) -> Result<T, FeatureError>) -> Result<T, FeatureError> {
-        let gone = || FeatureError::Failed("the camera is away; it can be asked when it is back".to_owned());
-        let shared = self.0.upgrade().ok_or_else(gone)?;
+        let shared = self.0.upgrade().ok_or_else(camera::gone)?;
         let camera = lock(&shared);
         // Each question to one that is lost would take seconds.
-        if camera.is_lost() { Err(gone()) } else { run(&camera) }
+        if camera.is_lost() { Err(camera::gone()) } else { run(&camera) }
     }
 }
 
@@ -55,7 +54,7 @@ impl Features for CameraFeatures {
     }
 
     fn needs_stop(&self, name: &FeatureName) -> bool {
-        changes_frames(name.as_str()) || changes_needs(name.as_str())
+        camera::needs_stop(name)
     }
 }
 
@@ -67,14 +66,11 @@ fn read(camera: &Camera, name: &FeatureName) -> Result<Option<Feature>, FeatureE
     let (kind, value) = match of {
         Kind::Integer => {
             let value = told(camera.integer(&at))?.map(FeatureValue::Integer);
-            let (min, max, increment) = told(camera.integer_bounds(&at))?.unwrap_or((i64::MIN, i64::MAX, 1));
-            let range = IntegerRange { min, max, increment: increment.max(1), unit };
-            (FeatureKind::Integer(range), value)
+            (camera::integer(told(camera.integer_bounds(&at))?, unit), value)
         }
         Kind::Float => {
             let value = told(camera.float(&at))?.filter(|value| value.is_finite());
-            let (min, max) = told(camera.float_bounds(&at))?.unwrap_or((f64::MIN, f64::MAX));
-            (FeatureKind::Float(FloatRange { min, max, unit }), value.map(FeatureValue::Float))
+            (camera::float(told(camera.float_bounds(&at))?, unit), value.map(FeatureValue::Float))
         }
         Kind::Boolean => (FeatureKind::Boolean, told(camera.boolean(&at))?.map(FeatureValue::Boolean)),
         Kind::Enumeration => {
@@ -85,11 +81,7 @@ fn read(camera: &Camera, name: &FeatureName) -> Result<Option<Feature>, FeatureE
         Kind::Command => (FeatureKind::Command, None),
         Kind::Other => return Ok(None),
     };
-    let access = match (of, camera.access(&at)) {
-        // It is never read.
-        (Kind::Command, Access::ReadWrite) => Access::WriteOnly,
-        (_, access) => access,
-    };
+    let access = camera::access(&kind, camera.access(&at));
     let is_readable = !matches!(access, Access::WriteOnly | Access::NotAvailable);
     Ok(Some(Feature {
         name: name.clone(),
@@ -109,17 +101,15 @@ fn text_value(camera: &Camera, at: &CString) -> Result<Option<FeatureValue>, Fea
 fn write(camera: &Camera, name: &FeatureName, value: &FeatureValue) -> Result<(), FeatureError> {
     let at = c_name(name)?;
     let done = match value {
-        FeatureValue::None => return Err(FeatureError::Invalid(format!("{name} cannot be set to no value"))),
+        FeatureValue::None => return Err(camera::no_value(name)),
         FeatureValue::Integer(value) => camera.set_integer(&at, *value),
         FeatureValue::Float(value) => camera.set_float(&at, *value),
         FeatureValue::Boolean(value) => camera.set_boolean(&at, *value),
         FeatureValue::Text(value) => camera.set_string(&at, value.as_str()),
     };
     done.map_err(|failure| match failure.kind {
-        FailureKind::Timeout | FailureKind::NotFound => away(&failure),
-        FailureKind::Busy | FailureKind::Other => {
-            FeatureError::Invalid(format!("{name} cannot be {value}: the camera answers: {}", failure.text))
-        }
+        FailureKind::Timeout | FailureKind::NotFound => camera::silent(&failure.text),
+        FailureKind::Busy | FailureKind::Other => FeatureError::Invalid(camera::refused(name, value, &failure.text)),
     })
 }
 
@@ -131,13 +121,9 @@ fn execute(camera: &Camera, name: &FeatureName) -> Result<(), FeatureError> {
 fn told<T>(result: Result<T, Failure>) -> Result<Option<T>, FeatureError> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(failure) if failure.kind == FailureKind::Timeout => Err(away(&failure)),
+        Err(failure) if failure.kind == FailureKind::Timeout => Err(camera::silent(&failure.text)),
         Err(_refused) => Ok(None),
     }
-}
-
-fn away(failure: &Failure) -> FeatureError {
-    FeatureError::Failed(format!("the camera does not answer ({}); check its cable, network and power", failure.text))
 }
 
 fn c_name(name: &FeatureName) -> Result<CString, FeatureError> {

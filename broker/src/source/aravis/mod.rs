@@ -17,11 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::PixelFormat;
-
 use self::feature::{CameraFeatures, Shared, lock};
 use self::ffi::{Receiver, Report, Statistics, Status};
 use self::frame::{Layout, Losses, Transport, frame_info};
+use super::camera::{CameraOptions, LOOK_AFTER_CAMERA, segments_for_late_grab};
 use super::{
     Description, Event, Features, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment,
 };
@@ -29,14 +28,8 @@ use super::{
 pub use self::ffi::DeviceInfo;
 pub use self::open::list;
 
-/// How often a wait looks whether the camera is gone.
-const LOOK_AFTER_CAMERA: Duration = Duration::from_millis(100);
-
 /// The driver fills one segment and needs the next one before that is done.
 const MIN_QUEUED: usize = 2;
-
-/// The grab thread may come this late before the driver has no segment.
-const SHORTEST_QUEUE: Duration = Duration::from_millis(10);
 
 /// The least that the socket's receive buffer is made by itself: many small frames are as large a burst as one large frame.
 const SMALLEST_SOCKET_BUFFER: usize = 1 << 20;
@@ -47,18 +40,9 @@ const LARGEST_SOCKET_BUFFER: usize = (1 << 30) - 1;
 /// Which camera, and how to set it up.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
-    /// ID, serial number, address or user-defined name; without one, the first camera found (never the simulated one).
-    pub device: Option<String>,
-    /// Features by their GenICam names, set in this order after everything below: they have the last word.
-    pub features: Vec<(String, String)>,
-    /// Width in pixels; without it, the camera's present one. The same holds for all that follow.
-    pub width: Option<u32>,
-    /// Height in pixels.
-    pub height: Option<u32>,
-    /// Frames per second; setting them switches triggers off.
-    pub fps: Option<f64>,
-    /// PFNC pixel format.
-    pub pixel_format: Option<PixelFormat>,
+    /// The device is an ID, serial number, address or user-defined name; the first one found is never the simulated one. Setting
+    /// a rate switches triggers off.
+    pub camera: CameraOptions,
     /// Bytes of a GigE Vision packet with its IP and UDP headers; without it, the camera's if test packets get through, else
     /// the largest that do; over loopback 1400.
     pub packet_size: Option<u32>,
@@ -198,7 +182,7 @@ impl Source for AravisSource {
     }
 
     fn requirements(&self) -> Requirements {
-        let min_queued = MIN_QUEUED.max(frames_within(SHORTEST_QUEUE, self.description.fps));
+        let min_queued = MIN_QUEUED.max(segments_for_late_grab(self.description.fps));
         Requirements {
             min_queued,
             wanted_queued: min_queued,
@@ -302,12 +286,6 @@ impl Drop for AravisSource {
     fn drop(&mut self) {
         drop(self.stop());
     }
-}
-
-/// Frames that a camera of this rate sends within a time.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float casts saturate; rates are positive")]
-fn frames_within(time: Duration, fps: f64) -> usize {
-    (fps * time.as_secs_f64()).ceil() as usize
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::Options;
 use super::feature::{self, CameraFeatures, Shared, lock};
 use super::ffi::{self, Camera, DeviceInfo, Failure, FailureKind, Region};
 use super::frame::{Layout, Transport};
-use crate::source::features::options::{set_all, set_geometry};
+use crate::source::camera::full_model;
 use crate::source::{Description, SourceError};
 
 /// IDs with this beginning belong to the simulated camera of libaravis and switch its interface on.
@@ -50,8 +50,8 @@ pub(super) struct Opened {
 /// Opens the camera and applies all options.
 pub(super) fn open(options: &Options) -> Result<Opened, SourceError> {
     // Asked anew every time: a camera may have come back under another address.
-    let seen = list(options.device.as_deref())?;
-    let id = choose(options.device.as_deref(), &seen)?;
+    let seen = list(options.camera.device.as_deref())?;
+    let id = choose(options.camera.device.as_deref(), &seen)?;
     let camera = Camera::open(&id).map_err(|failure| cannot_open(&id, failure, &seen))?;
     if !camera.is_controller() {
         return Err(busy(&id, "another program controls it"));
@@ -124,12 +124,7 @@ fn set_up_gige(camera: &Camera, options: &Options) -> Result<(), SourceError> {
 /// Geometry, pixel format and rate; then the features, which have the last word (setting a rate switches triggers off).
 fn apply(camera: &Shared, options: &Options) -> Result<(), SourceError> {
     lock(camera).set_continuous().map_err(|failure| SourceError::Driver(failure.text))?;
-    let mut features = CameraFeatures::of(camera);
-    set_geometry(&mut features, options.pixel_format, options.width, options.height)?;
-    if let Some(fps) = options.fps {
-        set_frame_rate(&lock(camera), fps)?;
-    }
-    set_all(&mut features, &options.features)
+    options.camera.apply(&mut CameraFeatures::of(camera), |_, fps| set_frame_rate(&lock(camera), fps))
 }
 
 fn set_frame_rate(camera: &Camera, fps: f64) -> Result<(), SourceError> {
@@ -158,8 +153,7 @@ pub(super) fn describe(camera: &Camera) -> Result<(Description, Layout), Failure
         ["DeviceSerialNumber", "DeviceID"].iter().find_map(|name| feature::text(camera, name)).unwrap_or_default();
     let triggered = feature::text(camera, "TriggerMode").is_some_and(|mode| mode == "On");
     let fps = if triggered { 0.0 } else { camera.frame_rate().unwrap_or(0.0) };
-    let model = [vendor, model].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-    let description = Description { model, serial, width, height, pixel_format, fps };
+    let description = Description { model: full_model(&vendor, &model), serial, width, height, pixel_format, fps };
     Ok((description, Layout { payload_bytes, region, pixel_format, line_pitch }))
 }
 

@@ -6,20 +6,25 @@ use framebroker_protocol::{Backing, PixelFormat, SegmentIndex};
 
 use super::{AravisSource, Options, TransportCounters, list};
 use crate::factory::{BufferFactory, Memfd};
+use crate::source::camera::CameraOptions;
 use crate::source::{Event, FrameInfo, Source, SourceError, WritableSegment};
 
 /// Long enough on a busy machine; only a failing test waits so long.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-fn options() -> Options {
-    Options {
+fn options() -> CameraOptions {
+    CameraOptions {
         device: Some("Fake_1".to_owned()),
         width: Some(64),
         height: Some(48),
         fps: Some(100.0),
         pixel_format: PixelFormat::from_name("Mono8"),
-        ..Options::default()
+        ..CameraOptions::default()
     }
+}
+
+fn open(camera: CameraOptions) -> Result<AravisSource, SourceError> {
+    AravisSource::open(&Options { camera, ..Options::default() })
 }
 
 fn segment(index: usize, bytes: usize) -> WritableSegment {
@@ -29,7 +34,7 @@ fn segment(index: usize, bytes: usize) -> WritableSegment {
 }
 
 fn started(segments: usize) -> AravisSource {
-    let mut source = AravisSource::open(&options()).unwrap();
+    let mut source = open(options()).unwrap();
     let bytes = source.requirements().payload_bytes;
     (0..segments).for_each(|index| source.queue(segment(index, bytes)));
     source.start().unwrap();
@@ -65,8 +70,8 @@ fn assert_ramp(segment: &mut WritableSegment, info: &FrameInfo) {
     }
 }
 
-fn invalid(options: &Options) -> String {
-    match AravisSource::open(options) {
+fn invalid(options: CameraOptions) -> String {
+    match open(options) {
         Err(SourceError::Invalid(text)) => text,
         other => panic!("expected an invalid option, got {other:?}"),
     }
@@ -161,7 +166,7 @@ fn a_segment_can_be_replaced_by_another_of_its_index() {
 /// Goal: a second segment of an index that is queued is not lost. Method: queue two, stop.
 #[test]
 fn a_segment_whose_index_is_queued_comes_back_at_the_stop() {
-    let mut source = AravisSource::open(&options()).unwrap();
+    let mut source = open(options()).unwrap();
     source.queue(segment(0, 64 * 48));
     source.queue(segment(0, 64 * 48));
     source.start().unwrap();
@@ -173,7 +178,7 @@ fn a_segment_whose_index_is_queued_comes_back_at_the_stop() {
 /// Goal: a segment that is too small is never overrun nor delivered. Method: one of a page, whose frames take two.
 #[test]
 fn frames_that_do_not_fit_are_not_delivered() {
-    let mut source = AravisSource::open(&Options { height: Some(128), ..options() }).unwrap();
+    let mut source = open(CameraOptions { height: Some(128), ..options() }).unwrap();
     source.queue(segment(0, 4096));
     source.start().unwrap();
     assert!(matches!(source.wait(Duration::from_millis(300)), Event::Timeout | Event::Starved));
@@ -186,7 +191,7 @@ fn frames_that_do_not_fit_are_not_delivered() {
 /// Goal: a stopped source waits in vain, as long as it was told. Method: wait before the first start.
 #[test]
 fn a_stopped_source_times_out() {
-    let mut source = AravisSource::open(&options()).unwrap();
+    let mut source = open(options()).unwrap();
     let began = Instant::now();
     assert!(matches!(source.wait(Duration::from_millis(30)), Event::Timeout));
     assert!(began.elapsed() >= Duration::from_millis(30));
@@ -197,8 +202,10 @@ fn a_stopped_source_times_out() {
 /// Goal: features are set by the type of their node, and refused with what is allowed. Method: one of each type.
 #[test]
 fn features_are_set_or_refused_with_what_is_allowed() {
-    let with =
-        |feature: &str, value: &str| Options { features: vec![(feature.to_owned(), value.to_owned())], ..options() };
+    let with = |feature: &str, value: &str| CameraOptions {
+        features: vec![(feature.to_owned(), value.to_owned())],
+        ..options()
+    };
     for (feature, value) in [
         ("Width", "0x20"),
         ("AcquisitionFrameRate", "12.5"),
@@ -206,10 +213,10 @@ fn features_are_set_or_refused_with_what_is_allowed() {
         ("PixelFormat", "Mono16"),
         ("AcquisitionStop", ""),
     ] {
-        let source = AravisSource::open(&with(feature, value));
+        let source = open(with(feature, value));
         assert!(source.is_ok(), "{feature}={value}: {source:?}");
     }
-    assert_eq!(AravisSource::open(&with("Width", "32")).unwrap().describe().width, 32);
+    assert_eq!(open(with("Width", "32")).unwrap().describe().width, 32);
     for (feature, value, answer) in [
         ("NoSuchFeature", "1", "no feature \"NoSuchFeature\""),
         ("Width", "9999", "it takes 1 to 2048"),
@@ -219,7 +226,7 @@ fn features_are_set_or_refused_with_what_is_allowed() {
         ("AcquisitionStop", "now", "it is a command"),
         ("DeviceVendorName", "me", "read-only"),
     ] {
-        let text = invalid(&with(feature, value));
+        let text = invalid(with(feature, value));
         assert!(text.contains(answer), "{feature}={value}: {text}");
     }
 }
@@ -227,15 +234,15 @@ fn features_are_set_or_refused_with_what_is_allowed() {
 /// Goal: options that the camera cannot take say what it could. Method: a size and a rate beyond its range.
 #[test]
 fn impossible_options_are_refused() {
-    assert!(invalid(&Options { width: Some(100_000), ..options() }).contains("it takes 1 to 2048"));
-    assert!(invalid(&Options { fps: Some(0.0), ..options() }).contains("allowed: "));
-    assert!(invalid(&Options { fps: Some(f64::NAN), ..options() }).contains("allowed: "));
+    assert!(invalid(CameraOptions { width: Some(100_000), ..options() }).contains("it takes 1 to 2048"));
+    assert!(invalid(CameraOptions { fps: Some(0.0), ..options() }).contains("allowed: "));
+    assert!(invalid(CameraOptions { fps: Some(f64::NAN), ..options() }).contains("allowed: "));
 }
 
 /// Goal: an absent camera is told as such, with those that are there. Method: an ID that no camera has.
 #[test]
 fn an_absent_camera_is_told_with_those_that_are_there() {
-    match AravisSource::open(&Options { device: Some("Fake_99".to_owned()), ..options() }) {
+    match open(CameraOptions { device: Some("Fake_99".to_owned()), ..options() }) {
         Err(SourceError::Absent(text)) => assert!(text.contains("Fake_99") && text.contains("Fake_1"), "{text}"),
         other => panic!("expected an absent camera, got {other:?}"),
     }

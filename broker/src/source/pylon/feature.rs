@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::message::{Access, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange};
+use framebroker_protocol::message::{Feature, FeatureKind, FeatureValue};
 use framebroker_protocol::{FeatureName, Text};
 
 use super::ffi::{Camera, Details, Failure, Kind, Map, Nodes, Value, WeakNodes};
-use crate::source::features::{FeatureError, Features, changes_frames, changes_needs};
+use crate::source::camera;
+use crate::source::features::{FeatureError, Features};
 
 /// A camera that says no does so at once; one that took longer was silent.
 const SILENCE: Duration = Duration::from_millis(500);
@@ -24,14 +25,13 @@ impl CameraFeatures {
     }
 
     fn nodes(&self) -> Result<Nodes, FeatureError> {
-        let gone = || FeatureError::Failed("the camera is away; it can be asked when it is back".to_owned());
-        self.0.upgrade().ok_or_else(gone)
+        self.0.upgrade().ok_or_else(camera::gone)
     }
 }
 
 impl Features for CameraFeatures {
     fn names(&mut self) -> Result<Vec<FeatureName>, FeatureError> {
-        let names = self.nodes()?.names().map_err(|failure| away(&failure))?;
+        let names = self.nodes()?.names().map_err(|failure| camera::silent(&failure.text))?;
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
@@ -39,8 +39,8 @@ impl Features for CameraFeatures {
         let (nodes, began) = (self.nodes()?, Instant::now());
         let is_silent = || began.elapsed() >= SILENCE || nodes.is_removed();
         match nodes.details(name.as_str()) {
-            Err(failure) => Err(away(&failure)),
-            Ok(Some((_, Details { failure: Some(failure), .. }))) if is_silent() => Err(away(&failure)),
+            Err(failure) => Err(camera::silent(&failure.text)),
+            Ok(Some((_, Details { failure: Some(failure), .. }))) if is_silent() => Err(camera::silent(&failure.text)),
             Ok(known) => Ok(known.and_then(|(known, details)| told(name, known, details))),
         }
     }
@@ -48,14 +48,14 @@ impl Features for CameraFeatures {
     fn write(&mut self, name: &FeatureName, value: &FeatureValue) -> Result<(), FeatureError> {
         let (nodes, feature) = (self.nodes()?, name.as_str());
         let done = match value {
-            FeatureValue::None => return Err(FeatureError::Invalid(format!("{name} cannot be set to no value"))),
+            FeatureValue::None => return Err(camera::no_value(name)),
             FeatureValue::Integer(value) => nodes.set_integer(feature, *value),
             FeatureValue::Float(value) => nodes.set_float(feature, *value),
             FeatureValue::Boolean(value) => nodes.set_boolean(feature, *value),
             FeatureValue::Text(value) => nodes.set_text(feature, value.as_str()),
         };
         done.map_err(|Failure { is_refusal, text }| {
-            let text = format!("{name} cannot be {value}: the camera answers: {text}");
+            let text = camera::refused(name, value, &text);
             if is_refusal { FeatureError::Invalid(text) } else { FeatureError::Failed(text) }
         })
     }
@@ -77,7 +77,7 @@ impl Features for CameraFeatures {
 
     fn needs_stop(&self, name: &FeatureName) -> bool {
         let is_held = || self.nodes().is_ok_and(|nodes| nodes.is_held(name.as_str()).unwrap_or(false));
-        changes_frames(name.as_str()) || changes_needs(name.as_str()) || is_held()
+        camera::needs_stop(name) || is_held()
     }
 }
 
@@ -86,14 +86,8 @@ fn told(name: &FeatureName, known: super::ffi::Feature, details: Details) -> Opt
     let Details { display_name, description, unit, entries, integers, floats, failure } = details;
     let unit = Text::label(unit);
     let kind = match known.kind {
-        Kind::Integer => {
-            let (min, max, increment) = integers.unwrap_or((i64::MIN, i64::MAX, 1));
-            FeatureKind::Integer(IntegerRange { min, max, increment: increment.max(1), unit })
-        }
-        Kind::Float => {
-            let (min, max) = floats.unwrap_or((f64::MIN, f64::MAX));
-            FeatureKind::Float(FloatRange { min, max, unit })
-        }
+        Kind::Integer => camera::integer(integers, unit),
+        Kind::Float => camera::float(floats, unit),
         Kind::Boolean => FeatureKind::Boolean,
         Kind::Enumeration => FeatureKind::enumeration(entries),
         Kind::Text => FeatureKind::String,
@@ -109,11 +103,7 @@ fn told(name: &FeatureName, known: super::ffi::Feature, details: Details) -> Opt
         display_name: Text::label(display_name),
         description: Text::description(description),
         visibility: known.visibility,
-        access: match (known.kind, known.access) {
-            // It is never read.
-            (Kind::Command, Access::ReadWrite) => Access::WriteOnly,
-            (_, access) => access,
-        },
+        access: camera::access(&kind, known.access),
         value: known.value.map_or(FeatureValue::None, value),
         kind,
     })
@@ -128,10 +118,6 @@ fn value(value: Value) -> FeatureValue {
         Value::Boolean(value) => value.into(),
         Value::Text(value) | Value::Entry(value, _) => value.as_str().into(),
     }
-}
-
-fn away(failure: &Failure) -> FeatureError {
-    FeatureError::Failed(format!("the camera does not answer ({}); check its cable, network and power", failure.text))
 }
 
 /// The value of an integer, or the code of an enumeration's entry; `None` where the camera has none of this name, or does not

@@ -19,13 +19,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::PixelFormat;
 use framebroker_protocol::chunks::{ChunkWriter, Value};
 
 use self::feature::CameraFeatures;
 use self::ffi::{ChunkValue, Failure, Frame, Grabber, Library};
 use self::frame::{Layout, block_id, frame_info};
 use self::statistics::Statistics;
+use super::camera::{CameraOptions, LOOK_AFTER_CAMERA, segments_for_late_grab};
 use super::losses::FrameLosses;
 use super::{
     Description, Event, Features, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment,
@@ -33,35 +33,19 @@ use super::{
 
 pub use self::ffi::DeviceInfo;
 
-/// How often a wait looks whether the camera is gone.
-const LOOK_AFTER_CAMERA: Duration = Duration::from_millis(100);
-
 /// Segments that the driver has whatever is held: so that three consumers with two holds each fit into eight segments.
 const MIN_QUEUED: usize = 1;
 
 /// And as long as not all of them are held: it fills one and needs the next before that is done.
 const WANTED_QUEUED: usize = 2;
 
-/// The grab thread may come this late before the driver has no segment.
-const SHORTEST_QUEUE: Duration = Duration::from_millis(10);
-
 /// Which camera, and how to set it up.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
-    /// Serial number, user-defined name or model; without one, the first camera found.
-    pub device: Option<String>,
-    /// A file of settings (`.pfs`), loaded before everything below.
+    /// The device is a serial number, user-defined name or model.
+    pub camera: CameraOptions,
+    /// A file of settings (`.pfs`), loaded before everything else.
     pub load: Option<PathBuf>,
-    /// Features by their GenICam names, set in this order after everything below: they have the last word.
-    pub features: Vec<(String, String)>,
-    /// Width in pixels; without it, the camera's present one. The same holds for all that follow.
-    pub width: Option<u32>,
-    /// Height in pixels.
-    pub height: Option<u32>,
-    /// Frames per second.
-    pub fps: Option<f64>,
-    /// PFNC pixel format.
-    pub pixel_format: Option<PixelFormat>,
 }
 
 /// pylon, from the first time it is needed until this is dropped: a camera that is looked for again and again does not
@@ -216,7 +200,7 @@ impl Source for PylonSource {
     }
 
     fn requirements(&self) -> Requirements {
-        let within = frames_within(SHORTEST_QUEUE, self.description.fps);
+        let within = segments_for_late_grab(self.description.fps);
         Requirements {
             min_queued: MIN_QUEUED.max(within),
             wanted_queued: WANTED_QUEUED.max(within),
@@ -291,12 +275,6 @@ impl Source for PylonSource {
         (self.description, self.layout) = open::describe(self.grabber.camera(), &self.device)?;
         Ok(())
     }
-}
-
-/// Frames that a camera of this rate sends within a time.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float casts saturate; rates are positive")]
-fn frames_within(time: Duration, fps: f64) -> usize {
-    (fps * time.as_secs_f64()).ceil() as usize
 }
 
 fn chunk_value(value: ChunkValue<'_>) -> Value<'_> {

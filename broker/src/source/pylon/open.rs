@@ -8,7 +8,8 @@ use super::Options;
 use super::feature::{self, CameraFeatures};
 use super::ffi::{Camera, DeviceInfo, Failure, Library, Reach};
 use super::frame::Layout;
-use crate::source::features::options::{set, set_all, set_geometry};
+use crate::source::camera::full_model;
+use crate::source::features::options::set;
 use crate::source::{Description, Features, SourceError};
 
 /// How soon the camera of a crashed owner is free again. pylon gives a sign of life several times in that time.
@@ -41,7 +42,7 @@ pub(super) struct Opened {
 pub(super) fn open(library: &Arc<Library>, options: &Options) -> Result<Opened, SourceError> {
     // Asked anew every time: a camera may have come back under another address.
     let seen = library.devices().map_err(driver)?;
-    let device = choose(options.device.as_deref(), &seen)?;
+    let device = choose(options.camera.device.as_deref(), &seen)?;
     check_reach(library, device, &seen)?;
     let camera =
         Camera::open(library, &device.full_name).map_err(|failure| cannot_open(library, device, failure, &seen))?;
@@ -106,12 +107,7 @@ fn apply(camera: &Camera, options: &Options) -> Result<(), SourceError> {
             ))
         })?;
     }
-    let mut features = CameraFeatures::of(camera);
-    set_geometry(&mut features, options.pixel_format, options.width, options.height)?;
-    if let Some(fps) = options.fps {
-        set_frame_rate(&mut features, fps)?;
-    }
-    set_all(&mut features, &options.features)
+    options.camera.apply(&mut CameraFeatures::of(camera), set_frame_rate)
 }
 
 /// pylon has switched triggers off when it opened the camera.
@@ -157,13 +153,8 @@ fn described(camera: &Camera, device: &DeviceInfo) -> Result<(Description, Layou
         ticks_per_second: ticks.filter(|ticks| *ticks > 0).unwrap_or(NANOSECOND_TICKS),
         counts_from_zero: device.class == USB,
     };
-    let model = [&device.vendor, &device.model]
-        .map(String::as_str)
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>();
     let description = Description {
-        model: model.join(" "),
+        model: full_model(&device.vendor, &device.model),
         serial: device.serial.clone(),
         width,
         height,
