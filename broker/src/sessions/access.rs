@@ -4,7 +4,7 @@ use framebroker_protocol::message::Roles;
 
 use crate::config::{AllowedUser, BrokerOptions};
 
-/// Who is at the other end of a session, by the kernel's word.
+/// Who is at the other end of a session, as the kernel says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
     pub pid: i32,

@@ -73,9 +73,6 @@ pub struct Client {
 /// Who it is.
 impl Client {
     /// A connection that was just accepted, and is watched from now on.
-    ///
-    /// # Errors
-    /// The kernel's word.
     pub fn new(
         id: ClientId,
         channel: Channel,

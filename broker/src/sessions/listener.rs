@@ -104,7 +104,7 @@ impl Listener {
     /// A connection that waits, and who made it.
     ///
     /// # Errors
-    /// `EAGAIN` when none waits; else the kernel's word.
+    /// `EAGAIN` when none waits; else what the kernel says.
     pub fn accept(&self) -> Result<(Channel, Peer), Errno> {
         let fd = accept4(self.socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
         let fd = own(fd);

@@ -68,17 +68,11 @@ pub struct Poll(Rc<Epoll>);
 
 impl Poll {
     /// An empty set.
-    ///
-    /// # Errors
-    /// The kernel's word.
     pub fn new() -> Result<Self, Errno> {
         Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map(|epoll| Self(Rc::new(epoll)))
     }
 
     /// Waits for news, at most until `deadline`.
-    ///
-    /// # Errors
-    /// The kernel's word.
     pub fn wait(&self, deadline: Option<Instant>) -> Result<Vec<Token>, Errno> {
         let mut events = [EpollEvent::empty(); 64];
         let timeout = deadline.map_or(EpollTimeout::NONE, |deadline| {
@@ -107,18 +101,12 @@ pub struct Watched<T: AsFd> {
 
 impl<T: AsFd> Watched<T> {
     /// Watches for something to read.
-    ///
-    /// # Errors
-    /// The kernel's word.
     pub fn new(poll: &Poll, token: Token, what: T) -> Result<Self, Errno> {
         let mut watched = Self { what, poll: poll.clone(), token, wanted: None };
         watched.want(Some(EpollFlags::EPOLLIN)).map(|()| watched)
     }
 
     /// Watches for what is wanted from now on, and for the end of the other side; with `None` for nothing at all.
-    ///
-    /// # Errors
-    /// The kernel's word.
     pub fn want(&mut self, wanted: Option<EpollFlags>) -> Result<(), Errno> {
         let event = |flags| EpollEvent::new(flags, self.token.to_bits());
         let (set, fd) = (&self.poll.0, self.what.as_fd());
@@ -151,7 +139,7 @@ impl<T: AsFd> Drop for Watched<T> {
 /// A descriptor that becomes readable when the process ends.
 ///
 /// # Errors
-/// `ESRCH` where the process is gone already; else the kernel's word.
+/// `ESRCH` where the process is gone already; else what the kernel says.
 #[expect(unsafe_code, reason = "pidfd_open has no safe interface in nix")]
 pub fn pidfd(pid: i32) -> Result<OwnedFd, Errno> {
     // SAFETY: the call takes two numbers and touches no memory of ours.

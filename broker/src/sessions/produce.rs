@@ -197,10 +197,14 @@ pub fn end(session: &mut Session, streams: &mut Streams) -> bool {
     true
 }
 
-/// Whether what a stream's producer fills is published. One that waits for memory has broken no rule.
-pub fn is_running(sessions: &Sessions, stream: &Stream) -> bool {
-    let session = stream.producer().and_then(|producer| sessions.get(producer.client));
-    session.and_then(|session| session.production.as_ref()).is_some_and(Production::is_running)
+/// The source of a stream has gone: its producer has broken a rule, if what it fills was published. One that waits for memory has
+/// not.
+pub fn fail_running(sessions: &mut Sessions, streams: &Streams, id: StreamId, reason: &str) {
+    let Some(stream) = streams.get(id) else { return };
+    let Some(Session { client, production, .. }) = producer_of(stream, sessions) else { return };
+    if production.as_ref().is_some_and(Production::is_running) {
+        client.fail(ErrorCode::Breach, reason);
+    }
 }
 
 fn producer_of<'a>(stream: &Stream, sessions: &'a mut Sessions) -> Option<&'a mut Session> {

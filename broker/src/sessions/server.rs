@@ -30,7 +30,7 @@ const ACCEPTED_AT_ONCE: usize = 16;
 /// Why the session thread stopped before its streams did.
 #[derive(Debug)]
 pub enum ServeError {
-    /// The kernel's word.
+    /// The kernel refuses something.
     System(Errno),
     /// It was told twice to end; grab threads of these streams were still in their drivers.
     Urgent(Vec<StreamName>),
@@ -54,9 +54,6 @@ pub struct Server {
 
 impl Server {
     /// The session thread's state; signals must be blocked in every thread.
-    ///
-    /// # Errors
-    /// The kernel's word.
     pub fn new(
         id: BrokerId,
         listener: Listener,
@@ -81,7 +78,7 @@ impl Server {
     /// Serves until a signal comes or every stream has ended; returns the streams for the summary.
     ///
     /// # Errors
-    /// The kernel's word, or a second signal came before the streams had ended.
+    /// What the kernel refuses, or that a second signal came before the streams had ended.
     pub fn run(mut self) -> Result<Vec<Stream>, ServeError> {
         while !self.broker.is_done() {
             if let Some(streams) = self.broker.stuck() {
@@ -109,6 +106,8 @@ impl Server {
                 self.events.quiet();
                 while let Some(event) = self.events.next() {
                     self.broker.hear(event);
+                    // In their order: what was changed is told before the answer to who has changed it.
+                    self.broker.settle();
                 }
             }
             Token::Session(client) => self.broker.serve(client),

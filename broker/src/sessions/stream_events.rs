@@ -72,16 +72,14 @@ pub fn take(event: Event, sessions: &mut Sessions, streams: &mut Streams, questi
             // What a producer that has gone did was told then.
             let Some(stream) = streams.get_mut(id).filter(|stream| stream.epoch() == epoch) else { return };
             stream.come_online(description, needs);
+            tell_readers(sessions, streams);
             produce::started(sessions, streams, id);
-            sessions.settle_all();
         }
         Event::Offline { stream: id, epoch, reason } => {
             let Some(stream) = streams.get_mut(id).filter(|stream| stream.epoch() == epoch) else { return };
-            if produce::is_running(sessions, stream) {
-                produce::fail(sessions, stream, ErrorCode::Breach, &reason);
-            }
-            stream.go_offline(reason);
-            sessions.settle_all();
+            stream.go_offline(reason.clone());
+            tell_readers(sessions, streams);
+            produce::fail_running(sessions, streams, id, &reason);
         }
         Event::StillOffline { stream, reason } => {
             if let Some(stream) = streams.get_mut(stream) {
@@ -96,6 +94,12 @@ pub fn take(event: Event, sessions: &mut Sessions, streams: &mut Streams, questi
         }
         Event::Finished { stream, reason } => finished(sessions, streams, stream, &reason),
     }
+}
+
+/// Tells who reads before who fills: a producer that knows that it has begun, or has failed, finds readers that know it too.
+fn tell_readers(sessions: &mut Sessions, streams: &Streams) {
+    sessions.iter_mut().for_each(|session| subscribe::tell_news(session, streams));
+    sessions.settle_all();
 }
 
 fn allocated(sessions: &mut Sessions, streams: &mut Streams, id: StreamId, index: SegmentIndex, result: Allocated) {

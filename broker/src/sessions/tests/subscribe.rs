@@ -151,3 +151,32 @@ fn the_end_of_a_stream_is_told_once() {
     world.ask(&client, 6, subscribe(AskedPolicy::Sequential, SHARED, 1));
     assert_eq!(client.refusal(), Some((6, ErrorCode::StreamClosed)));
 }
+
+/// Goal: who reads is told before who fills: a producer that has been told that it has begun, or has failed, finds no reader that
+/// does not know. Method: both messages of the broker wait in sockets; at the moment the producer's is there, so is the reader's.
+#[test]
+fn readers_know_before_the_producer() {
+    let mut world = World::new(true, 1024);
+    let (mut reader, mut producer) = (world.connect_as(Roles::CONSUMER), world.connect_as(Roles::PRODUCER));
+    world.ask(&reader, 5, subscribe(AskedPolicy::Sequential, SHARED, 1));
+    world.ask(&reader, 0, Ask::Mapped);
+    world.ask(&producer, 5, produce(2));
+    let mut has_begun = false;
+    while !has_begun {
+        for told in std::iter::from_fn(|| producer.answer()).collect::<Vec<_>>() {
+            match told {
+                Tell::Started { .. } => has_begun = true,
+                Tell::Producing { .. } | Tell::SegmentsLent { .. } => world.ask(&producer, 0, Ask::Mapped),
+                other => panic!("{other:?}"),
+            }
+        }
+        world.let_others_work();
+    }
+    reader.read_all();
+    reader.read.clear();
+    let epoch = world.stream().epoch();
+    // Not settled yet.
+    world.broker.hear(Event::Offline { stream: ID, epoch, reason: "it filled twice".to_owned() });
+    assert_eq!(producer.refusal(), Some((0, ErrorCode::Breach)));
+    assert!(matches!(reader.answer(), Some(Tell::Offline { .. })));
+}
