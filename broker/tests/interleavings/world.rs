@@ -1,12 +1,12 @@
 //! The control thread's part, the readers, and the model that judges.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::PipeWriter;
-use std::os::unix::fs::FileExt;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use framebroker::events::{Event, EventReceiver, event_channel};
+use framebroker::events::{Event, EventReceiver, SubscriptionKey, event_channel};
 use framebroker::factory::{BufferFactory, Memfd};
 use framebroker::source::{Description, Requirements};
 use framebroker::stream::StreamCore;
@@ -14,18 +14,18 @@ use framebroker::stream::admission::Verdict;
 use framebroker::stream::debts::Process;
 use framebroker::stream::grab::Command;
 use framebroker::stream::pool::Pool;
-use framebroker::stream::served::{Limits, ReaderProcess, Stream, StreamParts};
+use framebroker::stream::served::{Limits, ReaderProcess, Stream, StreamParts, vacant_needs};
 use framebroker::worker::Worker;
 use framebroker_protocol::message::{Content, Policy, Start};
 use framebroker_protocol::ring::{Claim, Hold, Member, Notify, Pages, Reader, Taken};
 use framebroker_protocol::shm::Mapped;
 use framebroker_protocol::sync::Arc;
 use framebroker_protocol::{
-    Backing, ClientId, ClientName, ConsumerPage, ContextId, PixelFormat, SegmentIndex, Sequence, StreamId,
+    Backing, ClientId, ClientName, ConsumerPage, SegmentIndex, Sequence, StreamId, SubscriptionId,
 };
 
 use crate::Step;
-use crate::grabber::{Grabber, NEEDS};
+use crate::grab_side::GrabSide;
 
 /// Bytes of the first frames.
 pub const FIRST_BYTES: usize = 64;
@@ -41,59 +41,63 @@ pub struct Setting {
     pub memory_bytes: usize,
     /// The source takes segments only while it is stopped.
     pub fixed_pool: bool,
+    /// The source waits for lossless readers, so long.
+    pub can_pause: bool,
+    pub lossless_timeout: Duration,
+    /// Producers fill the ring, and come and go.
+    pub is_produced: bool,
 }
 
 pub struct World {
-    setting: Setting,
-    stream: Stream,
-    worker: Worker,
-    events: EventReceiver,
-    grabber: Grabber,
+    pub(crate) setting: Setting,
+    pub(crate) stream: Stream,
+    pub(crate) worker: Worker,
+    pub(crate) events: EventReceiver,
+    pub(crate) grab: GrabSide,
     /// Admitted and waiting for the ring to grow.
-    waiting: VecDeque<Waiting>,
-    readers: Vec<Subscriber>,
+    pub(crate) waiting: VecDeque<Waiting>,
+    /// Lossless, and not yet known to the ring.
+    adopting: BTreeMap<ClientId, Entered>,
+    pub(crate) readers: Vec<Subscriber>,
     /// Ended while their process lives.
-    ended: Vec<Subscriber>,
+    pub(crate) ended: Vec<Subscriber>,
     /// Ended subscriptions of which the grab thread has not yet said what they hold in the ring.
-    unconfirmed: usize,
+    pub(crate) unconfirmed: usize,
     /// After the last frame, or since, there were too few segments.
-    was_short: bool,
+    pub(crate) was_short: bool,
     next_client: u64,
-    /// Of the pauses between renewals.
-    now: Instant,
-    truth: Truth,
-}
-
-/// What was published, ever.
-#[derive(Default)]
-struct Truth {
-    stamps: BTreeMap<ContextId, u64>,
-    newest: Option<ContextId>,
     /// Every object there ever was, and its bytes.
-    objects: BTreeMap<(SegmentIndex, Backing), usize>,
+    pub(crate) objects: BTreeMap<(SegmentIndex, Backing), usize>,
 }
 
-struct Waiting {
+pub struct Waiting {
     needed: usize,
-    max_held: usize,
+    pub max_held: usize,
     policy: Policy,
 }
 
-struct Subscriber {
+/// In the roster, without a reader.
+struct Entered {
+    page: Arc<Mapped<ConsumerPage>>,
+    member: Arc<Member>,
+    max_held: usize,
+}
+
+pub struct Subscriber {
     client: ClientId,
     member: Arc<Member>,
-    reader: Reader,
-    max_held: usize,
-    first: Sequence,
-    holds: Vec<Held>,
+    pub reader: Reader,
+    pub max_held: usize,
+    pub first: Sequence,
+    pub holds: Vec<Held>,
     /// Its end is readable when the process has ended.
     alive: Option<PipeWriter>,
 }
 
 /// A hold and the object it is read from, as a client has it: by descriptor.
-struct Held {
-    hold: Hold,
-    object: File,
+pub struct Held {
+    pub hold: Hold,
+    pub object: File,
 }
 
 #[derive(Debug)]
@@ -105,61 +109,52 @@ impl Notify for Nobody {
 
 impl World {
     pub fn new(setting: Setting) -> Self {
-        let Setting { min_queued, segments, max_segments, history, memory_bytes, fixed_pool } = setting;
         let core = Arc::new(StreamCore::create("cam0".parse().unwrap(), StreamId(0)).unwrap());
-        let needs =
-            Requirements { min_queued, wanted_queued: min_queued, fixed_pool, payload_bytes: FIRST_BYTES, ..NEEDS };
-        let (grabber, commands) = Grabber::new(Arc::clone(&core), needs);
-        let (factory, mut pool, mut truth) = (Arc::new(Memfd::default()), Pool::default(), Truth::default());
-        for _ in 0..segments {
+        let needs = if setting.is_produced { vacant_needs() } else { setting.needs(FIRST_BYTES) };
+        let (mut grab, commands) = GrabSide::new(&core, needs, &setting);
+        let (factory, mut pool, mut objects) = (Arc::new(Memfd::default()), Pool::default(), BTreeMap::new());
+        for _ in 0..if setting.is_produced { 0 } else { setting.segments } {
             let (index, backing) = pool.order(FIRST_BYTES).unwrap();
             let (segment, writable) = factory.allocate_at(index, backing, FIRST_BYTES).unwrap();
-            truth.objects.insert((index, backing), FIRST_BYTES);
+            objects.insert((index, backing), FIRST_BYTES);
             pool.install(&segment);
             commands.send(Command::Install(writable)).unwrap();
         }
-        let limits = Limits {
-            min_segments: segments,
-            shrink_after: std::time::Duration::ZERO,
-            max_segments,
-            memory_bytes: memory_bytes as u64,
-            memory_warn_bytes: None,
-            history,
-            lossless: true,
-            default_policy: Policy::default(),
-        };
-        let (model, serial, pixel_format) = (String::new(), String::new(), PixelFormat::MONO8);
-        let description = Description { model, serial, width: 8, height: 1, pixel_format, fps: 0.0 };
-        let (source, content) = ("pattern", Content::Opaque);
+        let (description, source, content) = (Description::default(), "scripted", Content::Opaque);
+        let limits = setting.limits();
         let parts = StreamParts { core, factory, pool, commands, needs, description, source, content, limits };
         let stream = Stream::new(parts);
+        let stream = if setting.is_produced { stream.for_producers() } else { stream };
+        grab.begin();
         let (sender, events) = event_channel().unwrap();
         let worker = Worker::start(sender).unwrap();
-        let (waiting, readers, ended, unconfirmed, was_short) = Default::default();
-        let mut world = Self {
+        let (waiting, adopting, readers, ended, unconfirmed, was_short) = Default::default();
+        let (next_client, setting) = (1, setting);
+        Self {
             setting,
             stream,
             worker,
             events,
-            grabber,
+            grab,
             waiting,
+            adopting,
             readers,
             ended,
             unconfirmed,
             was_short,
-            next_client: 1,
-            now: Instant::now(),
-            truth,
-        };
-        world.grabber.obey();
-        world.grabber.is_returning = false;
-        world.grabber.refill();
-        world
+            next_client,
+            objects,
+        }
     }
 
     pub fn step(&mut self, step: &Step) {
         match *step {
             Step::Frame => self.frame(),
+            Step::Fill(frames) => self.grab.scripted.script().due += frames,
+            Step::Obey(commands) => {
+                let _none_left = (0..commands).all(|_| self.grab.deliver_next());
+                self.grab.turn();
+            }
             Step::Hear(events) => (0..events).for_each(|_| self.hear()),
             Step::Deliver => self.deliver(),
             Step::Subscribe(max_held, policy) => self.subscribe(max_held, policy),
@@ -168,75 +163,104 @@ impl World {
             Step::Release(who, which) => self.release(who, which),
             Step::End(who) => self.end_one(who, true),
             Step::Die(who) => self.end_one(who, false),
-            Step::Resize(bytes) => self.grabber.resize(bytes),
-            Step::Shrink => self.stream.shrink(Instant::now()),
-            Step::Renew => {
-                // Twice: what is missing is noted first.
-                self.stream.renew(self.now);
-                self.now += Duration::from_secs(1000);
-                self.stream.renew(self.now);
+            Step::Lend(bytes, is_lost) if !self.setting.is_produced => self.grab.lend_or_return(bytes, is_lost),
+            Step::Pull if !self.setting.is_produced => self.grab.scripted.script().is_pulled = true,
+            Step::Produce(bytes) if self.setting.is_produced => self.produce(bytes),
+            Step::EndProducer => self.end_producer(),
+            Step::RestartProducer(bytes) if self.setting.is_produced => {
+                self.end_producer();
+                self.produce(bytes);
+            }
+            Step::Lend(..) | Step::Pull | Step::Produce(_) | Step::RestartProducer(_) => {}
+            Step::Pass(seconds) => {
+                self.grab.pass(Duration::from_secs(seconds));
+                // Twice: what is missing, or too much, is noted first.
+                self.stream.pass_time(self.grab.now);
+                self.stream.pass_time(self.grab.now);
             }
             Step::Bury(who) => {
                 if let Some(who) = who.checked_rem(self.ended.len()) {
                     drop(self.ended.swap_remove(who));
-                    self.stream.restore(&self.worker);
-                    self.admit_waiting();
+                    self.restore();
                 }
             }
         }
         self.stream.forget_rosters();
-        self.was_short |= self.is_short();
+        self.grab.receive();
+        self.was_short |= self.is_changing() || self.is_short();
     }
 
+    /// A frame is exposed, and the loop turns once.
     fn frame(&mut self) {
-        let stamp = self.truth.stamps.len() as u64 + 1;
-        let was_away = self.grabber.is_returning;
-        let Some(context) = self.grabber.frame(stamp) else {
-            assert!(was_away || self.was_short, "the source has no segment for its frame");
-            return self.check_queue();
-        };
-        assert_eq!(context.sequence().0, stamp, "sequences are without gaps");
-        assert!(self.truth.stamps.insert(context, stamp).is_none(), "{context} was used before");
-        self.truth.newest = Some(context);
-        self.check_queue();
-        for reader in &mut self.readers {
-            // As the broker tells who was demoted.
-            if reader.reader.policy() == Policy::Lossless && !reader.member.is_lossless() {
-                reader.reader.demote();
-            }
-        }
+        let before = self.count();
+        let was_away = !self.grab.grab().is_running();
+        self.grab.scripted.script().due += 1;
+        self.grab.turn();
+        let starved = self.count().1 - before.1;
+        let is_excused = was_away || self.was_short;
+        assert!(starved == 0 || is_excused, "the source has no segment for its frame");
+        self.was_short = self.is_changing() || self.is_short();
+        let (queued, needed) = (self.grab.grab().supply().queued(), self.setting.min_queued);
+        let is_patient = self.grab.grab().awaits_reader();
+        assert!(
+            queued >= needed || self.was_short || is_patient,
+            "the source starves: it has {queued} of {needed} segments"
+        );
     }
 
-    /// The source has what it needs, but where there is not enough for the holds that are granted.
-    fn check_queue(&mut self) {
-        let (queued, needed) = (self.grabber.queue.len(), self.setting.min_queued);
-        self.was_short = self.grabber.is_returning || self.is_short();
-        assert!(queued >= needed || self.was_short, "the source starves: it has {queued} of {needed} segments");
+    /// Frames that were filled, and frames for which there was no segment.
+    fn count(&self) -> (u64, u64) {
+        let script = self.grab.scripted.script();
+        (script.filled, script.starved)
     }
 
-    /// As `Control::take_event`.
+    /// As `sessions::stream_events` does, without sessions.
     fn hear(&mut self) {
-        match self.grabber.told.pop_front() {
+        let epoch = self.stream.epoch();
+        match self.grab.unheard.pop_front() {
             Some(Event::Quarantined { kept, stale, client, .. }) => {
                 self.unconfirmed -= 1;
                 self.stream.quarantine(client, &kept, &stale);
             }
             Some(Event::Vacated { context, .. }) => self.stream.vacate(context),
             Some(Event::Released { index, .. }) => self.stream.release(index),
-            Some(Event::Resized { needs, restart, left_behind, given_up, .. }) => {
-                self.stream.require(needs, restart, &left_behind);
+            Some(Event::Resized { needs, restart, left_behind, given_up, epoch: whose, .. }) => {
+                if whose == epoch {
+                    self.stream.require(needs, restart, &left_behind);
+                }
                 given_up.iter().for_each(|index| self.stream.release(*index));
             }
             Some(Event::MadeRoom { has_made_room, .. }) => {
                 return self.stream.made_room(&self.worker, has_made_room);
             }
+            Some(Event::Described { epoch: whose, description, needs, .. }) if whose == epoch => {
+                self.stream.describe(description, needs);
+            }
+            Some(Event::Online { epoch: whose, description, needs, .. }) if whose == epoch => {
+                self.stream.come_online(description, needs);
+            }
+            Some(Event::Offline { epoch: whose, reason, .. }) if whose == epoch => self.stream.go_offline(reason),
+            Some(Event::Described { .. } | Event::Online { .. } | Event::Offline { .. }) => {}
+            Some(Event::StillOffline { reason, .. }) => panic!("the camera can be opened: {reason}"),
+            Some(Event::Adopted { key, first }) => self.begin_lossless(key.client, first),
+            Some(Event::Demoted { member, .. }) => {
+                let demoted = self.readers.iter_mut().find(|reader| Arc::ptr_eq(&reader.member, &member));
+                if let Some(reader) = demoted {
+                    reader.reader.demote();
+                }
+            }
             Some(other) => panic!("nobody tells {other:?}"),
             None => return,
         }
+        self.restore();
+    }
+
+    fn restore(&mut self) {
         self.stream.restore(&self.worker);
         self.admit_waiting();
     }
 
+    /// Hears of a segment that the worker has made.
     fn deliver(&mut self) {
         if self.stream.pool().ordered() == 0 {
             return;
@@ -250,11 +274,40 @@ impl World {
         let Event::Allocated { result, .. } = event else { panic!("the worker only allocates") };
         let (segment, writable) = result.unwrap();
         let object = (segment.index(), segment.backing());
-        let before = self.truth.objects.insert(object, segment.bytes());
+        let before = self.objects.insert(object, segment.bytes());
         assert_eq!(before, None, "{object:?} names two objects");
-        self.stream.install(&segment, writable);
-        self.stream.restore(&self.worker);
-        self.admit_waiting();
+        // As `sessions::produce` does; the producer maps it at once.
+        if !self.stream.takes_producers() {
+            self.stream.install(&segment, writable);
+        } else if self.stream.producer().is_some() && self.stream.awaits(segment.index()) {
+            self.stream.install(&segment, writable.for_epoch(self.stream.epoch()));
+        } else {
+            self.stream.do_without(segment.index());
+        }
+        drop(segment);
+        self.restore();
+    }
+
+    /// A producer comes, or the one that is there has other frames.
+    fn produce(&mut self, payload_bytes: usize) {
+        let needs = self.setting.needs(payload_bytes);
+        let reserve = needs.min_queued + 1;
+        let (granted, limits) = (self.stream.granted(), self.stream.limits());
+        if reserve + granted > limits.max_segments || (reserve * payload_bytes) as u64 > limits.memory_bytes {
+            return;
+        }
+        if self.stream.producer().is_none() {
+            self.stream.take_producer(ClientId(self.next_client), ClientName::cut("producer"), 1, 0);
+            self.next_client += 1;
+        }
+        self.stream.attach(self.grab.scripted.source(Arc::new(Mutex::new(needs))));
+    }
+
+    fn end_producer(&mut self) {
+        if self.stream.producer().is_some() {
+            self.stream.lose_producer("it has ended");
+            self.restore();
+        }
     }
 
     fn subscribe(&mut self, max_held: usize, policy: Policy) {
@@ -263,7 +316,6 @@ impl World {
         self.admit_waiting();
     }
 
-    /// As `Control::admit_or_refuse`.
     fn admit_waiting(&mut self) {
         while let Some(Waiting { needed, max_held, policy }) = self.waiting.pop_front() {
             match self.stream.may_begin(needed) {
@@ -278,15 +330,30 @@ impl World {
         let page = Arc::new(Mapped::<ConsumerPage>::create().unwrap().0);
         let member = Arc::new(Member::new(Arc::clone(&page), max_held, Box::new(Nobody)));
         self.stream.enter(&member);
-        let stream_page = Arc::clone(&self.stream.core().page);
-        let first = match policy {
-            Policy::Lossless => self.grabber.writer.adopt_lossless(&member, Start::Oldest),
-            _ => stream_page.oldest().unwrap_or(stream_page.head().next()),
-        };
-        let pages = Pages { stream: stream_page, consumer: page };
-        let reader = Reader::new(Arc::new(pages), max_held, policy, first);
-        let (client, holds) = (ClientId(self.next_client), Vec::new());
+        let client = ClientId(self.next_client);
         self.next_client += 1;
+        let entered = Entered { page, member: Arc::clone(&member), max_held };
+        if policy == Policy::Lossless {
+            self.adopting.insert(client, entered);
+            let key = SubscriptionKey { client, subscription: SubscriptionId(1) };
+            self.stream.tell_grab(Command::Adopt { key, member, start: Start::Oldest });
+        } else {
+            let page = &self.stream.core().page;
+            let first = page.oldest().unwrap_or(page.head().next());
+            self.read(client, entered, policy, first);
+        }
+    }
+
+    fn begin_lossless(&mut self, client: ClientId, first: Sequence) {
+        let entered = self.adopting.remove(&client).expect("it was asked for");
+        self.read(client, entered, Policy::Lossless, first);
+    }
+
+    fn read(&mut self, client: ClientId, entered: Entered, policy: Policy, first: Sequence) {
+        let Entered { page, member, max_held } = entered;
+        let pages = Pages { stream: Arc::clone(&self.stream.core().page), consumer: page };
+        let reader = Reader::new(Arc::new(pages), max_held, policy, first);
+        let holds = Vec::new();
         self.readers.push(Subscriber { client, member, reader, max_held, first, holds, alive: None });
     }
 
@@ -303,9 +370,8 @@ impl World {
 
     fn acquire(&mut self, who: usize, back: u64) {
         let Some(at) = who.checked_rem(self.readers.len()) else { return };
-        let Some(newest) = self.truth.newest else { return };
         let page = &self.stream.core().page;
-        let wanted = newest.sequence().0.checked_sub(back).and_then(|wanted| page.context_of(Sequence(wanted)));
+        let wanted = page.head().0.checked_sub(back).and_then(|wanted| page.context_of(Sequence(wanted)));
         let Some(wanted) = wanted else { return };
         if let Claim::Held(hold) = self.readers[at].reader.take_context(wanted) {
             assert_eq!(hold.context, wanted);
@@ -330,8 +396,8 @@ impl World {
         reader.reader.pages().release(held.hold.slot);
     }
 
-    /// As `Control::end_subscription`.
-    fn end_one(&mut self, who: usize, lives_on: bool) {
+    /// A subscription ends; its process may live on.
+    pub fn end_one(&mut self, who: usize, lives_on: bool) {
         let Some(at) = who.checked_rem(self.readers.len()) else { return };
         let mut reader = self.readers.swap_remove(at);
         self.stream.take_back_grant(reader.max_held);
@@ -350,112 +416,66 @@ impl World {
         self.admit_waiting();
     }
 
-    /// The promises.
-    pub fn check(&self) {
-        for reader in self.readers.iter().chain(&self.ended) {
-            for Held { hold, object } in &reader.holds {
-                let mut found = [0; 8];
-                object.read_exact_at(&mut found, 0).unwrap();
-                let (found, context) = (u64::from_le_bytes(found), hold.context);
-                assert_eq!(found, self.truth.stamps[&context], "{context} changed while it was held");
-            }
-            let counters = reader.reader.counters();
-            let span = reader.reader.cursor().0 + 1 - reader.first.0;
-            assert_eq!(counters.received + counters.lost + counters.skipped, span, "what was missed is counted");
-            assert!(reader.holds.len() <= reader.max_held);
-        }
-        self.check_books();
+    /// Holds that are granted.
+    pub fn granted(&self) -> usize {
+        let reading = self.readers.iter().map(|reader| reader.max_held);
+        let adopting = self.adopting.values().map(|entered| entered.max_held);
+        reading.chain(adopting).chain(self.waiting.iter().map(|waiting| waiting.max_held)).sum()
     }
 
-    fn check_books(&self) {
-        let (pool, setting) = (self.stream.pool(), self.setting);
-        let granted: usize = self.readers.iter().map(|reader| reader.max_held).sum();
-        let waiting: usize = self.waiting.iter().map(|waiting| waiting.max_held).sum();
-        assert_eq!(self.stream.granted(), granted + waiting, "what ended gave its grants back");
-        let is_changing = self.grabber.is_returning || !self.grabber.told.is_empty();
-        assert!(is_changing || self.stream.capacity().segments <= setting.max_segments);
+    /// Whether the source pauses for a lossless reader.
+    pub fn awaits_reader(&self) -> bool {
+        self.grab.grab().awaits_reader()
+    }
 
-        // Objects of the broker, and objects that somebody may still read.
-        let mut objects: BTreeSet<(SegmentIndex, Backing)> =
-            pool.segments().map(|s| (s.index(), s.backing())).collect();
-        let of_grabber = self.grabber.queue.iter().chain(self.grabber.parked.values().map(|(_, segment)| segment));
-        objects.extend(of_grabber.map(|segment| (segment.index(), segment.backing())));
-        let contexts: BTreeSet<SegmentIndex> = objects.iter().map(|(index, _)| *index).collect();
-        assert_eq!(contexts.len(), objects.len(), "a buffer context names one buffer");
-        let stats = self.stream.factory().stats();
-        assert_eq!(stats.total_allocated - stats.total_freed, stats.active_buffers());
-        let (active, ordered) = (usize::try_from(stats.active_buffers()).unwrap(), pool.ordered());
-        // The worker may have made what was ordered, or not yet.
-        assert!((objects.len()..=objects.len() + ordered).contains(&active), "{active} buffers, {}", objects.len());
-        if ordered == 0 {
-            // Nobody else counts just now.
-            assert_eq!(stats.current_bytes, self.bytes_of(&objects) as u64);
-        }
-
-        let lingering = self.ended.iter().flat_map(|reader| &reader.holds);
-        objects.extend(lingering.map(|held| (held.hold.context.segment(), held.hold.backing)));
-        let still = pool.bytes() - pool.segments().map(|segment| segment.bytes() as u64).sum::<u64>();
-        let (used, limit) = (self.bytes_of(&objects) + usize::try_from(still).unwrap(), setting.memory_bytes);
-        assert!(used <= limit, "{used} bytes of memory, {limit} are the limit");
-        if self.is_short() {
-            let there_is_no_memory = limit - used < self.stream.needs().payload_bytes;
-            // A fixed pool gets what memory allows later when it is renewed. What is given up since there are too many has its
-            // index until then, also where another was lost meanwhile.
-            let is_shedding = self.grabber.surplus > 0;
-            let is_changing =
-                is_changing || is_shedding || ordered > 0 || self.unconfirmed > 0 || self.stream.missing() > 0;
-            assert!(is_changing || there_is_no_memory, "too few segments, with {} bytes to spare", limit - used);
-        }
+    /// Whether the source is stopped, away, or about to be, or news of it is under way.
+    pub fn is_changing(&self) -> bool {
+        let is_told = !self.grab.unheard.is_empty() || self.grab.is_asked();
+        !self.grab.grab().is_running() || is_told || self.grab.scripted.script().is_pulled
     }
 
     /// Whether there are fewer segments than the source and the holds that are granted need: only while the size of frames
     /// changes, or where larger ones leave no memory.
-    fn is_short(&self) -> bool {
-        let granted: usize = self.readers.iter().map(|reader| reader.max_held).sum();
+    pub fn is_short(&self) -> bool {
         let pool = self.stream.pool();
         // Without those that are being given up, or may turn out to be.
         let installed = (self.stream.capacity().segments + pool.installed()).saturating_sub(pool.expected());
-        self.setting.min_queued + 1 + granted > installed
-    }
-
-    fn bytes_of(&self, objects: &BTreeSet<(SegmentIndex, Backing)>) -> usize {
-        objects.iter().map(|object| self.truth.objects[object]).sum()
+        self.setting.min_queued + 1 + self.granted() > installed
     }
 
     /// Everything that was told, ordered or asked has been done.
-    fn settle(&mut self) {
-        self.grabber.obey();
-        while self.stream.pool().ordered() > 0 || !self.grabber.told.is_empty() {
+    pub fn settle(&mut self) {
+        // Each turn may tell of every segment once.
+        for _ in 0..10_000 {
+            self.grab.settle();
             self.deliver();
             self.hear();
-            self.grabber.obey();
+            let is_done = self.stream.pool().ordered() == 0 && self.grab.unheard.is_empty();
+            if is_done && !self.grab.deliver_next() && !self.grab.is_lent() {
+                return;
+            }
         }
+        panic!("there is no end to what is to be done");
+    }
+}
+
+impl Setting {
+    /// What its source needs.
+    fn needs(&self, payload_bytes: usize) -> Requirements {
+        let Self { min_queued, fixed_pool, can_pause, .. } = *self;
+        Requirements { min_queued, wanted_queued: min_queued, fixed_pool, can_pause, payload_bytes }
     }
 
-    /// A fixed pool that has lost segments has them again when nobody is in the way, if memory allows.
-    fn check_renewal(&mut self) {
-        self.settle();
-        while !self.readers.is_empty() {
-            self.end_one(0, false);
+    fn limits(&self) -> Limits {
+        Limits {
+            min_segments: self.segments,
+            shrink_after: Duration::ZERO,
+            max_segments: self.max_segments,
+            memory_bytes: self.memory_bytes as u64,
+            memory_warn_bytes: None,
+            history: self.history,
+            lossless: true,
+            default_policy: Policy::default(),
         }
-        self.step(&Step::Renew);
-        self.settle();
-        let (missing, payload_bytes) = (self.stream.missing(), self.stream.needs().payload_bytes);
-        let (pool, limit) = (self.stream.pool(), self.setting.memory_bytes as u64);
-        let needed = pool.bytes() + self.stream.debts().bytes() + ((pool.installed() + missing) * payload_bytes) as u64;
-        assert!(missing == 0 || needed > limit, "{missing} segments are missing, with {needed} of {limit} bytes");
-        self.check();
-    }
-
-    /// The broker ends: every segment is freed, and those that read on read what they read.
-    pub fn end(mut self) {
-        self.check_renewal();
-        let Self { mut stream, worker, events, grabber, readers, ended, .. } = self;
-        drop((worker, events, grabber));
-        let factory = Arc::clone(stream.factory());
-        assert!(stream.free_segments().is_empty(), "somebody keeps a segment");
-        let stats = factory.stats();
-        assert_eq!((stats.active_buffers(), stats.current_bytes, stats.mapped_bytes), (0, 0, 0), "{stats:?}");
-        drop((readers, ended));
     }
 }

@@ -51,6 +51,8 @@ pub struct Grab {
     stamp: SettingsStamp,
     /// The source can pause, and does so for a lossless reader.
     awaits_reader: bool,
+    /// The time of this turn of the loop.
+    now: Instant,
     /// Why no more frames are taken, if so.
     end: Option<String>,
     is_closing: bool,
@@ -68,13 +70,14 @@ impl Grab {
         source: Option<Box<dyn Source>>,
         device: Sender<Job>,
     ) -> Self {
+        let now = Instant::now();
         let payload_bytes = source.as_ref().map_or(0, |source| source.requirements().payload_bytes);
         let (page, roster) = (Arc::clone(&core.page), Arc::clone(&core.roster));
         Self {
             core,
             options,
             supply: Supply::new(page, roster, payload_bytes, options.lossless_timeout),
-            source: SourceLife::new(source, open, Instant::now()),
+            source: SourceLife::new(source, open, now),
             events,
             device,
             restart: 0,
@@ -82,6 +85,7 @@ impl Grab {
             settings_version: 0,
             stamp: SettingsStamp::default(),
             awaits_reader: false,
+            now,
             end: None,
             is_closing: false,
         }
@@ -103,6 +107,18 @@ impl Grab {
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.source.running().is_some()
+    }
+
+    /// Whether there is no source: it is away, and not only stopped or lent.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        !self.is_running() && !self.source.is_returning() && !self.source.is_lent()
+    }
+
+    /// Whether a lost source is being opened.
+    #[must_use]
+    pub fn is_opening(&self) -> bool {
+        self.source.is_opening()
     }
 
     /// Whether the source pauses for a lossless reader.
@@ -272,6 +288,11 @@ impl Grab {
         }
     }
 
+    /// What is done next is done at this time.
+    pub fn set_time(&mut self, now: Instant) {
+        self.now = now;
+    }
+
     /// How long nothing has to be done, while the source does not run.
     #[must_use]
     pub fn quiet_time(&self, now: Instant) -> Duration {
@@ -279,8 +300,8 @@ impl Grab {
     }
 
     /// Does what is due by now, where the source does not run.
-    pub fn look(&mut self, now: Instant) {
-        if self.source.is_room_due(now) {
+    pub fn look(&mut self) {
+        if self.source.is_room_due(self.now) {
             // Its segments have not come yet: there may be no memory for them beside the old ones.
             self.supply.retire_outgrown();
             self.settle();
@@ -288,7 +309,7 @@ impl Grab {
         if self.is_ending() {
             return;
         }
-        match self.source.search(now) {
+        match self.source.search(self.now) {
             None => {}
             Some(Ok(source)) => self.restart(source),
             Some(Err(reason)) => self.events.send(Event::StillOffline { stream: self.core.id, reason }),
@@ -345,7 +366,7 @@ impl Grab {
         self.core.set_geometry(0, 0, PixelFormat::from_code(0));
         self.refill();
         self.stamp = SettingsStamp::begin(self.core.settings_version());
-        match self.source.start(Instant::now()) {
+        match self.source.start(self.now) {
             Ok(()) => {
                 self.supply.announce(StreamState::Live);
                 self.hand_over_features();
@@ -388,7 +409,7 @@ impl Grab {
 
     fn go_offline(&mut self, reason: String) {
         self.end_source();
-        self.source.lose(Instant::now());
+        self.source.lose(self.now);
         self.started = None;
         self.hand_over_features();
         self.tell_offline(reason);
@@ -412,7 +433,7 @@ impl Grab {
         let Restart { left_behind, given_up } = without;
         let (stream, epoch, _, needs) = self.facts(&*source);
         self.events.send(Event::Resized { stream, epoch, needs, restart: self.restart, left_behind, given_up });
-        self.source.await_segments(source, Instant::now());
+        self.source.await_segments(source, self.now);
     }
 
     /// Stops a source whose pool is fixed, to start it with new segments beside those whose frames are in the ring: nothing that

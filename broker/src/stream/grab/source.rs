@@ -68,6 +68,12 @@ impl SourceLife {
         matches!(self.state, State::Lent)
     }
 
+    /// Whether it is away and being opened.
+    pub fn is_opening(&self) -> bool {
+        let is_away = matches!(self.state, State::Away);
+        is_away && self.search.as_ref().is_some_and(|search| matches!(search.step, Step::Opens(_)))
+    }
+
     /// Gives a running source a segment to fill.
     pub fn queue(&mut self, segment: WritableSegment) {
         if let State::Running(source) = &mut self.state {

@@ -135,6 +135,12 @@ impl Supply {
         self.queued.len()
     }
 
+    /// Segments that nobody has.
+    #[must_use]
+    pub fn idle(&self) -> usize {
+        self.idle.len()
+    }
+
     /// Segments that are still to be given up, one with each frame.
     #[must_use]
     pub fn surplus(&self) -> usize {

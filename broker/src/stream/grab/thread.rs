@@ -32,11 +32,9 @@ impl GrabThread {
 
     /// Grabs until told to stop; returns when the stream is closed and every segment is dropped.
     pub fn run(mut self) {
-        // Its first segments come by command, and so may who wants to set the source.
-        self.obey();
-        self.grab.begin();
+        self.begin();
         while !self.grab.is_ending() {
-            self.turn();
+            self.turn(COMMAND_INTERVAL, Instant::now);
         }
         self.grab.finish();
         while !self.grab.is_closing()
@@ -47,28 +45,47 @@ impl GrabThread {
         self.grab.close();
     }
 
-    fn turn(&mut self) {
+    /// The first segments come by command, and so may who wants to set the source.
+    #[doc(hidden)]
+    pub fn begin(&mut self) {
+        self.obey();
+        self.grab.begin();
+    }
+
+    /// Waits for something to do, at most so long, and does it; then handles the commands that have come.
+    #[doc(hidden)]
+    pub fn turn(&mut self, longest: Duration, clock: impl Fn() -> Instant) {
         if !self.grab.is_running() {
-            match self.commands.recv_timeout(self.grab.quiet_time(Instant::now())) {
+            match self.commands.recv_timeout(self.grab.quiet_time(clock()).min(longest)) {
                 Ok(command) => self.grab.handle(command),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.grab.handle(Command::Stop),
             }
         } else if self.grab.awaits_reader() {
-            self.await_release();
+            self.await_release(longest);
         } else {
-            self.grab.wait(&self.may_wait, COMMAND_INTERVAL);
+            self.grab.wait(&self.may_wait, longest);
         }
+        self.grab.set_time(clock());
         self.obey();
-        self.grab.look(Instant::now());
+        self.grab.look();
+    }
+
+    /// What it does.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn grab(&self) -> &Grab {
+        &self.grab
     }
 
     /// Waits a moment for the slowest lossless reader.
-    fn await_release(&mut self) {
+    fn await_release(&mut self, longest: Duration) {
         self.grab.take_ready();
         if self.grab.ask_for_release() {
             let began = Instant::now();
-            self.releases.wait();
+            if !longest.is_zero() {
+                self.releases.wait();
+            }
             self.grab.charge(began.elapsed());
         }
         self.grab.refill();
