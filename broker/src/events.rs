@@ -96,7 +96,7 @@ pub enum Event {
         epoch: Epoch,
         /// What it needs from now on.
         needs: Requirements,
-        /// Which restart of the stream's source it is: [`Command::Resume`](crate::stream::grab::Command) repeats it.
+        /// Which restart of the stream's source it is: [`Command::Resume`](crate::stream::command::Command) repeats it.
         restart: u64,
         /// Segments that it cannot start with, since their frames are in the ring, and can take no later.
         left_behind: Vec<SegmentIndex>,

@@ -20,9 +20,10 @@ use crate::factory::BufferFactory;
 use crate::sessions::end_signals;
 use crate::source::{Description, Opener, Source, SourceError};
 use crate::stream::StreamCore;
+use crate::stream::command::Command;
 use crate::stream::device::journal::Settings;
 use crate::stream::device::{self, DeviceThread};
-use crate::stream::grab::{Command, Grab, GrabThread};
+use crate::stream::grab::{Grab, GrabThread};
 use crate::stream::pool::Pool;
 use crate::stream::served::{Stream, StreamParts, vacant_needs};
 

@@ -21,7 +21,7 @@ use super::table::Sessions;
 use super::terms::Terms;
 use crate::events::SubscriptionKey;
 use crate::stream::admission::Verdict;
-use crate::stream::grab::Command;
+use crate::stream::command::Command;
 use crate::stream::served::{ReaderProcess, Stream};
 
 /// The share of the memory limit, one in so many, that segments may take which a process or user was holding when its

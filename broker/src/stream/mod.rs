@@ -2,6 +2,7 @@
 //! ([`device`]) sets the source's features, the session thread admits subscriptions ([`admission`]) and gives segments to both ([`pool`]).
 
 pub mod admission;
+pub mod command;
 pub mod counters;
 pub mod debts;
 pub mod device;

@@ -1,4 +1,4 @@
-//! The grab thread's side: the broker's own loop, turned by hand, with what the control thread has sent and not delivered yet.
+//! The grab thread's side: the broker's own loop, turned by hand, with what the session thread has sent and not delivered yet.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use framebroker::events::{Event, EventReceiver, event_channel};
 use framebroker::source::{Opener, Requirements};
 use framebroker::stream::StreamCore;
+use framebroker::stream::command::{Command, Lent};
 use framebroker::stream::device::{self, Job};
-use framebroker::stream::grab::{Command, Grab, GrabOptions, GrabThread, Lent};
+use framebroker::stream::grab::{Grab, GrabOptions, GrabThread};
 use framebroker_protocol::StreamState;
 
 use crate::scripted::Scripted;
@@ -23,11 +24,11 @@ pub struct GrabSide {
     /// What the camera needs, as it is set.
     pub camera: Arc<Mutex<Requirements>>,
     sent: Receiver<Command>,
-    /// Sent by the control thread and not delivered.
+    /// Sent by the session thread and not delivered.
     undelivered: VecDeque<Command>,
     deliver: Sender<Command>,
     told: EventReceiver,
-    /// Told to the control thread, which has not heard it yet.
+    /// Told to the session thread, which has not heard it yet.
     pub unheard: VecDeque<Event>,
     /// With the device thread, or on the way to it.
     lent: Option<Receiver<Lent>>,
@@ -36,7 +37,7 @@ pub struct GrabSide {
 }
 
 impl GrabSide {
-    /// A camera that is there, or the place for a producer. The sender is the control thread's.
+    /// A camera that is there, or the place for a producer. The sender is the session thread's.
     pub fn new(core: &Arc<StreamCore>, needs: Requirements, setting: &Setting) -> (Self, Sender<Command>) {
         let (commands, sent) = channel();
         let (deliver, todo) = channel();
@@ -84,12 +85,12 @@ impl GrabSide {
         self.lent.is_some()
     }
 
-    /// Has a look at what the control thread has sent.
+    /// Has a look at what the session thread has sent.
     pub fn receive(&mut self) {
         self.undelivered.extend(self.sent.try_iter());
     }
 
-    /// Segments that the control thread has sent and that have not come.
+    /// Segments that the session thread has sent and that have not come.
     pub fn on_the_way(&self) -> usize {
         self.undelivered.iter().filter(|command| matches!(command, Command::Install(_))).count()
     }
@@ -100,7 +101,7 @@ impl GrabSide {
         !self.undelivered.iter().all(is_neutral)
     }
 
-    /// One command of the control thread comes. False where there is none.
+    /// One command of the session thread comes. False where there is none.
     pub fn deliver_next(&mut self) -> bool {
         self.receive();
         let Some(command) = self.undelivered.pop_front() else { return false };

@@ -3,7 +3,7 @@
 //! segments are ordered, come, are given up and freed, and a fixed pool is made whole again. Method: random steps over the
 //! broker's own parts in one process: the loop of the grab thread with its handling of commands, the stream, pool, admission,
 //! factory and worker, and the protocol's readers; beside them a model that only remembers what was published, who holds what,
-//! and what each byte was. What the grab and the control thread tell each other is delivered late and in random portions, as
+//! and what each byte was. What the grab and the session thread tell each other is delivered late and in random portions, as
 //! between threads.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
@@ -27,11 +27,11 @@ pub enum Step {
     Frame,
     /// The source fills segments, and the grab thread does not look yet.
     Fill(usize),
-    /// So many commands of the control thread come to the grab thread.
+    /// So many commands of the session thread come to the grab thread.
     Obey(usize),
-    /// The control thread hears so many events of the grab thread.
+    /// The session thread hears so many events of the grab thread.
     Hear(usize),
-    /// The control thread hears of a segment that the worker has made.
+    /// The session thread hears of a segment that the worker has made.
     Deliver,
     /// A reader asks to be admitted.
     Subscribe(usize, Policy),

@@ -1,4 +1,4 @@
-//! The control thread's part, the readers, and the model that judges.
+//! The session thread's part, the readers, and the model that judges.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
@@ -11,8 +11,8 @@ use framebroker::factory::{BufferFactory, Memfd};
 use framebroker::source::{Description, Requirements};
 use framebroker::stream::StreamCore;
 use framebroker::stream::admission::Verdict;
+use framebroker::stream::command::Command;
 use framebroker::stream::debts::Process;
-use framebroker::stream::grab::Command;
 use framebroker::stream::pool::Pool;
 use framebroker::stream::served::{Limits, ReaderProcess, Stream, StreamParts, vacant_needs};
 use framebroker::worker::Worker;

@@ -13,7 +13,7 @@ use framebroker_protocol::message::{Feature, FeatureValue};
 use super::Device;
 use crate::source::Source;
 use crate::source::features::{FeatureError, check};
-use crate::stream::grab::{Command, Lent};
+use crate::stream::command::{Command, Lent};
 
 /// How long an answer waits for the source to be started again. Segments may have to be made first; frames come later then.
 const START: Duration = Duration::from_secs(2);

@@ -26,7 +26,7 @@ use self::journal::Settings;
 pub use self::question::{Question, What};
 use self::queue::Queue;
 use super::StreamCore;
-use super::grab::Command;
+use super::command::Command;
 use crate::events::{Event, EventSender};
 use crate::source::features::{FeatureError, Features, check};
 

@@ -5,7 +5,6 @@
 //! segments, [`source`] knows whether the source is there. What a source that is to be stopped has filled already is published
 //! without asking for segments in its place; a source that starts gets what can be retired at once, and the loop sees to the rest.
 
-mod command;
 pub mod source;
 pub mod supply;
 pub mod thread;
@@ -23,14 +22,25 @@ use self::source::SourceLife;
 use self::supply::{News, Refilled, Restart, Supply};
 use self::thread::MayWait;
 use super::StreamCore;
+use super::command::{Attached, Command, Lent};
 use super::device::{Handle, Job};
 use super::settings_stamp::SettingsStamp;
 use crate::events::{Event, EventSender};
 use crate::factory::Epoch;
 use crate::source::{Description, Event as SourceEvent, FrameInfo, Opener, Requirements, Source, WritableSegment};
 
-pub use command::{Attached, Command, GrabOptions, Lent};
 pub use thread::GrabThread;
+
+/// How the grab thread behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct GrabOptions {
+    /// Ends after so many frames.
+    pub frames: Option<u64>,
+    /// Publishes frames of which a part is missing.
+    pub publish_incomplete: bool,
+    /// How long the ring may wait for a lossless reader while it takes one ring of frames.
+    pub lossless_timeout: Duration,
+}
 
 /// Everything the grab thread owns.
 #[derive(Debug)]
@@ -234,7 +244,7 @@ impl Grab {
         }
     }
 
-    /// The settings version of the frame that has come. Has the control thread look at a source that was changed.
+    /// The settings version of the frame that has come. Has the session thread look at a source that was changed.
     fn stamp(&mut self) -> u32 {
         let newest = self.settings_version;
         let Some(source) = self.source.running() else { return newest };
@@ -272,7 +282,7 @@ impl Grab {
         self.supply.charge(waited);
     }
 
-    /// Hands over what has been done: segments to the source, news to the control thread.
+    /// Hands over what has been done: segments to the source, news to the session thread.
     fn settle(&mut self) {
         if self.is_running() {
             self.supply.hand_over().for_each(|segment| self.source.queue(segment));
@@ -329,7 +339,7 @@ impl Grab {
             Command::MakeRoom(reason) => self.make_room(reason),
             Command::Attach(attached) => self.attach(attached),
             Command::Detach { epoch, reason } => self.detach(epoch, reason),
-            // Sent before the control thread heard of the source's return, and void since.
+            // Sent before the session thread heard of the source's return, and void since.
             Command::Shrink(_) if self.source.is_returning() => {}
             Command::Shrink(segments) => self.supply.shrink(segments),
             Command::Adopt { key, member, start } => {
@@ -427,7 +437,7 @@ impl Grab {
         self.await_segments(source, without);
     }
 
-    /// Has the control thread make the segments that a stopped source needs.
+    /// Has the session thread make the segments that a stopped source needs.
     fn await_segments(&mut self, source: Box<dyn Source>, without: Restart) {
         self.restart += 1;
         let Restart { left_behind, given_up } = without;

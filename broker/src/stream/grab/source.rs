@@ -29,7 +29,7 @@ pub struct SourceLife {
 enum State {
     /// It delivers frames.
     Running(Box<dyn Source>),
-    /// It is stopped until the control thread has made segments for it.
+    /// It is stopped until the session thread has made segments for it.
     Returning {
         source: Box<dyn Source>,
         /// When to look whether there is room for them.

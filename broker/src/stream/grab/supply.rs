@@ -48,7 +48,7 @@ pub struct Supply {
     news: Vec<News>,
 }
 
-/// What the control thread must hear.
+/// What the session thread must hear.
 #[derive(Debug)]
 pub enum News {
     /// The ring has given up a segment.

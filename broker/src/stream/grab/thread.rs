@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use framebroker_protocol::ring::Releases;
 
-use super::{Command, Grab};
+use super::Grab;
+use crate::stream::command::Command;
 
 /// The grab thread looks for commands at least this often.
 const COMMAND_INTERVAL: Duration = Duration::from_millis(100);

@@ -22,8 +22,8 @@ use tracing::{info, warn};
 
 use super::StreamCore;
 use super::admission::{Capacity, Verdict};
+use super::command::{Attached, Command};
 use super::device::DeviceThread;
-use super::grab::{Attached, Command};
 use super::health::Health;
 use crate::events::SubscriptionKey;
 use crate::factory::{Epoch, Segment, WritableSegment};

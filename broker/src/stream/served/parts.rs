@@ -10,7 +10,7 @@ use framebroker_protocol::{ClientId, Text};
 use crate::factory::BufferFactory;
 use crate::source::{Description, Requirements};
 use crate::stream::StreamCore;
-use crate::stream::grab::Command;
+use crate::stream::command::Command;
 use crate::stream::pool::Pool;
 
 /// What a stream is made of.

@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 use framebroker_protocol::StreamName;
 use tracing::warn;
 
+use crate::stream::command::Command;
 use crate::stream::device::DeviceThread;
-use crate::stream::grab::Command;
 
 /// The threads of a stream.
 #[derive(Debug)]

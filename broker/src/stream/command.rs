@@ -1,8 +1,7 @@
-//! What the control thread and the device thread ask of the grab thread, and how it behaves.
+//! What the session thread and the device thread ask of the grab thread.
 
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Duration;
 
 use framebroker_protocol::message::Start;
 use framebroker_protocol::ring::Member;
@@ -12,7 +11,7 @@ use crate::events::SubscriptionKey;
 use crate::factory::Epoch;
 use crate::source::{Source, WritableSegment};
 
-/// What the control thread asks of the grab thread.
+/// What the session thread asks of the grab thread.
 #[derive(Debug)]
 pub enum Command {
     /// Uses a new segment.
@@ -89,15 +88,4 @@ impl std::fmt::Debug for Lent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Lent({:?})", self.0.describe())
     }
-}
-
-/// How the grab thread behaves.
-#[derive(Debug, Clone, Copy)]
-pub struct GrabOptions {
-    /// Ends after so many frames.
-    pub frames: Option<u64>,
-    /// Publishes frames of which a part is missing.
-    pub publish_incomplete: bool,
-    /// How long the ring may wait for a lossless reader while it takes one ring of frames.
-    pub lossless_timeout: Duration,
 }
