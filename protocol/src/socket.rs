@@ -1,19 +1,19 @@
 //! A SEQPACKET socket that carries messages and descriptors.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+mod receive;
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, connect,
-    recvmsg, sendmsg, shutdown, socket, socketpair,
+    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, UnixAddr, connect, sendmsg, shutdown,
+    socket, socketpair,
 };
 
+use self::receive::{Control, Message, receive};
 use crate::limits::{MESSAGE_BYTES, MESSAGE_FDS};
-
-/// Descriptors that the kernel delivers with one message: there is room for all, so that none is installed unseen.
-const MOST_FDS: usize = 253;
 
 /// One end of a connection.
 #[derive(Debug)]
@@ -55,8 +55,14 @@ impl Channel {
     /// The kernel's error: no such file, nobody listens, no permission.
     pub fn connect(path: &Path) -> Result<Self, Errno> {
         let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
-        connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
-        Ok(Self(fd))
+        let address = UnixAddr::new(path)?;
+        loop {
+            match connect(fd.as_raw_fd(), &address) {
+                // On a Unix socket nothing has been done by then.
+                Err(Errno::EINTR) => {}
+                connected => return connected.map(|()| Self(fd)),
+            }
+        }
     }
 
     /// Two connected ends.
@@ -121,24 +127,19 @@ impl Channel {
     /// # Errors
     /// [`ChannelError`].
     pub fn try_receive<'a>(&self, buffer: &'a mut Buffer) -> Result<Received<'a>, ChannelError> {
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-        let mut slices = [IoSliceMut::new(&mut buffer.bytes)];
-        let (len, flags, fds) = loop {
-            match recvmsg::<UnixAddr>(self.0.as_raw_fd(), &mut slices, Some(&mut buffer.control), flags) {
-                Ok(message) => {
-                    let fds = message.cmsgs().map(own).unwrap_or_default();
-                    break (message.bytes, message.flags, fds);
-                }
+        let Message { len, is_too_long, lacks_fds, fds } = loop {
+            match receive(self.as_fd(), &mut buffer.bytes, &mut buffer.control) {
+                Ok(message) => break message,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Err(ChannelError::WouldBlock),
                 Err(Errno::ECONNRESET) => return Err(ChannelError::Closed),
                 Err(errno) => return Err(ChannelError::Failed(errno)),
             }
         };
-        if flags.contains(MsgFlags::MSG_TRUNC) {
+        if is_too_long {
             return Err(ChannelError::TooLong);
         }
-        if flags.contains(MsgFlags::MSG_CTRUNC) || fds.len() > MESSAGE_FDS {
+        if lacks_fds || fds.len() > MESSAGE_FDS {
             return Err(ChannelError::TooManyFds);
         }
         // No message of ours is empty, so an empty one is the end.
@@ -149,31 +150,17 @@ impl Channel {
     }
 }
 
-#[expect(unsafe_code, reason = "received descriptors come as bare numbers")]
-fn own<'a>(messages: impl Iterator<Item = ControlMessageOwned> + 'a) -> Vec<OwnedFd> {
-    let mut fds = Vec::new();
-    for message in messages {
-        if let ControlMessageOwned::ScmRights(raw) = message {
-            for fd in raw {
-                // SAFETY: the kernel has just installed this descriptor for us, and nobody else knows its number.
-                fds.push(unsafe { OwnedFd::from_raw_fd(fd) });
-            }
-        }
-    }
-    fds
-}
-
 /// Room for one message, to be used again and again.
 #[derive(Debug)]
 pub struct Buffer {
     bytes: Box<[u8]>,
     /// For descriptors.
-    control: Vec<u8>,
+    control: Box<Control>,
 }
 
 impl Default for Buffer {
     fn default() -> Self {
-        Self { bytes: vec![0; MESSAGE_BYTES].into_boxed_slice(), control: nix::cmsg_space!([RawFd; MOST_FDS]) }
+        Self { bytes: vec![0; MESSAGE_BYTES].into_boxed_slice(), control: Box::new([0; 256]) }
     }
 }
 
@@ -197,6 +184,7 @@ impl AsFd for Channel {
 
 #[cfg(test)]
 mod tests {
+    use super::receive::MOST_FDS;
     use super::*;
 
     fn open_files() -> usize {

@@ -30,7 +30,13 @@ impl Actor {
     /// Starts one for the broker at a socket; it connects when it subscribes.
     #[must_use]
     pub fn start(socket: &Path) -> Self {
-        Self { process: Process::start(Command::new(binaries::actor()).arg(socket)) }
+        Self::start_program(&mut Command::new(binaries::actor()), socket)
+    }
+
+    /// As [`Self::start`], by another command.
+    #[must_use]
+    pub fn start_program(command: &mut Command, socket: &Path) -> Self {
+        Self { process: Process::start(command.arg(socket)) }
     }
 
     /// Starts a producer; it connects when it is told to produce.

@@ -12,7 +12,7 @@ use framebroker_protocol::message::{
 use framebroker_protocol::{ClientName, ContextId, PROTOCOL_VERSION, SegmentIndex, Sequence};
 use framebroker_tests::broker::run;
 use framebroker_tests::raw::Heard;
-use framebroker_tests::{Beside, Broker, Raw, binaries, wait_for};
+use framebroker_tests::{Actor, Beside, Broker, PATIENCE, Raw, binaries, wait_for};
 
 const SMALL: &str = "--segments 8 --fps 200 --width 64 --height 64";
 
@@ -290,13 +290,72 @@ fn other_users_need_to_be_allowed() {
     trusting.end_clean();
 }
 
+/// Goal: a group lets in everyone who is in it, for whom it is rarely the first. Method: a user's programs with and without it.
+#[test]
+fn a_group_lets_in_its_members() {
+    assert!(nix::unistd::geteuid().is_root(), "this test changes its user and so must run as root");
+    let broker = Broker::start(&format!("{SMALL} --allow-gid 31044"));
+    open_directory(broker.socket());
+    let list = |groups: &[&str]| {
+        let mut command = std::process::Command::new("setpriv");
+        framectl_by(command.args(groups).args(["--reuid=31009", "--regid=31009"]), broker.socket())
+    };
+    assert!(list(&["--groups=5,31044,6"]).contains("cam0"));
+    let many: Vec<String> = (31_044..31_244).map(|group| group.to_string()).collect();
+    assert!(list(&[&format!("--groups={}", many.join(","))]).contains("cam0"), "as many as a user may be in");
+    for others in ["--clear-groups", "--groups=5,6,31045"] {
+        let said = list(&[others]);
+        assert!(said.contains("user 31009 may not use this broker"), "{said}");
+    }
+    broker.end_clean();
+}
+
+/// Goal: descriptors that come with a message are closed where only some of them can be opened, in the broker and in clients.
+/// Method: both may hardly open files, and get many, again and again.
+#[test]
+fn descriptors_that_do_not_all_fit_are_closed() {
+    let limited = |limit: u64, program: std::path::PathBuf| {
+        let mut command = std::process::Command::new("prlimit");
+        command.arg(format!("--nofile={limit}:{limit}")).arg(program);
+        command
+    };
+    let broker = Broker::start_program(&mut limited(64, binaries::broker()), SMALL);
+    let before = broker.open_files();
+    let file = std::fs::File::open("/dev/null").unwrap();
+    for _ in 0..5 {
+        let mut raw = broker.raw();
+        raw.hello();
+        raw.channel().try_send(&[1], &[file.as_fd(); 250]).unwrap();
+        assert_eq!(raw.error().0, ErrorCode::Malformed);
+    }
+    wait_for("the broker to close all", PATIENCE, || (broker.open_files() <= before).then_some(()));
+    broker.end_clean();
+
+    let broker = Broker::start("--segments 40 --fps 200 --width 64 --height 64");
+    let mut actor = Actor::start_program(&mut limited(32, binaries::actor()), broker.socket());
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        let answer = actor.ask("subscribe max_held=2");
+        assert!(answer.contains("ulimit -n"), "{answer}");
+        open.push(std::fs::read_dir(format!("/proc/{}/fd", actor.pid())).unwrap().count());
+    }
+    assert_eq!(open.first(), open.last(), "{open:?}");
+    broker.end_clean();
+}
+
 /// What `framectl list` says to another user.
 fn framectl_as(uid: u32, socket: &std::path::Path) -> String {
+    let mut command = std::process::Command::new("setpriv");
+    framectl_by(command.args(["--clear-groups", &format!("--reuid={uid}"), &format!("--regid={uid}")]), socket)
+}
+
+/// What `framectl list` says where it is started by this command.
+fn framectl_by(command: &mut std::process::Command, socket: &std::path::Path) -> String {
     // A copy: the build's own directory may be closed to others.
     let program = socket.with_file_name("framectl");
-    std::fs::copy(binaries::framectl(), &program).unwrap();
-    let mut command = std::process::Command::new("setpriv");
-    command.args(["--clear-groups", &format!("--reuid={uid}"), &format!("--regid={uid}")]);
+    if !program.exists() {
+        std::fs::copy(binaries::framectl(), &program).unwrap();
+    }
     let (_, said, errors) = run(command.arg(program).arg("--socket").arg(socket).args(["--server-uid=0", "list"]));
     format!("{said}{errors}")
 }

@@ -47,8 +47,8 @@ impl Access {
         !self.users.is_empty() || !self.groups.is_empty()
     }
 
-    /// What the peer may be; `None` if it may not even connect.
-    pub fn roles(&self, peer: Peer) -> Option<Roles> {
+    /// What the peer, who is in these groups beside its first, may be; `None` if it may not even connect.
+    pub fn roles(&self, peer: Peer, groups: &[u32]) -> Option<Roles> {
         if self.is_own(peer) {
             return Some(Roles::ALL);
         }
@@ -57,7 +57,8 @@ impl Access {
             return None;
         }
         let by_user = self.users.iter().filter(|user| user.uid == peer.uid).map(|user| user.roles);
-        let by_group = self.groups.contains(&peer.gid).then_some(Roles::CONSUMER);
+        let is_member = |group: &u32| peer.gid == *group || groups.contains(group);
+        let by_group = self.groups.iter().any(is_member).then_some(Roles::CONSUMER);
         by_user.chain(by_group).reduce(Roles::with)
     }
 }
@@ -74,7 +75,7 @@ mod tests {
 
     fn access() -> Access {
         let users = vec!["7:control".parse().unwrap(), "65534".parse().unwrap()];
-        Access { own_uid: 1000, overflow_uid: 65534, users, groups: vec![50] }
+        Access { own_uid: 1000, overflow_uid: 65534, users, groups: vec![50, 61] }
     }
 
     fn peer(uid: u32, gid: u32) -> Peer {
@@ -83,15 +84,17 @@ mod tests {
 
     #[test]
     fn only_named_users_and_groups_connect() {
-        assert_eq!(access().roles(peer(1000, 1)), Some(Roles::ALL));
-        assert_eq!(access().roles(peer(7, 1)), Some(Roles::CONSUMER.with(Roles::CONTROL)));
-        assert_eq!(access().roles(peer(8, 50)), Some(Roles::CONSUMER));
-        assert_eq!(access().roles(peer(8, 51)), None);
-        assert_eq!(access().roles(peer(0, 0)), None, "root has no way in but the one of everyone");
+        assert_eq!(access().roles(peer(1000, 1), &[1, 60]), Some(Roles::ALL));
+        assert_eq!(access().roles(peer(7, 1), &[1, 60]), Some(Roles::CONSUMER.with(Roles::CONTROL)));
+        assert_eq!(access().roles(peer(8, 50), &[1, 60]), Some(Roles::CONSUMER));
+        assert_eq!(access().roles(peer(8, 51), &[1, 60]), None);
+        let roles = access().roles(peer(8, 51), &[60, 61]);
+        assert_eq!(roles, Some(Roles::CONSUMER), "video is rarely a user's first group");
+        assert_eq!(access().roles(peer(0, 0), &[1, 60]), None, "root has no way in but the one of everyone");
     }
 
     #[test]
     fn the_overflow_user_never_connects() {
-        assert_eq!(access().roles(peer(65534, 50)), None);
+        assert_eq!(access().roles(peer(65534, 50), &[1, 60]), None);
     }
 }

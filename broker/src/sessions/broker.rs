@@ -6,17 +6,17 @@
 use std::time::Instant;
 
 use framebroker_protocol::message::{ErrorCode, Roles, Tell};
-use framebroker_protocol::socket::{Buffer, Channel};
+use framebroker_protocol::socket::Buffer;
 use framebroker_protocol::{BrokerId, ClientId, StreamName, SubscriptionId, Text};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
-use super::access::Peer;
 use super::client::{Client, HandedOver};
 use super::clock::{Alarm, Clock};
 use super::descriptors::{DescriptorBudget, RETRY};
 use super::end::{DRAIN, Ending};
 use super::features::{self, Questions};
+use super::listener::Accepted;
 use super::log_limit::CLIENTS;
 use super::poll::{Poll, pidfd};
 use super::requests::{self, Desk, Heard, Outcome};
@@ -28,7 +28,7 @@ use super::subscription::Subscription;
 use super::table::Sessions;
 use super::{delivery, lease, produce, report, stream_events, subscribe};
 use crate::events::Event;
-use crate::stream::grab::Command;
+use crate::stream::command::Command;
 use crate::stream::served::Stream;
 
 /// Messages taken from one client before another's turn.
@@ -80,18 +80,19 @@ impl Broker {
     }
 
     /// Somebody has connected.
-    pub fn welcome(&mut self, channel: Channel, peer: Peer) {
-        let pidfd = match pidfd(peer.pid) {
-            Ok(pidfd) => Some(pidfd),
+    pub fn welcome(&mut self, Accepted { channel, peer, groups }: Accepted) {
+        let (pidfd, shortage) = match pidfd(peer.pid) {
+            Ok(pidfd) => (Some(pidfd), None),
             // It connected and died.
             Err(Errno::ESRCH) => return,
+            Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => (None, Some(errno)),
             // It cannot be seen from here (another PID namespace): only the connection tells of its end.
-            Err(_) => None,
+            Err(_) => (None, None),
         };
         for client in self.sessions.too_many_failed() {
             self.end_session(client, false);
         }
-        let allowed = self.rules.access.roles(peer);
+        let allowed = self.rules.access.roles(peer, &groups);
         let (id, roles) = (self.sessions.number(), allowed.unwrap_or(Roles::CONSUMER));
         let mut client = match Client::new(id, channel, peer, pidfd, roles, &self.poll) {
             Ok(client) => client,
@@ -99,7 +100,12 @@ impl Broker {
         };
         let (limits, uid) = (self.rules.limits, peer.uid);
         let (in_all, of_user) = self.sessions.count(uid);
-        if allowed.is_none() {
+        if let Some(errno) = shortage {
+            let text = format_args!(
+                "the broker has no descriptor left to watch this process ({errno}); raise its limit on open files (ulimit -n)"
+            );
+            client.fail(ErrorCode::TooManyClients, text);
+        } else if allowed.is_none() {
             let text = format_args!("user {uid} may not use this broker; start it with --allow-uid {uid}");
             client.fail(ErrorCode::Forbidden, text);
         } else if in_all >= limits.in_all {

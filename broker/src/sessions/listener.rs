@@ -23,6 +23,9 @@ const LONGEST_PATH: usize = 107;
 /// Bytes of a lock file: a process ID.
 const LONGEST_LOCK: u64 = 10;
 
+/// Groups that a user is in, mostly; more are asked for again.
+const USUAL_GROUPS: usize = 64;
+
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 64;
 
@@ -52,6 +55,15 @@ pub enum ListenError {
     NoDirectory { path: PathBuf },
     #[error("cannot listen on {path}: {source}")]
     Socket { path: PathBuf, source: Errno },
+}
+
+/// A connection, and who made it.
+#[derive(Debug)]
+pub struct Accepted {
+    pub channel: Channel,
+    pub peer: Peer,
+    /// Its supplementary groups.
+    pub groups: Vec<u32>,
 }
 
 /// A listening socket; its files go when it is dropped.
@@ -105,12 +117,42 @@ impl Listener {
     ///
     /// # Errors
     /// `EAGAIN` when none waits; else what the kernel says.
-    pub fn accept(&self) -> Result<(Channel, Peer), Errno> {
+    pub fn accept(&self) -> Result<Accepted, Errno> {
         let fd = accept4(self.socket.as_raw_fd(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK)?;
         let fd = own(fd);
         let credentials = getsockopt(&fd, sockopt::PeerCredentials)?;
+        let groups = groups_of(fd.as_fd())?;
         let peer = Peer { pid: credentials.pid(), uid: credentials.uid(), gid: credentials.gid() };
-        Ok((Channel::from(fd), peer))
+        Ok(Accepted { channel: Channel::from(fd), peer, groups })
+    }
+}
+
+/// The supplementary groups of whoever made a connection, as they were then.
+#[expect(unsafe_code, reason = "SO_PEERGROUPS has no safe interface in nix")]
+fn groups_of(socket: BorrowedFd<'_>) -> Result<Vec<u32>, Errno> {
+    let mut groups: Vec<libc::gid_t> = vec![0; USUAL_GROUPS];
+    loop {
+        let mut bytes = libc::socklen_t::try_from(size_of_val(&*groups)).map_err(|_too_many| Errno::ERANGE)?;
+        // SAFETY: both pointers are to values that outlive the call, and `bytes` says how long the list is.
+        let asked = unsafe {
+            libc::getsockopt(
+                socket.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut bytes,
+            )
+        };
+        let needed = bytes as usize / size_of::<libc::gid_t>();
+        match Errno::result(asked) {
+            Ok(_) => {
+                groups.truncate(needed);
+                return Ok(groups);
+            }
+            // The kernel has said how many there are.
+            Err(Errno::ERANGE) if needed > groups.len() => groups.resize(needed, 0),
+            Err(errno) => return Err(errno),
+        }
     }
 }
 

@@ -127,7 +127,7 @@ impl Server {
     fn accept(&mut self) {
         for _ in 0..ACCEPTED_AT_ONCE {
             match self.listener.accept() {
-                Ok((channel, peer)) => self.broker.welcome(channel, peer),
+                Ok(accepted) => self.broker.welcome(accepted),
                 Err(Errno::EAGAIN) => return,
                 Err(Errno::ECONNABORTED | Errno::EINTR) => {}
                 Err(errno) => {

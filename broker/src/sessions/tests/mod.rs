@@ -23,6 +23,7 @@ use framebroker_protocol::{
 use super::access::{Access, Peer};
 use super::broker::Broker;
 use super::descriptors::DescriptorBudget;
+use super::listener::Accepted;
 use super::poll::Poll;
 use super::rules::{ClientLimits, Rules};
 use super::session::Session;
@@ -33,7 +34,7 @@ use crate::events::{Event, EventReceiver, EventSender, event_channel};
 use crate::factory::{BufferFactory, Epoch, Memfd};
 use crate::source::{Description, Requirements, WritableSegment};
 use crate::stream::StreamCore;
-use crate::stream::grab::{Attached, Command};
+use crate::stream::command::{Attached, Command};
 use crate::stream::pool::Pool;
 use crate::stream::served::{Limits, Stream, StreamParts, vacant_needs};
 use crate::worker::Worker;
@@ -145,7 +146,8 @@ impl World {
     fn connect(&mut self) -> TestClient {
         let (ours, theirs) = Channel::pair().unwrap();
         let (pid, uid, gid) = (std::process::id().cast_signed(), nix::unistd::geteuid().as_raw(), 0);
-        self.broker.welcome(ours, Peer { pid, uid, gid });
+        let peer = Peer { pid, uid, gid };
+        self.broker.welcome(Accepted { channel: ours, peer, groups: Vec::new() });
         let id = self.sessions().iter().last().unwrap().client.id();
         self.broker.settle();
         TestClient { id, channel: theirs, buffer: Buffer::default(), read: VecDeque::new() }
