@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use framebroker_client::{ErrorCode, Policy};
 use framebroker_tests::actor::{self, figure};
 use framebroker_tests::{Actor, Broker, wait_for};
 
@@ -266,6 +267,32 @@ fn a_lossless_reader_is_waited_for_within_a_bound() {
     let broker = Broker::start("--segments 8 --lossless-timeout 0 --width 64 --height 64");
     let refused = broker.actor().ask("subscribe policy=lossless");
     assert!(refused.starts_with("error refused") && refused.contains("--lossless-timeout"), "{refused}");
+    broker.end_clean();
+}
+
+/// Goal: a program that reads nothing cannot make the source pause again and again. Method: it is demoted once, and asks again.
+#[test]
+fn a_program_that_was_waited_for_in_vain_is_not_waited_for_again() {
+    let broker = Broker::start("--segments 8 --fps 300 --width 64 --height 64 --lossless-timeout 300");
+    let connection = broker.connect();
+    let ask = |policy| connection.subscribe("cam0").policy(policy).max_held(1).open();
+    let mut first = ask(Policy::Lossless).unwrap();
+    let stopped_at = wait_for("the ring to be full", Duration::from_secs(10), || {
+        let published = broker.stats().published;
+        std::thread::sleep(Duration::from_millis(20));
+        (published > 0 && broker.stats().published == published).then_some(published)
+    });
+    wait_for("the ring to go on", Duration::from_secs(10), || (broker.stats().published > stopped_at).then_some(()));
+    wait_for("the reader to be told", Duration::from_secs(10), || {
+        drop(first.next(Duration::from_millis(50)).unwrap());
+        first.is_demoted().then_some(())
+    });
+    drop(first);
+    let refused = ask(Policy::Lossless).unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::NotAdmitted));
+    assert!(refused.to_string().contains("policy sequential, or again in"), "{refused}");
+    drop(ask(Policy::Sequential).unwrap());
+    broker.actor().must("subscribe policy=lossless");
     broker.end_clean();
 }
 

@@ -52,7 +52,7 @@ impl<'a> Plan<'a> {
             memory_bytes: self.memory_bytes,
             memory_warn_bytes: options.memory_warn.map(|megabytes| megabytes.saturating_mul(1 << 20)),
             history: options.history,
-            lossless: options.lossless_timeout > 0,
+            lossless_timeout: Duration::from_millis(options.lossless_timeout),
             default_policy: options.grab_strategy.policy(),
         }
     }

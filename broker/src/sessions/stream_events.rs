@@ -15,6 +15,7 @@ use super::features::{self, Questions};
 use super::log_limit::CLIENTS;
 use super::news::Change;
 use super::produce;
+use super::session::Session;
 use super::streams::Streams;
 use super::subscribe;
 use super::subscription::Subscription;
@@ -30,7 +31,7 @@ pub fn take(event: Event, sessions: &mut Sessions, streams: &mut Streams, questi
     match event {
         Event::Allocated { stream, index, result } => allocated(sessions, streams, stream, index, result),
         Event::Adopted { key, first } => subscribe::adopted(sessions, streams, key, first),
-        Event::Demoted { stream, member } => demoted(sessions, stream, &member),
+        Event::Demoted { stream, member } => demoted(sessions, streams, stream, &member),
         Event::Quarantined { stream: id, kept, stale, client } => {
             if let Some(stream) = streams.get_mut(id) {
                 stream.quarantine(client, &kept, &stale);
@@ -122,17 +123,22 @@ fn removed(sessions: &mut Sessions, streams: &Streams, id: StreamId, index: Segm
     sessions.settle_all();
 }
 
-fn demoted(sessions: &mut Sessions, id: StreamId, member: &Arc<Member>) {
+fn demoted(sessions: &mut Sessions, streams: &mut Streams, id: StreamId, member: &Arc<Member>) {
     if CLIENTS.may_speak() {
         warn!(
             "a lossless reader was too slow and goes on as a sequential one; `framectl stats` tells whose losses grow"
         );
     }
-    let is_it = |subscription: &&mut Subscription| {
+    let is_it = |subscription: &Subscription| {
         subscription.membership().is_some_and(|membership| Arc::ptr_eq(membership.member(), member))
     };
-    if let Some(subscription) = of_stream(sessions, id).find(is_it) {
-        subscription.demote();
+    for Session { client, subscriptions, .. } in sessions.iter_mut() {
+        if let Some(subscription) = subscriptions.values_mut().find(|subscription| is_it(subscription)) {
+            subscription.demote();
+            if let Some(stream) = streams.get_mut(id) {
+                stream.note_demotion(client.peer().pid, client.peer().uid, Instant::now());
+            }
+        }
     }
     sessions.settle_all();
 }

@@ -95,12 +95,23 @@ fn may_subscribe(session: &Session, stream: &Stream, access: &Access, terms: Ter
     if stream.life().finished().is_some() || stream.core().page.state() == StreamState::Closed {
         return refuse(ErrorCode::StreamClosed, format_args!("stream {name} has ended"));
     }
-    if terms.policy == Policy::Lossless && !stream.limits().lossless {
-        let text = "this broker waits for nobody (--lossless-timeout 0); use policy sequential";
-        return refuse(ErrorCode::NotAdmitted, text);
-    }
     let peer = session.client.peer();
-    let owed_bytes = stream.debts().bytes_of(peer.pid, (!access.is_own(peer)).then_some(peer.uid));
+    let other_user = (!access.is_own(peer)).then_some(peer.uid);
+    if terms.policy == Policy::Lossless {
+        if stream.limits().lossless_timeout.is_zero() {
+            let text = "this broker waits for nobody (--lossless-timeout 0); use policy sequential";
+            return refuse(ErrorCode::NotAdmitted, text);
+        }
+        if let Some(rest) = stream.demotions().rest_of(peer.pid, other_user, Instant::now()) {
+            let text = format_args!(
+                "this program, or another of its user, was too slow as a lossless reader of stream {name}, and the source waited \
+                 for it in vain; subscribe with policy sequential, or again in {} s",
+                rest.as_secs() + 1
+            );
+            return refuse(ErrorCode::NotAdmitted, text);
+        }
+    }
+    let owed_bytes = stream.debts().bytes_of(peer.pid, other_user);
     if owed_bytes > stream.limits().memory_bytes / LARGEST_DEBT {
         let text = "too many frames were still held when earlier subscriptions ended: their memory counts until the process \
                     that may read them ends. Release frames before you end a subscription";

@@ -102,7 +102,7 @@ mod tests {
             memory_bytes: 1 << 20,
             memory_warn_bytes: None,
             history: 0,
-            lossless: false,
+            lossless_timeout: Duration::ZERO,
             default_policy: Policy::default(),
         };
         let (source, content, commands) = ("pattern", Content::Opaque, channel().0);

@@ -5,6 +5,7 @@ pub mod admission;
 pub mod command;
 pub mod counters;
 pub mod debts;
+pub mod demotions;
 pub mod device;
 pub mod grab;
 pub mod health;

@@ -474,7 +474,7 @@ impl Setting {
             memory_bytes: self.memory_bytes as u64,
             memory_warn_bytes: None,
             history: self.history,
-            lossless: true,
+            lossless_timeout: self.lossless_timeout,
             default_policy: Policy::default(),
         }
     }

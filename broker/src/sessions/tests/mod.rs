@@ -101,7 +101,7 @@ impl World {
             memory_bytes: 1 << 30,
             memory_warn_bytes: None,
             history: 1,
-            lossless: true,
+            lossless_timeout: Duration::from_secs(1),
             default_policy: Policy::default(),
         };
         let (source, content) = ("pattern", Content::Opaque);

@@ -273,7 +273,6 @@ impl Supply {
             self.writer.lossless().max_by_key(|member| member.waited_ns()).filter(|_| has_waited).map(Arc::clone);
         let Some(member) = worst.or_else(|| self.writer.slowest_lossless().map(Arc::clone)) else { return };
         member.set_lossless(false);
-        self.budget = LosslessBudget::default();
         self.news.push(News::Demoted(member));
     }
 

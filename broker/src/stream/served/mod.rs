@@ -23,6 +23,7 @@ use tracing::{info, warn};
 use super::StreamCore;
 use super::admission::{Capacity, Verdict};
 use super::command::{Attached, Command};
+use super::demotions::Demotions;
 use super::device::DeviceThread;
 use super::health::Health;
 use crate::events::SubscriptionKey;
@@ -69,6 +70,7 @@ pub struct Stream {
     controller: Option<Controller>,
     lease_counts: LeaseCounts,
     health: Health,
+    demotions: Demotions,
 }
 
 /// Its beginning and its end.
@@ -93,6 +95,7 @@ impl Stream {
             controller: None,
             lease_counts: LeaseCounts::default(),
             health: Health::default(),
+            demotions: Demotions::default(),
             core,
         }
     }
@@ -187,6 +190,19 @@ impl Stream {
             info!(stream = %self.core.name, "online");
         }
         was_offline
+    }
+
+    /// The source has paused for this process in vain. A source that cannot pause waits for nobody.
+    pub fn note_demotion(&mut self, pid: i32, uid: u32, now: Instant) {
+        if self.needs().can_pause {
+            self.demotions.note(pid, uid, self.limits().lossless_timeout, now);
+        }
+    }
+
+    /// Who is not waited for, for a while.
+    #[must_use]
+    pub fn demotions(&self) -> &Demotions {
+        &self.demotions
     }
 
     pub fn go_offline(&mut self, reason: String) {

@@ -39,7 +39,7 @@ pub struct Limits {
     /// Bytes of segments above which is warned, once.
     pub memory_warn_bytes: Option<u64>,
     pub history: usize,
-    pub lossless: bool,
+    pub lossless_timeout: Duration,
     /// The policy of subscriptions that name none.
     pub default_policy: Policy,
 }
