@@ -130,12 +130,17 @@ pub fn answer(session: &mut Session, desk: &mut Desk<'_>, request: u32, ask: Ask
         Ask::Subscribe { stream, policy, delivery, max_held, start } => {
             let wanted = Wanted { stream, policy, delivery, max_held, start };
             subscribe::ask(session, streams, &rules.access, request, &wanted);
+            return Outcome::OthersFirst;
         }
-        Ask::Unsubscribe { subscription } => subscribe::unsubscribe(session, streams, request, subscription),
+        Ask::Unsubscribe { subscription } => {
+            subscribe::unsubscribe(session, streams, request, subscription);
+            return Outcome::OthersFirst;
+        }
         Ask::Release { subscription, context } => delivery::release(session, request, subscription, context),
         Ask::Acquire { subscription, context } => delivery::acquire(session, request, subscription, context),
         Ask::Produce(asked) => {
             produce::ask(session, streams, request, asked, rules.producer_rate, desk.is_ending);
+            return Outcome::OthersFirst;
         }
         Ask::Mapped => return mapped(session, streams),
         Ask::Control { stream, sole } => {

@@ -6,8 +6,8 @@ mod requests;
 mod subscribe;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::codec::{decode, encode};
@@ -43,15 +43,11 @@ const BYTES: usize = 5000;
 const NAME: &str = "cam0";
 const ID: StreamId = StreamId(0);
 
-/// These tests count the descriptors of their process: one at a time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
 /// A broker, and all that is around it.
 struct World {
     broker: Broker,
     events: EventReceiver,
     grab: Grab,
-    _alone: MutexGuard<'static, ()>,
 }
 
 /// What answers in the place of the grab thread.
@@ -82,7 +78,6 @@ fn needs() -> Requirements {
 impl World {
     /// A stream that has 4 segments and may grow to 12, or one that waits for a producer; so many open files are allowed.
     fn new(takes_producers: bool, open_files: u64) -> Self {
-        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let core = Arc::new(StreamCore::create(NAME.parse().unwrap(), ID).unwrap());
         let (commands, todo) = channel();
         let (factory, mut pool) = (Arc::new(Memfd::default()), Pool::default());
@@ -123,7 +118,7 @@ impl World {
         let broker = Broker::new(BrokerId(1), rules, streams, Poll::new().unwrap(), budget);
         let (segments, adopted, restart, epoch) = (Vec::new(), Vec::new(), 0, Epoch::default());
         let grab = Grab { commands: todo, events: sender, segments, adopted, restart, needs, epoch };
-        Self { broker, events, grab, _alone: alone }
+        Self { broker, events, grab }
     }
 
     fn streams(&mut self) -> &mut Streams {

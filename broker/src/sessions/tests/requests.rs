@@ -188,3 +188,29 @@ fn sole_control_ends_with_its_session() {
     world.ask(&second, 6, control());
     assert_eq!(second.answer(), Some(Tell::Control { sole: true }), "the first has failed");
 }
+
+/// Goal: a session that asks for what costs much delays nobody by more than one such request. Method: one of each, and a cheap
+/// one behind it, in one turn.
+#[test]
+fn what_costs_much_ends_the_turn() {
+    let mut world = World::new(false, 1024);
+    let costly = [
+        subscribe(AskedPolicy::Sequential, Delivery::Shared, 1),
+        Ask::Unsubscribe { subscription: SubscriptionId(1) },
+        Ask::ListStreams { from: 0 },
+        produce(1),
+    ];
+    for ask in costly {
+        let mut client = world.connect_as(Roles::CONSUMER);
+        for (id, body) in [(5, ask.clone()), (6, Ask::Ping)] {
+            client.channel.try_send(&encode(&Request { id, body }).unwrap(), &[]).unwrap();
+        }
+        let mut served = || {
+            world.broker.serve(client.id);
+            world.broker.settle();
+            client.read_all();
+            client.read.drain(..).any(|reply| reply.body == Tell::Pong)
+        };
+        assert!(!served() && served(), "{ask:?}");
+    }
+}
