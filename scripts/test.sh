@@ -1,64 +1,105 @@
 #!/usr/bin/env bash
 # Installs what is missing and runs every gate. Needs Rust and, for cameras in a network of their own and for other users,
 # root. Takes about twenty minutes on two cores from a clean checkout.
+#
+#   scripts/test.sh                 everything
+#   scripts/test.sh docs clippy     these parts only
+#   scripts/test.sh --list          the parts, in their order
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-step() { printf '\n== %s\n' "$*"; }
-
-step "setup"
-scripts/setup.sh
-
-step "format"
-cargo fmt --all --check
-
-step "documents"
-scripts/check-docs.py
-
-step "modules"
-scripts/check-modules.py
-
-step "clippy"
-cargo clippy --workspace --all-targets --locked -- -D warnings
+# In the order in which they run: what fails soonest comes first.
+parts=(format docs modules clippy licences unit programs python processes rustdoc models)
 
 # Basler's SDK is not ours to give: tests/pylon-sdk stands in for it.
 export PYLON_ROOT=$PWD/target/pylon-sdk
+# The broker with the sources aravis and pylon is built beside the default one.
+cameras=(--package framebroker --features aravis,pylon --locked --target-dir target/cameras)
 
-step "a stand-in for the pylon SDK"
-tests/pylon-sdk/build.sh "$PYLON_ROOT"
+format() {
+    step "format"
+    cargo fmt --all --check
+}
 
-step "clippy, with the sources aravis and pylon"
-cargo clippy --package framebroker --features aravis,pylon --all-targets --locked --target-dir target/cameras -- -D warnings
+docs() {
+    step "documents"
+    scripts/check-docs.py
+}
 
-step "licences, sources and duplicates of dependencies"
-target/tools/bin/cargo-deny --all-features --locked check --hide-inclusion-graph licenses bans sources
+modules() {
+    step "modules"
+    scripts/check-modules.py
+}
 
-step "tests of each package"
-cargo test --workspace --exclude framebroker-tests --locked
+clippy() {
+    step "clippy"
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    step "clippy, with the sources aravis and pylon"
+    tests/pylon-sdk/build.sh "$PYLON_ROOT"
+    cargo clippy "${cameras[@]}" --all-targets -- -D warnings
+}
 
-# Its other tests are those of the default build.
-step "tests of the sources aravis and pylon"
-cargo test --package framebroker --features aravis,pylon --locked --target-dir target/cameras --lib --bins
+licences() {
+    step "licences, sources and duplicates of dependencies"
+    target/tools/bin/cargo-deny --all-features --locked check --hide-inclusion-graph licenses bans sources
+}
 
-# As the tests would build them, but before any of their clocks run.
-step "programs for the tests with real processes"
-for package in framebroker framectl framebroker-tests; do
-    cargo build --bins --package "$package" --locked
-done
-cargo build --package framebroker-c --locked
-cargo build --bins --package framebroker --features aravis,pylon --locked --target-dir target/cameras
+unit() {
+    step "tests of each package"
+    cargo test --workspace --exclude framebroker-tests --locked
+    # Its other tests are those of the default build.
+    step "tests of the sources aravis and pylon"
+    tests/pylon-sdk/build.sh "$PYLON_ROOT"
+    cargo test "${cameras[@]}" --lib --bins
+}
+
+# As the tests with real processes would build them, but before any of their clocks run.
+programs() {
+    step "programs for the tests with real processes"
+    for package in framebroker framectl framebroker-tests; do
+        cargo build --bins --package "$package" --locked
+    done
+    cargo build --package framebroker-c --locked
+    tests/pylon-sdk/build.sh "$PYLON_ROOT"
+    cargo build --bins "${cameras[@]}"
+}
 
 # Before the tests with real processes, one of which runs a program over the package.
-step "the Python package"
-scripts/python.sh --quiet
+python() {
+    step "the Python package"
+    scripts/python.sh --quiet
+}
 
-step "tests with real processes"
-cargo test --package framebroker-tests --locked --no-fail-fast
+processes() {
+    step "tests with real processes"
+    cargo test --package framebroker-tests --locked --no-fail-fast
+}
 
-step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+rustdoc() {
+    step "documentation"
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+}
 
-step "models of the ring, and that each of its orderings is needed"
-scripts/loom-mutants.sh
+models() {
+    step "models of the ring, and that each of its orderings is needed"
+    scripts/loom-mutants.sh
+}
 
+step() { printf '\n== %s\n' "$*"; }
+
+if [[ ${1-} == --list ]]; then
+    printf '%s\n' "${parts[@]}"
+    exit
+fi
+for part in "$@"; do
+    if [[ " ${parts[*]} " != *" $part "* ]]; then
+        echo "scripts/test.sh: there is no part $part; the parts are: ${parts[*]}" >&2
+        exit 2
+    fi
+done
+step "setup"
+scripts/setup.sh
+for part in "${@:-${parts[@]}}"; do
+    "$part"
+done
 step "all gates passed"
