@@ -115,6 +115,16 @@ fn a_killed_broker_leaves_held_frames_readable() {
         assert!(killed.elapsed() < Duration::from_secs(1), "{answer}");
         assert!(holder.ask("check").starts_with("good"));
         assert_eq!(faithful.ask("check"), "good 2");
+        assert!(holder.ask("state").starts_with("closed"));
+        wait_for("the next broker to be waited for", Duration::from_secs(5), || {
+            let answer = faithful.ask("take 50");
+            if answer.starts_with("frame") || answer.starts_with("error full") {
+                faithful.must("release");
+            }
+            let state = faithful.ask("state");
+            assert!(!state.starts_with("closed"), "{state}");
+            state.starts_with("offline").then_some(())
+        });
 
         let next = broker.start_again(SMALL);
         let taken = wait_for("a frame of the next broker", Duration::from_secs(10), || {

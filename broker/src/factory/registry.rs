@@ -77,7 +77,7 @@ impl FactoryStats {
     /// Segments now.
     #[must_use]
     pub fn active_buffers(&self) -> u64 {
-        self.total_allocated - self.total_freed
+        self.total_allocated.saturating_sub(self.total_freed)
     }
 }
 

@@ -69,6 +69,7 @@ def test_it_goes_on_with_the_next_broker(start_broker: StartBroker) -> None:
             while True:
                 subscription.next(0.5)
         assert timeout.value.waiting_for == "broker"
+        assert subscription.state == "offline" and subscription.offline_reason
         process.again()
         assert subscription.next(20).sequence >= 1
         assert subscription.reconnects == 1 and subscription.broker_id != first

@@ -212,10 +212,20 @@ impl Subscription {
         self.attachment.info()
     }
 
-    /// Whether frames can come now: live, offline (the camera is away) or closed (they never will).
+    /// Whether frames can come now: live, offline (the camera is away, or the next broker is waited for) or closed (they never
+    /// will).
     #[must_use]
     pub fn state(&self) -> StreamState {
-        self.attachment.state()
+        match self.attachment.state() {
+            StreamState::Closed if self.sought().is_some() => StreamState::Offline,
+            state => state,
+        }
+    }
+
+    /// Why another broker is waited for, if so.
+    fn sought(&self) -> Option<&str> {
+        let is_closed = self.attachment.state() == StreamState::Closed;
+        is_closed.then(|| self.reconnector.seeks_after(self.attachment.status().ended()))?
     }
 
     /// Whether the camera is away.
@@ -224,10 +234,10 @@ impl Subscription {
         self.state() == StreamState::Offline
     }
 
-    /// Why the camera is away, as far as the broker has told. News are heard by [`Self::next`] and [`Self::try_next`].
+    /// Why the camera is away, as far as the broker has told, or why the next broker is waited for. News are heard by [`Self::next`] and [`Self::try_next`].
     #[must_use]
     pub fn offline_reason(&self) -> Option<&str> {
-        self.attachment.status().offline.as_deref()
+        self.sought().or(self.attachment.status().offline.as_deref())
     }
 
     /// What somebody has changed in the camera's settings: the oldest news not asked for yet. They are heard by [`Self::next`]

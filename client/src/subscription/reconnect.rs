@@ -40,6 +40,16 @@ impl Reconnector {
         Attachment::new(self.terms.subscribe(&self.connector, &self.stream, deadline)?, &self.terms)
     }
 
+    /// Why the camera is away, where another broker is or will be sought after this end of the one before; `ended` is not known
+    /// where only the stream page tells of it.
+    pub fn seeks_after<'a>(&'a self, ended: Option<&'a Error>) -> Option<&'a str> {
+        if let Some(retry) = &self.retry {
+            return Some(&retry.last);
+        }
+        let goes_on = self.terms.reconnect && ended.is_none_or(is_end_of_broker);
+        goes_on.then_some("the broker has ended; the next one is waited for")
+    }
+
     /// Whether a broker is sought.
     pub fn is_seeking(&self) -> bool {
         self.retry.is_some()
