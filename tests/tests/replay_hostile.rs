@@ -150,3 +150,22 @@ fn the_largest_numbers_of_an_index_do_no_harm() {
     drop(frames);
     broker.end_clean();
 }
+
+/// Goal: an index has the bytes of a file beside it replayed, and of no other. Method: indexes that name others, which the broker
+/// could read.
+#[test]
+fn an_index_names_no_file_elsewhere() {
+    let scratch = Scratch::default();
+    let secret = scratch.file("secret");
+    std::fs::write(&secret, [9; 16]).unwrap();
+    std::fs::create_dir(scratch.file("d")).unwrap();
+    symlink(&secret, scratch.file("d").join("link")).unwrap();
+    let index = scratch.file("d").join("x.jsonl");
+    let others = ["/etc/hostname", secret.to_str().unwrap(), "../secret", "./link", "link", "..", "", "d/../../secret"];
+    for name in others {
+        let frame = r#"{"offset": 0, "width": 4, "height": 4, "pixel_format": "Mono8"}"#;
+        std::fs::write(&index, format!("{{\"framebroker_recording\": 1, \"data\": {name:?}}}\n{frame}\n")).unwrap();
+        let said = refusal(&scratch, &index, "");
+        assert!(said.contains("beside the index"), "{name}: {said}");
+    }
+}

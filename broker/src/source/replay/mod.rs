@@ -17,7 +17,7 @@ use tracing::warn;
 
 use super::{Description, Event, FrameInfo, Requirements, Source, SourceError, TransportCounters, WritableSegment};
 use images::ImageFile;
-use recording::Recording;
+use recording::{Index, Recording};
 use usable::{Broken, Known, usable};
 
 /// Frames per second where nothing tells.
@@ -124,9 +124,7 @@ impl ReplaySource {
         let frames = if found.is_dir() {
             Frames::Images(usable(images::list(path)?, options)?)
         } else {
-            let Recording { data, data_path, frames } = Recording::open(path)?;
-            let frames = usable(frames, options)?;
-            Frames::Recording(Recording { data, data_path, frames })
+            Frames::Recording(Index::open(path)?.usable(|frames| usable(frames, options))?)
         };
         let now = Instant::now();
         let mut source = Self {
@@ -161,7 +159,7 @@ impl ReplaySource {
     fn len(&self) -> usize {
         match &self.frames {
             Frames::Images(images) => images.len(),
-            Frames::Recording(recording) => recording.frames.len(),
+            Frames::Recording(recording) => recording.frames().len(),
         }
     }
 
@@ -209,7 +207,7 @@ impl ReplaySource {
                 frame_info(image.shape, image.shape.stride(), (image.shape.bytes(), 0), times, true)
             }
             Frames::Recording(recording) => {
-                let stored = recording.frames.get(at).ok_or_else(Broken::nameless)?;
+                let stored = recording.frames().get(at).ok_or_else(Broken::nameless)?;
                 recording.read(stored, segment.bytes_mut()).map_err(|reason| Broken::new(&stored.name, reason))?;
                 let times = recording.times(at, round);
                 let bytes = (stored.image_bytes, stored.chunk_bytes);
@@ -235,7 +233,7 @@ impl ReplaySource {
     fn payload_bytes(&self) -> usize {
         let largest = match &self.frames {
             Frames::Images(images) => images.iter().map(Known::bytes).max(),
-            Frames::Recording(recording) => recording.frames.iter().map(Known::bytes).max(),
+            Frames::Recording(recording) => recording.frames().iter().map(Known::bytes).max(),
         };
         largest.unwrap_or(0)
     }
@@ -245,7 +243,7 @@ impl Source for ReplaySource {
     fn describe(&self) -> Description {
         let (shape, what) = match &self.frames {
             Frames::Images(images) => (images.first().map(|image| image.shape), "images"),
-            Frames::Recording(recording) => (recording.frames.first().map(|stored| stored.shape), "recording"),
+            Frames::Recording(recording) => (recording.frames().first().map(|stored| stored.shape), "recording"),
         };
         let Shape { width, height, pixel_format } =
             shape.unwrap_or(Shape { width: 0, height: 0, pixel_format: PixelFormat::MONO8 });

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use framebroker_protocol::PixelFormat;
 use serde::Deserialize;
 
-use super::usable::{Broken, Known, open_file};
+use super::usable::{Broken, Known, open_beside, open_file};
 use super::{Shape, invalid};
 use crate::source::SourceError;
 
@@ -32,7 +32,7 @@ const LONGEST_LINE: u64 = 64 << 10;
 #[serde(deny_unknown_fields)]
 struct Head {
     framebroker_recording: u32,
-    data: PathBuf,
+    data: String,
 }
 
 /// Every other line.
@@ -97,15 +97,25 @@ impl Known for Stored {
     }
 }
 
-/// A recording whose frames are `F`: as they were read, or those that can be used.
+/// The frames of a data file that can be used.
 #[derive(Debug)]
-pub(super) struct Recording<F = Stored> {
-    pub data: File,
-    pub data_path: PathBuf,
-    pub frames: Vec<F>,
+pub(super) struct Recording {
+    data: File,
+    data_path: PathBuf,
+    frames: Vec<Stored>,
+    /// The smallest and the largest count of a frame.
+    block_ids: (u64, u64),
 }
 
-impl Recording<Result<Stored, Broken>> {
+/// An index as it was read.
+#[derive(Debug)]
+pub(super) struct Index {
+    data: File,
+    data_path: PathBuf,
+    frames: Vec<Result<Stored, Broken>>,
+}
+
+impl Index {
     /// Reads an index.
     pub(super) fn open(index: &Path) -> Result<Self, SourceError> {
         let no_index = |reason: String| {
@@ -122,9 +132,9 @@ impl Recording<Result<Stored, Broken>> {
             let theirs = head.framebroker_recording;
             return Err(no_index(format!("it is of version {theirs}, this broker reads version {VERSION}")));
         }
-        let data_path = index.parent().unwrap_or(Path::new("")).join(&head.data);
+        let data_path = index.with_file_name(&head.data);
         let cannot = |error: std::io::Error| invalid(format!("cannot replay {}: {error}", data_path.display()));
-        let data = open_file(&data_path).map_err(cannot)?;
+        let data = open_beside(index, &head.data).map_err(cannot)?;
         let available = data.metadata().map_err(cannot)?.len();
         let mut frames = Vec::new();
         for number in 2.. {
@@ -137,6 +147,18 @@ impl Recording<Result<Stored, Broken>> {
             }
         }
         Ok(Self { data, data_path, frames })
+    }
+
+    /// The recording, with those of its frames that `choose` takes.
+    pub(super) fn usable(
+        self,
+        choose: impl FnOnce(Vec<Result<Stored, Broken>>) -> Result<Vec<Stored>, SourceError>,
+    ) -> Result<Recording, SourceError> {
+        let Self { data, data_path, frames } = self;
+        let frames = choose(frames)?;
+        let ids = || frames.iter().map(|frame| frame.block_id);
+        let block_ids = (ids().min().unwrap_or(0), ids().max().unwrap_or(0));
+        Ok(Recording { data, data_path, frames, block_ids })
     }
 }
 
@@ -183,6 +205,11 @@ fn parse(line: &str, name: &str, available: u64) -> Result<Stored, String> {
 }
 
 impl Recording {
+    /// Its frames, in their order.
+    pub(super) fn frames(&self) -> &[Stored] {
+        &self.frames
+    }
+
     /// Reads a frame to the beginning of `to`.
     pub(super) fn read(&self, frame: &Stored, to: &mut [u8]) -> Result<(), String> {
         let to = to.get_mut(..frame.bytes()).ok_or("it is larger than its segment")?;
@@ -227,13 +254,66 @@ impl Recording {
             0 => 0,
             time => time.saturating_add(round.saturating_mul(self.span_ns().saturating_add(self.mean_interval_ns()))),
         };
-        let ids = || self.frames.iter().map(|frame| frame.block_id);
-        let block_id = match (frame.block_id, ids().min(), ids().max()) {
-            (id @ 1.., Some(first), Some(last)) => {
-                id.saturating_add(round.saturating_mul((last - first).saturating_add(1)))
-            }
-            _ => round.saturating_mul(self.frames.len() as u64).saturating_add(at as u64 + 1),
+        let (first, last) = self.block_ids;
+        let block_id = match frame.block_id {
+            id @ 1.. => id.saturating_add(round.saturating_mul((last - first).saturating_add(1))),
+            0 => round.saturating_mul(self.frames.len() as u64).saturating_add(at as u64 + 1),
         };
         (timestamp_ns, block_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    fn recording(frames: u64) -> Recording {
+        let shape = Shape::new(4, 4, PixelFormat::MONO8).unwrap();
+        let stored = |number: u64| Stored {
+            name: String::new(),
+            shape,
+            stride: 4,
+            offset_x: 0,
+            offset_y: 0,
+            image_bytes: 16,
+            chunk_bytes: 0,
+            complete: true,
+            offset: 0,
+            timestamp_ns: number * 1000,
+            block_id: number,
+        };
+        let (data, data_path) = (File::open("/dev/null").unwrap(), PathBuf::new());
+        let frames = (1..=frames).map(stored).map(Ok).collect();
+        Index { data, data_path, frames }.usable(|frames| Ok(frames.into_iter().flatten().collect())).unwrap()
+    }
+
+    /// Goal: a frame of a long recording costs what one of a short recording does. Method: both in turns, of a thousand frames and
+    /// of a million; a cost that grew with their number would be a thousandfold.
+    #[test]
+    fn a_frame_costs_the_same_in_a_long_recording() {
+        let recordings = [recording(1000), recording(1_000_000)];
+        let [mut short, mut long] = [const { Vec::new() }; 2];
+        for _ in 0..15 {
+            for (recording, times) in recordings.iter().zip([&mut short, &mut long]) {
+                let began = Instant::now();
+                for at in 0..1000 {
+                    let (time, _) = std::hint::black_box(recording.times(std::hint::black_box(at), 2));
+                    assert!(time + recording.pause_after_ns(at) > 0);
+                }
+                times.push(began.elapsed());
+            }
+        }
+        short.sort_unstable();
+        long.sort_unstable();
+        let (short, long) = (short[7], long[7]);
+        assert!(long < 30 * short, "1000 frames: {long:?} of a million, {short:?} of a thousand");
+    }
+
+    #[test]
+    fn counts_of_later_rounds_go_on() {
+        let recording = recording(3);
+        assert_eq!([0, 1, 2].map(|at| recording.times(at, 1)), [(4000, 4), (5000, 5), (6000, 6)]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use tracing::warn;
 
@@ -48,9 +48,26 @@ impl ReplayOptions {
     }
 }
 
-/// Opens a file. Not a pipe or a device: opening one, or reading from it, might take for ever.
+/// Opens a file that the user has named. Not a pipe or a device: opening one, or reading from it, might take for ever.
 pub(super) fn open_file(path: &Path) -> std::io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    open_with(path, 0)
+}
+
+/// Opens a file that another file names by its name alone: one beside it, and no link, which could lead anywhere.
+pub(super) fn open_beside(other: &Path, name: &str) -> std::io::Result<File> {
+    let mut parts = Path::new(name).components();
+    let is_plain = matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if part == name);
+    if !is_plain {
+        return Err(std::io::Error::other("it must be the name of a file beside the index, without a directory"));
+    }
+    open_with(&other.with_file_name(name), libc::O_NOFOLLOW).map_err(|error| match error.raw_os_error() {
+        Some(libc::ELOOP) => std::io::Error::other("it is a link; the data must be a file beside the index"),
+        _ => error,
+    })
+}
+
+fn open_with(path: &Path, flags: i32) -> std::io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(flags | libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(std::io::Error::other("it is no regular file")) }
 }
 
