@@ -116,14 +116,24 @@ impl Connector {
     }
 }
 
+/// More than anyone waits for a backlog, and less than the kernel's times hold.
+const LONGEST_CONNECT: Duration = Duration::from_secs(24 * 3600);
+
 /// Connects, waiting at most `timeout` while the broker's backlog is full.
 fn open(path: &Path, timeout: Duration) -> Result<OwnedFd, Errno> {
     let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
     // The timeout for sending bounds `connect` too; messages are later sent without waiting. Zero would mean never.
-    let us = i64::try_from(timeout.as_micros()).unwrap_or(i64::MAX).max(1000);
+    let bounded = timeout.clamp(Duration::from_millis(1), LONGEST_CONNECT);
+    let us = i64::try_from(bounded.as_micros()).unwrap_or(i64::MAX);
     setsockopt(&fd, sockopt::SendTimeout, &TimeVal::microseconds(us))?;
-    connect(fd.as_fd().as_raw_fd(), &UnixAddr::new(path)?)?;
-    Ok(fd)
+    let address = UnixAddr::new(path)?;
+    loop {
+        match connect(fd.as_fd().as_raw_fd(), &address) {
+            // On a Unix socket nothing has been done by then.
+            Err(Errno::EINTR) => {}
+            connected => return connected.map(|()| fd),
+        }
+    }
 }
 
 impl Session {

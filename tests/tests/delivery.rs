@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use framebroker_client::{ErrorCode, Policy};
+use framebroker_client::{Broker as Connection, Delivery, Error, ErrorCode, Policy, Predictive, WaitMode};
 use framebroker_tests::actor::{self, figure};
 use framebroker_tests::{Actor, Broker, wait_for};
 
@@ -293,6 +293,38 @@ fn a_program_that_was_waited_for_in_vain_is_not_waited_for_again() {
     assert!(refused.to_string().contains("policy sequential, or again in"), "{refused}");
     drop(ask(Policy::Sequential).unwrap());
     broker.actor().must("subscribe policy=lossless");
+    broker.end_clean();
+}
+
+/// Goal: no time that a caller may give is too long or too short. Method: the longest, none, and the shortest, for everything that
+/// takes a time.
+#[test]
+fn any_time_may_be_given() {
+    let broker = Broker::start("--segments 8 --fps 200 --width 64 --height 64");
+    for time in [Duration::MAX, Duration::from_millis(u64::MAX), Duration::ZERO, Duration::from_nanos(1)] {
+        let connected = Connection::builder().socket(broker.socket()).timeout(time).connect();
+        // None at all may be too short for an answer.
+        assert!(connected.is_ok() || time < Duration::from_millis(1), "{time:?}: {:?}", connected.err());
+        let connection = broker.connect();
+        let modes = [
+            WaitMode::Block,
+            WaitMode::SpinThenBlock(time),
+            WaitMode::Predictive(Predictive { lead: time, patience: time }),
+            WaitMode::Predictive(Predictive { patience: time, ..Predictive::default() }),
+        ];
+        for mode in modes {
+            for delivery in [Delivery::Shared, Delivery::Socket] {
+                let mut reader = connection.subscribe("cam0").wait_mode(mode).delivery(delivery).open().unwrap();
+                for _ in 0..5 {
+                    match reader.next(time) {
+                        Ok(frame) => drop(frame),
+                        Err(Error::Timeout { .. }) if time < Duration::from_millis(1) => {}
+                        Err(error) => panic!("{mode:?} for {time:?}: {error}"),
+                    }
+                }
+            }
+        }
+    }
     broker.end_clean();
 }
 

@@ -42,14 +42,14 @@ impl Reader {
 
 impl WaitMode {
     fn wait(self, reader: &mut Reader, timeout: Duration) {
-        let deadline = Instant::now() + timeout;
+        let deadline = later(Instant::now(), timeout);
         match self {
             Self::Block => reader.wait(timeout),
             Self::Spin => {
                 spin_until(reader, deadline);
             }
             Self::SpinThenBlock(spin) => {
-                if !spin_until(reader, deadline.min(Instant::now() + spin)) {
+                if !spin_until(reader, deadline.min(later(Instant::now(), spin))) {
                     reader.wait(remaining(deadline));
                 }
             }
@@ -67,13 +67,13 @@ impl Predictive {
         else {
             return reader.wait(remaining(deadline));
         };
-        let due = Instant::now() + until_due;
+        let due = later(Instant::now(), until_due);
         if let Some(sleep) = until_due.checked_sub(self.lead)
             && !sleep.is_zero()
         {
             reader.wait(sleep.min(remaining(deadline)));
         }
-        if !spin_until(reader, deadline.min(due + self.patience)) {
+        if !spin_until(reader, deadline.min(later(due, self.patience))) {
             reader.wait(remaining(deadline));
         }
     }
@@ -91,6 +91,12 @@ fn spin_until(reader: &Reader, deadline: Instant) -> bool {
             return false;
         }
     }
+}
+
+/// That long after; a time that the clock does not reach is as good as never.
+fn later(moment: Instant, time: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    moment.checked_add(time).unwrap_or_else(|| moment + NEVER)
 }
 
 fn remaining(deadline: Instant) -> Duration {
