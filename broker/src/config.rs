@@ -99,7 +99,7 @@ pub struct StreamOptions {
     /// Begin a replay again after its last frame, instead of ending the stream
     #[arg(long)]
     pub replay_loop: bool,
-    /// What becomes of a replay with a frame that cannot be read
+    /// What a replay does at a frame that cannot be read
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub replay_errors: OnError,
     /// What the pattern writes
@@ -119,11 +119,11 @@ pub struct StreamOptions {
     #[arg(long, value_name = "STRATEGY", default_value = "OneByOne", help_heading = CLIENTS)]
     pub grab_strategy: GrabStrategy,
     /// What segments are made of: memfd, hugetlb[=2M|1G] (huge pages, which the machine's owner sets aside), or posix (named
-    /// objects in /dev/shm for languages that cannot receive descriptors: socket delivery and own user only, and whoever
-    /// may open an object may write it)
+    /// objects in /dev/shm for languages that cannot receive descriptors: socket delivery and own user only, and any
+    /// program that may open an object may also write it)
     #[arg(long, value_name = "BACKING", default_value = "memfd")]
     pub backing: BackingChoice,
-    /// Begin every payload at a multiple of so many bytes: a power of two from 64 to 2M
+    /// Begin every payload at a multiple of this many bytes: a power of two from 64 to 2M
     #[arg(long, value_name = "BYTES", default_value = "4096", value_parser = alignment)]
     pub align: usize,
     /// Lock segments in memory, so that they are never swapped out
@@ -143,7 +143,7 @@ pub struct StreamOptions {
     /// lossless
     #[arg(long, value_name = "MS", default_value_t = 1000, help_heading = CLIENTS)]
     pub lossless_timeout: u64,
-    /// End the stream after so many frames; the broker ends with its last stream
+    /// End the stream after this many frames; the broker ends with its last stream
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: Option<u64>,
     /// Run the grab thread, and threads that a camera's driver starts from it, on this CPU only [default: on any]
@@ -161,15 +161,14 @@ pub struct BrokerOptions {
     /// Socket to listen on [default: as above]
     #[arg(long, value_name = "PATH", help_heading = CLIENTS)]
     pub socket: Option<PathBuf>,
-    /// How long a frame may be held, in ms: a longer hold is reported in the log and in the statistics; 0 for as long as is
-    /// liked
+    /// How long a frame may be held, in ms: a longer hold is reported in the log and in the statistics; 0 means no limit
     #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LONGEST_LEASE_MS))]
     pub lease: u64,
-    /// End the subscription of who holds a frame longer than the lease. What it held stays as it is; new segments take
-    /// the places
+    /// End a subscription that holds a frame longer than the lease. The frames it held stay unchanged; new segments replace
+    /// theirs
     #[arg(long)]
     pub evict: bool,
-    /// Log the figures of each stream every so many seconds [default: only at the end]
+    /// Log the figures of each stream every this many seconds [default: only at the end]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub stats_interval: Option<Duration>,
     /// Frames a second that a producer may fill: one that fills more is disconnected

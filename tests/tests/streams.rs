@@ -202,7 +202,7 @@ fn a_wrong_file_is_refused_with_its_line() {
         ("segmets = 9\n", "cameras.toml:1: there is no option segmets: did you mean segments?"),
         ("[[stream]]\nname = 'a'\nfps = 'x'\n", "cameras.toml:3: stream a: fps: "),
         ("[[stream]]\n[[stream]]\n", "cameras.toml:2: two streams have the name cam0"),
-        ("[[stream]\n", "cameras.toml:1: this is no TOML"),
+        ("[[stream]\n", "cameras.toml:1: this is not valid TOML"),
         (
             "[[stream]]\n[[stream]]\nname = 'big'\nmemory-limit = 100\nwidth = 60000\nheight = 60000\n",
             "stream big: 8 segments of 3600000000",

@@ -20,7 +20,7 @@ pub enum ConfigError {
     Manual {
         /// Where to.
         directory: PathBuf,
-        /// The kernel's word.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The file is wrong or cannot be read.

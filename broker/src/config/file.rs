@@ -75,7 +75,7 @@ impl Fault {
 fn parse(text: &str, line: &ArgMatches) -> Result<(Config, Vec<usize>), Fault> {
     let file = DeTable::parse(text).map_err(|error| Fault {
         at: error.span().map(|span| span.start),
-        reason: format!("this is no TOML: {}", error.message()),
+        reason: format!("this is not valid TOML: {}", error.message()),
     })?;
     let (broker, stream) = (options::<BrokerOptions>(), options::<StreamOptions>());
     let file = file.into_inner();

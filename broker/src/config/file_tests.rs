@@ -114,8 +114,8 @@ fn what_is_wrong_is_named_with_its_line() {
         ("source = 'webcam'\n", 1, "pattern, aravis[=DEVICE]"),
         ("stream = 5\n", 1, "[[stream]]"),
         ("stream = [5]\n", 1, "[[stream]]"),
-        ("fps = 5\nfps = 6\n", 2, "no TOML"),
-        ("fps = \n", 1, "no TOML"),
+        ("fps = 5\nfps = 6\n", 2, "not valid TOML"),
+        ("fps = \n", 1, "not valid TOML"),
         ("[camera]\nfps = 5\n", 1, "there is no option camera"),
     ] {
         let error = read_text(text).unwrap_err();

@@ -37,7 +37,7 @@ pub(super) fn take_negative(option: Arg) -> Arg {
 /// Help that the command line can ask for, in place of a broker.
 #[derive(Debug, Clone, Args)]
 pub(super) struct HelpOptions {
-    /// Print what makes this shell complete the options, and end
+    /// Print the completion script for this shell, and end
     #[arg(long, value_name = "SHELL", exclusive = true)]
     completions: Option<Shell>,
     /// Write the manual page broker.1 into this directory, and end

@@ -80,7 +80,7 @@ pub enum FactoryError {
         reason: String,
     },
     /// More than memory has.
-    #[error("a segment of {bytes} bytes cannot be had")]
+    #[error("a segment of {bytes} bytes is not possible")]
     TooLarge {
         /// Asked for.
         bytes: usize,

@@ -91,8 +91,8 @@ pub enum RunError {
     },
     /// A second signal came before all streams had ended.
     #[error(
-        "ended at once, as told: the driver of {} had not returned. What it held is freed with this process; its camera may be \
-         taken for some seconds", names(.0)
+        "ended at once, because of a second signal: the driver of {} had not returned. What it held is \
+         freed with this process; its camera may be unavailable for some seconds", names(.0)
     )]
     Urgent(Vec<StreamName>),
     /// A signal came before the broker was ready.

@@ -130,7 +130,8 @@ mod pylon {
     fn not_built() -> SourceError {
         SourceError::Invalid(
             "this broker was built without the source pylon; install Basler's pylon SDK and build it with \
-             `PYLON_ROOT=/opt/pylon cargo install --locked --path broker --features pylon` (README, \"Basler\")"
+             `scripts/pylon-root.sh && PYLON_ROOT=$PWD/target/pylon-root cargo install --locked --path broker --features \
+             pylon` (docs/basler.md)"
                 .to_owned(),
         )
     }

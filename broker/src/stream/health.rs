@@ -49,7 +49,7 @@ impl Health {
         }
         if starved > self.starved {
             let frames = starved - self.starved;
-            warn!(stream = %core.name, frames, "frames were dropped for want of a free segment; give the ring more --segments");
+            warn!(stream = %core.name, frames, "frames were dropped because no segment was free; give the ring more --segments");
         }
         (self.incomplete, self.starved) = (incomplete, starved);
     }

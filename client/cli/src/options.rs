@@ -82,7 +82,7 @@ pub enum Command {
     Set(SetOptions),
     /// Execute a command of a camera
     Exec(ExecOptions),
-    /// Print what makes a shell complete framectl: source <(framectl completions bash)
+    /// Print the completion script for a shell: source <(framectl completions bash)
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
@@ -137,10 +137,10 @@ pub struct WatchOptions {
     /// the cameras' own times; block-id by the number that the camera gives them [default: watch one stream]
     #[arg(long, value_name = "BY", value_parser = sync_by, requires = "others", conflicts_with = "verify")]
     pub sync: Option<SyncBy>,
-    /// End after so many frames, with --sync complete sets [default: go on until the stream ends]
+    /// End after this many frames, with --sync complete sets [default: go on until the stream ends]
     #[arg(long, value_name = "N", value_parser = above_zero)]
     pub count: Option<u64>,
-    /// Which frames [default: what the broker was started with (--grab-strategy), mostly sequential]
+    /// Which frames [default: what the broker was started with (--grab-strategy), usually sequential]
     #[arg(long, value_parser = policies())]
     pub policy: Option<Policy>,
     /// By which way they come [default: shared; socket where the broker grants no other, as with --backing posix]
@@ -163,7 +163,7 @@ pub struct WatchOptions {
     /// Go on with the next broker when this one dies or ends [default: end with it]
     #[arg(long)]
     pub reconnect: bool,
-    /// Give up when no frame comes for so many seconds [default: wait]
+    /// Give up when no frame comes for this many seconds [default: wait]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
 }
@@ -179,7 +179,7 @@ pub struct SaveOptions {
     /// Frames to save, in order; those that come while one is being written may be missed
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = above_zero)]
     pub count: u64,
-    /// Give up when no frame comes for so many seconds [default: wait]
+    /// Give up when no frame comes for this many seconds [default: wait]
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub timeout: Option<Duration>,
 }

@@ -172,7 +172,7 @@ fn driver(id: &str, failure: Failure) -> SourceError {
 fn busy(id: &str, reason: &str) -> SourceError {
     SourceError::Busy(format!(
         "camera {id:?} is open in another program ({reason}). Close that program; where it has crashed, a GigE Vision \
-         camera is free again when its heartbeat timeout (mostly 3 s) is over"
+         camera is free again when its heartbeat timeout (usually 3 s) is over"
     ))
 }
 

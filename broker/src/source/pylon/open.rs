@@ -191,8 +191,8 @@ fn of_camera(device: &DeviceInfo, failure: Failure) -> SourceError {
 
 fn busy(device: &DeviceInfo, reason: &str) -> SourceError {
     SourceError::Busy(format!(
-        "camera {} ({}) is open in another program ({reason}). Close that program, pylon Viewer above all; where it has \
-         crashed, a GigE camera is free again when its heartbeat timeout (mostly 3 s) is over",
+        "camera {} ({}) is open in another program ({reason}). Close that program (often pylon Viewer); if it has \
+         crashed, a GigE camera is free again when its heartbeat timeout (usually 3 s) is over",
         device.serial, device.model
     ))
 }
