@@ -420,7 +420,10 @@ impl Stream {
     }
 
     /// Has the grab thread take the producer's frames, once there are segments for them: it answers with what it needs.
+    /// Until then nothing is granted that would leave it less.
     pub fn attach(&mut self, source: Box<dyn Source>) {
+        let (now, next) = (self.needs(), source.requirements());
+        self.segments.set_needs(Requirements { min_queued: now.min_queued.max(next.min_queued), ..now });
         self.tell_grab(Command::Attach(Attached { source, epoch: self.epoch() }));
     }
 
