@@ -203,6 +203,7 @@ impl Broker {
         lease::look_at_holds(&mut self.sessions, &self.streams, now);
         // Those that did not keep up with the news may have caught up.
         self.sessions.iter_mut().for_each(Session::tell_changes);
+        self.sessions.settle_all();
         // What was owed may have been paid by the end of a process.
         self.streams.restore_all();
         lease::keep(&mut self.sessions, &mut self.streams, self.rules.lease);

@@ -28,6 +28,11 @@ impl LosslessBudget {
         self.waited += waited;
     }
 
+    /// The reader that has used so much of it is waited for no longer: what the others have used is left.
+    pub fn give_back(&mut self, waited: Duration) {
+        self.waited = self.waited.saturating_sub(waited);
+    }
+
     /// Whether `limit` is used up.
     #[must_use]
     pub fn is_over(&self, limit: Duration) -> bool {
@@ -48,6 +53,10 @@ mod tests {
             assert!(!budget.renews_at(Sequence(100 + at % 7), 8));
             assert_eq!(budget.is_over(limit), at == 10);
         }
+        budget.give_back(Duration::from_millis(7));
+        assert!(!budget.is_over(limit), "the others have used 3 ms");
+        budget.charge(Duration::from_millis(7));
+        assert!(budget.is_over(limit));
         assert!(budget.renews_at(Sequence(108), 8), "a ring further");
         assert!(!budget.is_over(limit));
     }

@@ -134,7 +134,8 @@ impl Grab {
     /// Whether the source pauses for a lossless reader.
     #[must_use]
     pub fn awaits_reader(&self) -> bool {
-        self.awaits_reader && self.is_running()
+        let is_short = |source: &dyn Source| self.supply.is_short(&source.requirements());
+        self.awaits_reader && self.source.running().is_some_and(is_short)
     }
 
     /// Whether no more frames are taken.
@@ -200,7 +201,7 @@ impl Grab {
     fn take_rest(&mut self) -> Option<SourceEvent> {
         for _ in 0..SEGMENT_LIMIT {
             // A source that can pause does so while it has no segment, unless it is asked for a frame.
-            if self.supply.queued() == 0 {
+            if self.supply.queued() == 0 || self.is_ending() {
                 return None;
             }
             match self.source.collect()? {

@@ -44,6 +44,8 @@ pub struct Supply {
     /// Segments whose frames are in the ring while the source, which can take no more, has started without them.
     left_behind: SegmentSet,
     budget: LosslessBudget,
+    /// The lossless reader that is waited for, by its place in memory: only compared.
+    awaited: Option<usize>,
     lossless_timeout: Duration,
     news: Vec<News>,
 }
@@ -101,6 +103,7 @@ impl Supply {
             outgrown_before: Sequence(0),
             left_behind: SegmentSet::EMPTY,
             budget: LosslessBudget::default(),
+            awaited: None,
             lossless_timeout,
             news: Vec::with_capacity(SEGMENT_LIMIT),
         }
@@ -224,6 +227,7 @@ impl Supply {
                 return Refilled::Short;
             };
             if needs.can_pause && !self.is_budget_over(cursor) {
+                self.awaited = self.writer.slowest_lossless().map(|slowest| Arc::as_ptr(slowest).addr());
                 return Refilled::AwaitsReader;
             }
             self.demote(needs.can_pause);
@@ -242,11 +246,12 @@ impl Supply {
         asked
     }
 
-    /// The source has waited so long for the slowest lossless reader: on its account and that of all.
+    /// The source has waited so long for the lossless reader that was in the way: on its account and that of all.
     pub fn charge(&mut self, waited: Duration) {
         self.budget.charge(waited);
-        if let Some(slowest) = self.writer.slowest_lossless() {
-            slowest.charge(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
+        let is_awaited = |member: &&Arc<Member>| Some(Arc::as_ptr(member).addr()) == self.awaited;
+        if let Some(member) = self.writer.lossless().find(is_awaited) {
+            member.charge(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX));
         }
     }
 
@@ -273,6 +278,8 @@ impl Supply {
             self.writer.lossless().max_by_key(|member| member.waited_ns()).filter(|_| has_waited).map(Arc::clone);
         let Some(member) = worst.or_else(|| self.writer.slowest_lossless().map(Arc::clone)) else { return };
         member.set_lossless(false);
+        // Nobody else is demoted for what this one has used.
+        self.budget.give_back(Duration::from_nanos(member.waited_ns()));
         self.news.push(News::Demoted(member));
     }
 

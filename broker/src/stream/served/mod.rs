@@ -459,7 +459,7 @@ impl Stream {
     /// the holds that are granted: what was given up was held.
     pub fn restore(&mut self, worker: &Worker) {
         let wanted = self.segments.size().wanted();
-        if !self.is_ringless() && self.segments.expected() < wanted {
+        if !self.is_ringless() && self.life.finished().is_none() && self.segments.expected() < wanted {
             self.segments.order(worker, wanted.min(self.capacity().growable_to));
         }
         self.resume();
