@@ -55,10 +55,10 @@ struct CommandLine {
 /// What is said of each stream.
 #[derive(Debug, Clone, Args)]
 pub struct StreamOptions {
-    /// Segments to begin with [default: 8; for pylon, whose ring cannot grow, 16]
+    /// Segments to begin with, 512 at most [default: 8; for pylon, whose ring cannot grow, 16]
     #[arg(long, value_name = "N", value_parser = segment_count)]
     pub segments: Option<usize>,
-    /// Segments the ring may grow to when subscriptions need them
+    /// Segments the ring may grow to when subscriptions need them, 512 at most
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = segment_count)]
     pub max_segments: usize,
     /// Seconds after which the ring gives up segments that subscriptions no longer need, down to --segments
@@ -296,7 +296,7 @@ impl StreamOptions {
         const OF_CAMERAS: &str = "is for cameras, those of --source aravis or --source pylon";
         const OF_REPLAYS: &str = "is for replays, those of --source replay=PATH";
         const RECORDED: &str = "is not for a replay, whose frames are as they were recorded";
-        const DECLARED: &str = "is the producer's to say, when it attaches; leave it out";
+        const DECLARED: &str = "is set by the producer when it attaches; leave it out";
         let (width, height, pixel_format) = (self.width.is_some(), self.height.is_some(), self.pixel_format.is_some());
         // Whether it is given, the sources that it is for, and why it is not for others.
         let special: [(bool, &str, &[SourceKind], &str); 15] = [

@@ -209,7 +209,7 @@ impl AsFd for EventReceiver {
 /// A way to the session thread.
 ///
 /// # Errors
-/// The kernel's word.
+/// What the kernel answered.
 pub fn event_channel() -> Result<(EventSender, EventReceiver), Errno> {
     let (sender, receiver) = channel();
     let bell = Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);

@@ -76,7 +76,7 @@ pub enum Error {
     },
     /// The broker takes nothing more from this producer, or its frames have changed since the segment was taken, or it was
     /// dropped.
-    #[error("nothing more is taken of what was lent before: the producer was closed, or its next take says why")]
+    #[error("what was lent before is no longer accepted: the producer was closed, or its next take says why")]
     Stopped,
 
     // Nobody: it may come later.

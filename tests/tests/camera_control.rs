@@ -157,7 +157,7 @@ fn what_was_set_is_set_again_after_a_loss() {
     assert_eq!((frame.header().width, frame.settings_version()), (200, version));
     assert_eq!(control.feature(CAM0, "ExposureTimeAbs").unwrap().value, 4321.0.into());
     assert_eq!(holder.ask("check ramp"), "good 1");
-    broker.must_log("settings of clients were made again");
+    broker.must_log("settings of clients were set again");
     drop((holder, frames, frame));
     broker.end_clean();
 }

@@ -220,7 +220,7 @@ fn a_wrong_file_is_refused_with_its_line() {
     broker.end_clean();
 }
 
-/// Goal: a grab thread runs where and how it was told, or the broker says what is missing. Method: the kernel's word on the
+/// Goal: a grab thread runs where and how it was told, or the broker says what is missing. Method: what the kernel says of the
 /// thread; a broker without the right to real-time priorities.
 #[test]
 fn grab_threads_are_scheduled_as_told() {

@@ -174,7 +174,9 @@ impl FromStr for AllowedUser {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (uid, roles) = text.split_once(':').map_or((text, None), |(uid, roles)| (uid, Some(roles)));
-        let uid = uid.parse().map_err(|_not_a_number| format!("{uid:?} is no user ID; `id -u NAME` tells it"))?;
+        let uid = uid
+            .parse()
+            .map_err(|_not_a_number| format!("{uid:?} is not a user ID (a number); `id -u NAME` shows it"))?;
         let roles = roles.map_or(Ok(Roles::CONSUMER), |roles| {
             roles.split(',').try_fold(Roles::CONSUMER, |all, role| Ok::<_, String>(all.with(self::role(role)?)))
         })?;
@@ -187,14 +189,14 @@ fn role(name: &str) -> Result<Roles, String> {
         "consumer" => Ok(Roles::CONSUMER),
         "producer" => Ok(Roles::PRODUCER),
         "control" => Ok(Roles::CONTROL),
-        _ => Err(format!("{name:?} is no role; consumer, producer and control are")),
+        _ => Err(format!("{name:?} is not a role; the roles are consumer, producer and control")),
     }
 }
 
 pub(super) fn segment_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if (1..=MAX_SEGMENTS).contains(&count) => Ok(count),
-        _ => Err(format!("1 to {MAX_SEGMENTS} will do")),
+        _ => Err(format!("it must be 1 to {MAX_SEGMENTS}")),
     }
 }
 
@@ -202,30 +204,30 @@ pub(super) fn segment_count(text: &str) -> Result<usize, String> {
 pub(super) fn history(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(frames) if frames <= MAX_SEGMENTS => Ok(frames),
-        _ => Err(format!("0 to {MAX_SEGMENTS} will do")),
+        _ => Err(format!("it must be 0 to {MAX_SEGMENTS}")),
     }
 }
 
 pub(super) fn megabytes(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_not_a_number| "a whole number of MB will do, as in 500".to_owned())
+    text.parse().map_err(|_not_a_number| "give a whole number of MB, as in 500".to_owned())
 }
 
 pub(super) fn sessions(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
-        _ => Err("1 or more will do".to_owned()),
+        _ => Err("it must be 1 or more".to_owned()),
     }
 }
 
 pub(super) fn group(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_not_a_number| format!("{text:?} is no group ID; `getent group NAME` tells it"))
+    text.parse().map_err(|_not_a_number| format!("{text:?} is not a group ID (a number); `getent group NAME` shows it"))
 }
 
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration
         .filter(|time| (0.001..=1e9).contains(&time.as_secs_f64()))
-        .ok_or_else(|| "0.001 to 1000000000 will do".to_owned())
+        .ok_or_else(|| "it must be 0.001 to 1000000000".to_owned())
 }
 
 pub(super) fn alignment(text: &str) -> Result<usize, String> {
@@ -235,13 +237,13 @@ pub(super) fn alignment(text: &str) -> Result<usize, String> {
     };
     match number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit)) {
         Some(bytes) if bytes.is_power_of_two() && (MIN_ALIGN..=MAX_ALIGN).contains(&bytes) => Ok(bytes),
-        _ => Err("a power of two from 64 to 2M will do, as in 64, 4096, 64K or 2M".to_owned()),
+        _ => Err("give a power of two from 64 to 2M, as in 64, 4096, 64K or 2M".to_owned()),
     }
 }
 
 pub(super) fn frame_rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(fps) if (0.0..=1e6).contains(&fps) => Ok(fps),
-        _ => Err("0 to 1000000 will do".to_owned()),
+        _ => Err("it must be 0 to 1000000".to_owned()),
     }
 }

@@ -52,7 +52,7 @@ pub enum FactoryError {
         bytes: usize,
         /// The limit, for people.
         limit: String,
-        /// The kernel's word.
+        /// What the kernel answered.
         source: std::io::Error,
     },
     /// No such NUMA node.
@@ -68,7 +68,7 @@ pub enum FactoryError {
     Bind {
         /// Asked for.
         node: u32,
-        /// The kernel's word.
+        /// What the kernel answered.
         source: std::io::Error,
     },
     /// A named object cannot be made.

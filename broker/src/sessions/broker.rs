@@ -96,7 +96,7 @@ impl Broker {
         let (id, roles) = (self.sessions.number(), allowed.unwrap_or(Roles::CONSUMER));
         let mut client = match Client::new(id, channel, peer, pidfd, roles, &self.poll) {
             Ok(client) => client,
-            Err(errno) => return warn!(%errno, "connection refused: it cannot be watched"),
+            Err(errno) => return warn!(%errno, "connection refused: the broker cannot watch its socket"),
         };
         let (limits, uid) = (self.rules.limits, peer.uid);
         let (in_all, of_user) = self.sessions.count(uid);
@@ -110,11 +110,13 @@ impl Broker {
             client.fail(ErrorCode::Forbidden, text);
         } else if in_all >= limits.in_all {
             let max = limits.in_all;
-            let text = format_args!("the broker has {max} clients, as many as it may; raise --max-clients or end some");
+            let text =
+                format_args!("the broker has {max} clients, the most that it accepts; raise --max-clients or end some");
             client.fail(ErrorCode::TooManyClients, text);
         } else if !self.rules.access.is_own(peer) && of_user >= limits.per_user {
-            let text =
-                format_args!("user {uid} has {of_user} clients, as many as it may; raise --max-clients-per-user");
+            let text = format_args!(
+                "user {uid} has {of_user} clients, the most that one user may have; raise --max-clients-per-user"
+            );
             client.fail(ErrorCode::TooManyClients, text);
         }
         self.sessions.insert(Session::new(client));

@@ -237,7 +237,7 @@ impl Client {
         // A closed connection is always ready and says nothing new; its deadline or its process ends it.
         let is_dying = matches!(self.phase, Phase::Dying { .. });
         if let Err(errno) = self.channel.want((!is_dying).then_some(wanted)) {
-            warn!(%errno, client = %self.id, "session lost: it cannot be watched");
+            warn!(%errno, client = %self.id, "session ended: the broker cannot watch its socket");
             self.begin_dying();
         }
     }

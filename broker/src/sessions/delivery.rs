@@ -60,7 +60,7 @@ pub fn acquire(session: &mut Session, request: u32, id: SubscriptionId, context:
         Err(Unavailable::Full) => client.refuse(
             request,
             ErrorCode::Full,
-            "as many frames are held as were granted; release one, or subscribe with a larger max_held",
+            "this subscription holds as many frames as it may; release one, or subscribe with a larger max_held",
         ),
     }
 }

@@ -124,7 +124,7 @@ fn try_ask(
     let may_change = client.roles().contains(Roles::CONTROL);
     let most = if may_change { IN_ALL } else { IN_ALL - FOR_CONTROL };
     if questions.of(client.id()) >= AT_ONCE || device.unanswered >= most {
-        let text = "as many requests wait for the camera as may; ask again when one is answered";
+        let text = "too many requests wait for the camera already; ask again when one is answered";
         return Err((ErrorCode::Busy, Text::cut(text)));
     }
     questions.last += 1;
@@ -165,7 +165,7 @@ pub fn control(
     client.tell(request, Tell::Control { sole });
     let overtaken = if sole { questions.overtake(id, client.id()) } else { Vec::new() };
     let text = Text::cut(format_args!(
-        "{} has taken sole control of stream {name}; a setting that the camera was at may still be made",
+        "{} has taken sole control of stream {name}; a setting that the camera was working on may still take effect",
         client.called()
     ));
     let overtaken = overtaken.into_iter();
@@ -223,7 +223,7 @@ pub fn answer_late(sessions: &mut Sessions, questions: &mut Questions, now: Inst
         let Some(session) = sessions.get_mut(open.client) else { continue };
         let seconds = ANSWER_TIME.as_secs();
         let text = format_args!(
-            "the camera did not answer within {seconds} s; a setting may still be made. See `framectl list` whether the camera \
+            "the camera did not answer within {seconds} s; a setting may still take effect. See `framectl list` whether the camera \
              is away, and its cable and network"
         );
         session.client.refuse(open.request, ErrorCode::CameraFailed, text);

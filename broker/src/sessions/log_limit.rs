@@ -38,7 +38,7 @@ impl LogLimit {
         if now.duration_since(current.began) >= PERIOD {
             let left_out = current.asked.saturating_sub(LIMIT);
             if left_out > 0 {
-                warn!(left_out, "messages about clients were left out");
+                warn!(left_out, "messages about clients were not logged: there were too many");
             }
             *current = Period { began: now, asked: 0 };
         }

@@ -188,7 +188,7 @@ fn list_streams(client: &mut Client, streams: &Streams, request: u32, from: u32)
 
 fn mapped(session: &mut Session, streams: &mut Streams) -> Outcome {
     if !session.client.take_mapped() {
-        let text = "Mapped answers a message with segments; none is unanswered";
+        let text = "Mapped answers a message with segments, and there was none to answer";
         session.client.fail(ErrorCode::Malformed, text);
         return Outcome::Nothing;
     }

@@ -159,7 +159,7 @@ fn setting_changed(sessions: &mut Sessions, streams: &Streams, id: StreamId, cha
 fn finished(sessions: &mut Sessions, streams: &mut Streams, id: StreamId, reason: &str) {
     let Some(stream) = streams.get_mut(id) else { return };
     stream.finish(reason, Instant::now() + DRAIN);
-    produce::fail(sessions, stream, ErrorCode::StreamClosed, "the stream has ended: nothing more is to be filled");
+    produce::fail(sessions, stream, ErrorCode::StreamClosed, "the stream has ended: it takes no more frames");
 }
 
 fn of_stream(sessions: &mut Sessions, id: StreamId) -> impl Iterator<Item = &mut Subscription> {

@@ -62,7 +62,7 @@ fn try_ask(
     let terms = Terms { policy, delivery: wanted.delivery, max_held, start: wanted.start };
     may_subscribe(session, stream, access, terms)?;
     let Some(number) = session.client.number_subscription() else {
-        return refuse(ErrorCode::Invalid, "this session has had as many subscriptions as it may; open another");
+        return refuse(ErrorCode::Invalid, "this session has used all its subscription numbers; open another session");
     };
     let verdict = streams.grant(id, max_held);
     let Some(stream) = streams.get_mut(id) else { return Ok(()) };
@@ -90,7 +90,7 @@ fn may_subscribe(session: &Session, stream: &Stream, access: &Access, terms: Ter
         return refuse(ErrorCode::Forbidden, text);
     }
     if session.subscriptions.len() >= SUBSCRIPTIONS_PER_SESSION {
-        return refuse(ErrorCode::Invalid, "a session has 16 subscriptions at most; open another");
+        return refuse(ErrorCode::Invalid, "a session has 16 subscriptions at most; open another session");
     }
     if stream.life().finished().is_some() || stream.core().page.state() == StreamState::Closed {
         return refuse(ErrorCode::StreamClosed, format_args!("stream {name} has ended"));
@@ -99,7 +99,7 @@ fn may_subscribe(session: &Session, stream: &Stream, access: &Access, terms: Ter
     let other_user = (!access.is_own(peer)).then_some(peer.uid);
     if terms.policy == Policy::Lossless {
         if stream.limits().lossless_timeout.is_zero() {
-            let text = "this broker waits for nobody (--lossless-timeout 0); use policy sequential";
+            let text = "this broker does not wait for readers (--lossless-timeout 0); use policy sequential";
             return refuse(ErrorCode::NotAdmitted, text);
         }
         if let Some(rest) = stream.demotions().rest_of(peer.pid, other_user, Instant::now()) {

@@ -23,7 +23,7 @@ pub enum SchedulingError {
         cpu: u32,
         /// Those there are.
         allowed: String,
-        /// The kernel's word.
+        /// What the kernel answered.
         source: Errno,
     },
     /// Real-time priorities are for those who were given them.
@@ -34,7 +34,7 @@ pub enum SchedulingError {
     Priority {
         /// The one wanted.
         priority: u8,
-        /// The kernel's word.
+        /// What the kernel answered.
         source: Errno,
     },
 }

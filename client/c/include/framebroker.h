@@ -1835,8 +1835,8 @@ fb_status fb_features_close(fb_features *features);
  * Memory: a stream that is ahead waits with its frames held, and holds no more than its subscription may. Take max_held as
  * large as the number of frames by which the streams may be apart, plus those of the sets you keep. Where a stream can hold
  * no more, of the frames that wait all but the last are given up, as incomplete sets. So a stream that stalls delays the others
- * by no more than they can hold or the patience, and one that is offline or has ended not at all. FB_POLICY_SEQUENTIAL is what
- * mostly fits.
+ * by no more than they can hold or the patience, and one that is offline or has ended not at all. FB_POLICY_SEQUENTIAL usually
+ * fits.
  *
  * FB_ERROR_HANDLE, FB_ERROR_BUSY (another thread is in a call on one of them), FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
  */

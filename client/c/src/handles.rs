@@ -97,7 +97,7 @@ pub fn tables() -> Result<&'static Tables, Failure> {
         Failure::new(
             fb_status::FB_ERROR_FORKED,
             format!(
-                "this process is the child of {forks} forks, more than are told apart: start the program anew (exec)"
+                "this process is the child of {forks} forks, more than can be told apart: start the program again (exec)"
             ),
         )
     })?;

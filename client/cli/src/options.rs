@@ -250,7 +250,7 @@ fn starts() -> impl TypedValueParser<Value = Start> {
 const DEFAULT_SPIN: Duration = Duration::from_micros(50);
 
 fn wait_mode(text: &str) -> Result<WaitMode, String> {
-    let advice = || "block, spin, spin-then-block[=MICROSECONDS] or predictive will do".to_owned();
+    let advice = || "it must be block, spin, spin-then-block[=MICROSECONDS] or predictive".to_owned();
     match text.split_once('=') {
         None => match text {
             "block" => Ok(WaitMode::Block),
@@ -269,11 +269,11 @@ fn wait_mode(text: &str) -> Result<WaitMode, String> {
 }
 
 fn user(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_not_a_number| format!("{text:?} is no user ID; `id -u NAME` tells it"))
+    text.parse().map_err(|_not_a_number| format!("{text:?} is not a user ID (a number); `id -u NAME` shows it"))
 }
 
 fn above_zero(text: &str) -> Result<u64, String> {
-    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "a number above 0 will do".to_owned())
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "it must be a number above 0".to_owned())
 }
 
 fn sync_by(text: &str) -> Result<SyncBy, String> {
@@ -289,14 +289,14 @@ fn tolerance(text: &str) -> Result<Duration, String> {
     let (number, unit) = units
         .iter()
         .find_map(|(name, seconds)| Some((text.strip_suffix(name)?, seconds)))
-        .ok_or("a time with its unit will do, as in 500us or 2ms; or camera:2ms, or block-id")?;
+        .ok_or("give a time with its unit, as in 500us or 2ms; or camera:2ms, or block-id")?;
     let time = number.trim().parse::<f64>().ok().and_then(|n| Duration::try_from_secs_f64(n * unit).ok());
     time.ok_or_else(|| format!("{number:?} is no number of {text:?}"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
     let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    duration.filter(|duration| !duration.is_zero()).ok_or_else(|| "a number of seconds above 0 will do".to_owned())
+    duration.filter(|duration| !duration.is_zero()).ok_or_else(|| "it must be a number of seconds above 0".to_owned())
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl SyncedSubscription {
 
 #[pymethods]
 impl SyncedSubscription {
-    /// Joins subscriptions, each with terms of its own. Policy ``"sequential"`` is what mostly fits.
+    /// Joins subscriptions, each with terms of its own. Policy ``"sequential"`` usually fits.
     ///
     /// ``by``: what makes frames belong together: ``"arrival"`` (the time at which they were complete in this machine's memory),
     /// ``"camera-time"`` (the cameras' own times, for those whose clocks are set by one another, and recordings of them) or

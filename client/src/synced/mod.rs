@@ -99,7 +99,7 @@ enum Step {
 }
 
 impl SyncedSubscription {
-    /// Joins subscriptions, each with terms of its own. Policy `Sequential` is what mostly fits.
+    /// Joins subscriptions, each with terms of its own. Policy `Sequential` usually fits.
     #[must_use]
     pub fn new(subscriptions: Vec<Subscription>, by: SyncBy) -> Self {
         let tolerance = match by {

@@ -54,7 +54,7 @@ pub enum ShmError {
         source: std::io::Error,
     },
     /// No memory behind the mapping.
-    #[error("cannot fill {bytes} bytes of shared memory with pages: {source}{}", populate_hint(.source))]
+    #[error("cannot fill {bytes} bytes of shared memory with pages: {}{}", populate_cause(.source), populate_hint(.source))]
     Populate {
         /// Bytes of the mapping.
         bytes: usize,
@@ -74,10 +74,33 @@ fn hint(errno: Errno) -> &'static str {
     }
 }
 
+/// The kernel says "bad address" of a file system that is full.
+fn populate_cause(error: &std::io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EFAULT) => "there is no room left (a full /dev/shm, or a memory limit)".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 fn populate_hint(error: &std::io::Error) -> &'static str {
     match error.raw_os_error() {
         Some(libc::EINVAL) => "; MADV_POPULATE needs Linux 5.14 or newer",
         Some(libc::ENOMEM | libc::EFAULT) => "; use fewer or smaller segments, or free memory",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_file_system_is_named() {
+        let error = ShmError::Populate { bytes: 4096, source: std::io::Error::from_raw_os_error(libc::EFAULT) };
+        let text = error.to_string();
+        assert!(
+            text.contains("a full /dev/shm") && text.contains("use fewer") && !text.contains("ad address"),
+            "{text}"
+        );
     }
 }

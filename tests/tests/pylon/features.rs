@@ -292,9 +292,9 @@ fn what_was_set_is_set_again_when_the_camera_comes_back() {
         (333.0.into(), 10.into(), "left".into())
     );
     wait_for("what is said of it", PATIENCE, || {
-        broker.log().contains("settings of clients were made again").then_some(())
+        broker.log().contains("settings of clients were set again").then_some(())
     });
-    assert!(!broker.log().contains("could not be made again"), "{}", broker.log());
+    assert!(!broker.log().contains("could not be set again"), "{}", broker.log());
     assert_eq!(holder.ask("check ramp"), "good 2");
     drop((holder, frames, frame));
     broker.end_clean();

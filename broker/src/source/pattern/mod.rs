@@ -68,7 +68,7 @@ impl PatternSource {
     pub fn open(options: PatternOptions) -> Result<Self, SourceError> {
         if options.fps != 0.0 && !RATES.contains(&options.fps) {
             let fps = options.fps;
-            return Err(SourceError::Invalid(format!("--fps {fps}: 0 (no limit) or 0.001 to 1000000 will do")));
+            return Err(SourceError::Invalid(format!("--fps {fps}: it must be 0 (no limit) or 0.001 to 1000000")));
         }
         let shared = Arc::new(Shared::new(options));
         let region = shared.lock().region;

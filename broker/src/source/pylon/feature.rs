@@ -68,7 +68,9 @@ impl Features for CameraFeatures {
         while !nodes.is_done(name.as_str()).map_err(failed)? {
             if Instant::now() >= deadline {
                 let seconds = COMMAND_TIME.as_secs();
-                return Err(FeatureError::Failed(format!("{name} was begun, and is not done after {seconds} s")));
+                return Err(FeatureError::Failed(format!(
+                    "{name} was started, and has not finished after {seconds} s"
+                )));
             }
             std::thread::sleep(COMMAND_LOOK);
         }
@@ -163,7 +165,7 @@ pub(super) fn entry(camera: &Camera, name: &str) -> Option<String> {
 
 /// What a start cannot do without.
 pub(super) fn needed(camera: &Camera, name: &str) -> Result<i64, Failure> {
-    let untold = || Failure { is_refusal: true, text: format!("the camera does not tell its {name}") };
+    let untold = || Failure { is_refusal: true, text: format!("the camera does not report its {name}") };
     match camera.nodes().feature(Map::Camera, name)?.and_then(|feature| feature.value) {
         Some(Value::Integer(value) | Value::Entry(_, value)) => Ok(value),
         _ => Err(untold()),

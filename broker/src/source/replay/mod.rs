@@ -152,7 +152,7 @@ impl ReplaySource {
             None => Ok(Period::Fixed(Duration::from_secs_f64(1.0 / DEFAULT_FPS))),
             Some(0.0) => Ok(Period::Fixed(Duration::ZERO)),
             Some(fps) if (1e-3..=1e6).contains(&fps) => Ok(Period::Fixed(Duration::from_secs_f64(1.0 / fps))),
-            Some(fps) => Err(invalid(format!("--fps {fps}: 0 (no limit) or 0.001 to 1000000 will do"))),
+            Some(fps) => Err(invalid(format!("--fps {fps}: it must be 0 (no limit) or 0.001 to 1000000"))),
         }
     }
 

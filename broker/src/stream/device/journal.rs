@@ -45,9 +45,9 @@ impl Settings {
         let steps = left.into_iter().map(|(step, _)| step).collect();
         for ((name, value), error) in set_all(&mut *features, steps)? {
             let value = value.to_string();
-            warn!(feature = %name, ?value, %error, "a setting of a client could not be made again");
+            warn!(feature = %name, ?value, %error, "a setting of a client could not be set again");
         }
-        info!(settings = total, "settings of clients were made again");
+        info!(settings = total, "settings of clients were set again");
         source.refresh()
     }
 

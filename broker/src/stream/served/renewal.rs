@@ -111,7 +111,7 @@ impl Obstacle {
     fn why(self) -> &'static str {
         match self {
             Self::Unsettled => "for a moment",
-            Self::LosslessReader => "until no lossless reader is there, which would lose frames by it",
+            Self::LosslessReader => "until no lossless reader is there, since it would lose frames",
             Self::NoMemory => {
                 "until there is memory for new segments beside the old ones: raise --memory-limit, or end the programs that were \
                  cut off"

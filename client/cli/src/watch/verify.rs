@@ -53,7 +53,7 @@ pub enum Fault {
         last: u64,
     },
     /// The header tells a geometry that has no image.
-    #[error("its geometry cannot be: {0}")]
+    #[error("its geometry is not possible: {0}")]
     Geometry(#[source] PatternError),
     /// The bytes are not those of this sequence.
     #[error("{0}")]

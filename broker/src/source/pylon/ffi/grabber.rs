@@ -224,7 +224,7 @@ impl Grabber {
             return Vec::new();
         }
         if let Err(failure) = self.camera.instant().stop_grabbing().map_err(Failure::from) {
-            tracing::warn!(reason = failure.text, "pylon did not stop in order");
+            tracing::warn!(reason = failure.text, "pylon did not stop cleanly");
         }
         // SAFETY: the camera is alive. pylon has stopped: what is let go of now is freed, not filled again.
         unsafe { sys::fb_pylon_release_all(self.camera.shim()) };
