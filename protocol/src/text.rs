@@ -13,13 +13,13 @@ use crate::limits::{
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
     /// Not a stream name.
-    #[error("{0:?} is no stream name: 1 to {STREAM_NAME_BYTES} of A-Z, a-z, 0-9, '_', '.', '-' are")]
+    #[error("{0:?} is not a stream name: use 1 to {STREAM_NAME_BYTES} of A-Z, a-z, 0-9, '_', '.', '-'")]
     StreamName(String),
     /// Not a client name.
-    #[error("{0:?} is no client name: 1 to {CLIENT_NAME_BYTES} bytes without control characters are")]
+    #[error("{0:?} is not a client name: use 1 to {CLIENT_NAME_BYTES} bytes without control characters")]
     ClientName(String),
     /// Not a feature's name.
-    #[error("{0:?} is no name of a feature: 1 to {FEATURE_NAME_BYTES} bytes without control characters are")]
+    #[error("{0:?} is not a feature name: use 1 to {FEATURE_NAME_BYTES} bytes without control characters")]
     FeatureName(String),
     /// Too long.
     #[error("a text of {0} bytes is longer than the {TEXT_BYTES} allowed")]

@@ -291,7 +291,7 @@ fn tolerance(text: &str) -> Result<Duration, String> {
         .find_map(|(name, seconds)| Some((text.strip_suffix(name)?, seconds)))
         .ok_or("give a time with its unit, as in 500us or 2ms; or camera:2ms, or block-id")?;
     let time = number.trim().parse::<f64>().ok().and_then(|n| Duration::try_from_secs_f64(n * unit).ok());
-    time.ok_or_else(|| format!("{number:?} is no number of {text:?}"))
+    time.ok_or_else(|| format!("{number:?} in {text:?} is not a number"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -26,7 +26,7 @@ pub struct Lender {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Breach {
     /// It says to have filled more than it was lent.
-    #[error("it says to have filled {filled} segments, and was lent {lent}")]
+    #[error("it says that it filled {filled} segments, but it was lent {lent}")]
     TooMany {
         /// Records it says to have written.
         filled: u32,
