@@ -440,6 +440,8 @@ impl Grab {
 
     /// Has the session thread make the segments that a stopped source needs.
     fn await_segments(&mut self, source: Box<dyn Source>, without: Restart) {
+        // What was told before counts before.
+        self.settle();
         self.restart += 1;
         let Restart { left_behind, given_up } = without;
         let (stream, epoch, _, needs) = self.facts(&*source);
