@@ -58,7 +58,7 @@ fn wrong_values_are_answered_with_what_would_do() {
         ("broker --max-clients 0", "1 or more"),
         ("broker --max-clients-per-user 0", "1 or more"),
         ("broker --fps -1", "--fps"),
-        ("broker --name a/b", "no stream name"),
+        ("broker --name a/b", "not a stream name"),
         ("broker --frames 0", "--frames"),
         ("broker --evict", "--lease MS"),
         ("broker --stats-interval 0", "0.001"),
