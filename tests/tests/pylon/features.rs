@@ -151,7 +151,7 @@ fn refusals_say_what_would_do() {
     assert_eq!(broken.value, FeatureValue::None);
     assert!(control.features(CAM0).unwrap().len() > 30, "one that fails hides no other");
     let (code, text) = execute("Calibrate");
-    assert!(code == ErrorCode::CameraFailed && text.contains("not done"), "{code:?} {text}");
+    assert!(code == ErrorCode::CameraFailed && text.contains("not finished"), "{code:?} {text}");
     assert_eq!(stops(&cameras), 0);
     cameras.tell("4001", "fps=50");
     assert_eq!(control.set_feature(CAM0, "GainRaw", 3).unwrap().version, 2, "refusals raise no version");

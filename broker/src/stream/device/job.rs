@@ -8,7 +8,7 @@ use crate::source::Features;
 pub enum Job {
     /// The source has started, with these features; or it is gone.
     Source(Handle),
-    /// A client asks. Answered by [`Event::Answered`] in every case.
+    /// A client asks. Answered by [`Event::Answered`](crate::events::Event) in every case.
     Ask(Question),
 }
 
