@@ -1,16 +1,13 @@
 #!/usr/bin/env bash
-# Sources of every kind go away and come back, in rounds chosen at random, beside consumers that must lose nothing. The tests do
-# three rounds; this does as many as you like (default 50, some seven seconds each). Needs what scripts/setup.sh installs, and root.
+# Attacks in rounds chosen at random, for as long as you like; the gate does a few rounds of each. Builds what it needs; needs
+# root, and what scripts/python.sh installs.
 #
-#     scripts/campaign.sh [ROUNDS] [SEED]
+#     scripts/campaign.sh NAME [--rounds N] [--seed S]
+#     scripts/campaign.sh --list
 #
-# It prints its seed; with that seed the same things happen, as far as processes keep their pace.
+# It prints its seed; with that seed the same things happen, as far as processes keep their pace. Ends with 1 where something broke.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-export CAMPAIGN_ROUNDS=${1:-50}
-if [ $# -gt 1 ]; then
-    export CAMPAIGN_SEED=$2
-fi
-scripts/setup.sh
-exec cargo test --package framebroker-tests --locked --test all_cameras -- --exact campaign::random_losses_leave_nothing_behind --nocapture
+[ "${1-}" = --list ] || scripts/setup.sh
+exec cargo run --quiet --package framebroker-campaigns --locked -- "$@"

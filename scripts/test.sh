@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # In the order in which they run: what fails soonest comes first.
-parts=(format docs modules clippy licences unit programs python processes rustdoc models)
+parts=(format docs modules clippy licences unit programs python processes campaigns rustdoc models)
 
 # Basler's SDK is not ours to give: tests/pylon-sdk stands in for it.
 export PYLON_ROOT=$PWD/target/pylon-sdk
@@ -73,6 +73,13 @@ python() {
 processes() {
     step "tests with real processes"
     cargo test --package framebroker-tests --locked --no-fail-fast
+}
+
+campaigns() {
+    for name in $(scripts/campaign.sh --list); do
+        step "campaign $name"
+        scripts/campaign.sh "$name"
+    done
 }
 
 rustdoc() {

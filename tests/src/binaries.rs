@@ -93,26 +93,26 @@ pub fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
 }
 
-/// The target directory: tests are `TARGET/PROFILE/deps/this-test`.
-///
-/// # Panics
-/// When this test lies elsewhere.
+/// The target directory.
 #[must_use]
 pub fn target() -> &'static Path {
     static TARGET: OnceLock<PathBuf> = OnceLock::new();
-    TARGET.get_or_init(|| {
-        let this = std::env::current_exe().expect("the path of this test");
-        this.ancestors().nth(3).expect("tests lie in TARGET/PROFILE/deps").to_owned()
-    })
+    TARGET.get_or_init(|| built().parent().expect("a target directory").to_owned())
 }
 
-/// The directory of this test's profile: `debug` or `release`.
+/// The name of this program's profile: `debug` or `release`.
 ///
 /// # Panics
-/// When this test lies elsewhere.
+/// When this program lies where cargo builds none.
 #[must_use]
 pub fn profile() -> String {
-    let this = std::env::current_exe().expect("the path of this test");
-    let profile = this.ancestors().nth(2).and_then(Path::file_name).expect("tests lie in TARGET/PROFILE/deps");
-    profile.to_string_lossy().into_owned()
+    built().file_name().expect("the directory of a profile").to_string_lossy().into_owned()
+}
+
+/// Where this program was built: a program is `TARGET/PROFILE/program`, a test `TARGET/PROFILE/deps/test`.
+fn built() -> PathBuf {
+    let this = std::env::current_exe().expect("the path of this program");
+    let directory = this.parent().expect("a program lies in a directory");
+    let is_test = directory.file_name().is_some_and(|name| name == "deps");
+    if is_test { directory.parent().expect("deps lies in a profile's directory") } else { directory }.to_owned()
 }

@@ -223,6 +223,11 @@ impl Broker {
         assert!(busy < Duration::from_millis(250), "the session thread was busy for {busy:?} of a second");
     }
 
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);

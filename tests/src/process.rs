@@ -56,6 +56,13 @@ impl Process {
         said.unwrap_or_else(|error| panic!("the process does not read {line:?}: {error}"));
     }
 
+    /// Writes all of this to its standard input and closes it. One that has ended reads nothing, which is no error here.
+    pub fn say_all(&mut self, text: &str) {
+        if let Some(mut input) = self.input.take() {
+            let _ended = input.write_all(text.as_bytes());
+        }
+    }
+
     /// The next line of its standard output; `None` at the end.
     ///
     /// # Panics
@@ -87,6 +94,21 @@ impl Process {
         // One that has ended already is as dead as is wanted.
         let _ended = self.child.kill();
         let _status = self.child.wait();
+    }
+
+    /// Its status, if it has ended.
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
+    /// Whether a signal has stopped it.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
     }
 
     /// Waits for its end.

@@ -4,15 +4,12 @@ use std::thread::JoinHandle;
 
 use framebroker_client::{ErrorCode, Subscription};
 use framebroker_tests::actor::figure;
+use framebroker_tests::rig::settings::{SETTINGS, set, value_of};
+use framebroker_tests::rig::{Device, RETURN, Reader, Rig};
 use framebroker_tests::settings::refusal;
 use framebroker_tests::{PATIENCE, wait_for};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-
-use crate::RETURN;
-use crate::reader::Reader;
-use crate::rig::{Device, Rig};
-use crate::settings::{SETTINGS, set, value_of};
 
 /// All news of a subscription so far: the settings version, the feature, its value.
 fn news(frames: &mut Subscription) -> Vec<(u32, String, String)> {

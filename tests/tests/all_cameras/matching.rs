@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use framebroker_client::{Incomplete, StreamState, SyncBy, SyncedSubscription};
+use framebroker_tests::rig::{Device, RETURN, Rig};
 use framebroker_tests::{PATIENCE, wait_for};
 use serde_json::Value;
-
-use crate::RETURN;
-use crate::rig::{Device, Rig};
 
 const TRIO: [&str; 3] = ["gige-a", "basler-a", "pattern"];
 /// They run freely, a frame every 40 ms each: the nearest three are at most two thirds of that apart, whatever the phases are.

@@ -7,11 +7,10 @@ use framebroker_tests::actor::figure;
 use framebroker_tests::c_library::{build, program};
 use framebroker_tests::foreign::Language;
 use framebroker_tests::process::Process;
+use framebroker_tests::rig::{Device, Rig, STREAMS};
 use framebroker_tests::{PATIENCE, Scratch, binaries};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-
-use crate::rig::{Device, Rig, STREAMS};
 
 /// Frames that the programs without a library take.
 const COUNT: u64 = 250;

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use framebroker_client::{ErrorCode, StreamState, Subscription};
 use framebroker_tests::actor::figure;
+use framebroker_tests::rig::settings::{SETTINGS, set, value_of};
+use framebroker_tests::rig::{Device, RETURN, Reader, Rig, STREAMS};
 use framebroker_tests::settings::refusal;
 use framebroker_tests::wait_for;
 use nix::sys::signal::Signal;
 
-use crate::RETURN;
 use crate::others::Others;
-use crate::reader::Reader;
-use crate::rig::{Device, Rig, STREAMS};
-use crate::settings::{SETTINGS, set, value_of};
 
 /// Goal: each source can go away and come back while two consumers of every stream hold frames: its consumers stay attached,
 /// sequences go on, nothing in between is missing, and no consumer of another stream notices anything.

@@ -44,6 +44,10 @@ impl Actor {
             "run" => self.run(&options),
             "watch" => self.watch(&options),
             "stop" => Ok("ok".to_owned()),
+            "sleep" => {
+                std::thread::sleep(millis(rest));
+                Ok("ok".to_owned())
+            }
             "drain" => Ok(self.drain(millis(rest))),
             "describe" => Ok(self.describe()),
             "mappings" => Ok(self.frames().mappings().len().to_string()),
@@ -203,11 +207,18 @@ impl Actor {
     fn watch(&mut self, options: &Options<'_>) -> Result<String> {
         println!("ok");
         let mut sight = Sight::of(Content::named(options.get("content")));
-        // At least one frame, however soon it is told to stop.
+        // At least one frame, however soon it is told to stop, where there is a source.
         let patience = Instant::now() + Duration::from_secs(5);
-        while !is_told_more() || (sight.frames == 0 && Instant::now() < patience) {
+        let awaits_first = |sight: &Sight| sight.frames == 0 && !sight.is_away() && Instant::now() < patience;
+        let mut reconnects = self.frames().reconnects();
+        while !is_told_more() || awaits_first(&sight) {
             let frames = self.frames();
-            match frames.next(Duration::from_millis(50)) {
+            let next = frames.next(Duration::from_millis(50));
+            if frames.reconnects() != reconnects {
+                reconnects = frames.reconnects();
+                sight.begin_anew();
+            }
+            match next {
                 Ok(frame) => sight.see(&frame),
                 Err(Error::Timeout { .. }) => {}
                 Err(error) => return Err(error),

@@ -49,7 +49,7 @@ impl Sight {
     /// The next frame.
     pub fn see(&mut self, frame: &Frame) {
         let sequence = frame.sequence().0;
-        let is_first = self.frames == 0;
+        let is_first = self.last == 0;
         let fault = self.patterns.fault(frame, self.content);
         let fault = fault.or_else(|| (sequence <= self.last).then(|| format!("{sequence} after {}", self.last)));
         self.bad += u64::from(fault.is_some());
@@ -59,6 +59,16 @@ impl Sight {
         self.first = if is_first { sequence } else { self.first };
         (self.last, self.width) = (sequence, frame.width());
         self.frames += 1;
+    }
+
+    /// Another broker counts from the beginning.
+    pub fn begin_anew(&mut self) {
+        self.last = 0;
+    }
+
+    /// Whether the source is away.
+    pub fn is_away(&self) -> bool {
+        self.is_away
     }
 
     /// Whether the source is there.

@@ -1,10 +1,11 @@
 //! What happens to sources.
 
 use framebroker_client::StreamState;
+use framebroker_tests::Chance;
+use framebroker_tests::rig::{Device, Rig};
 use nix::sys::signal::Signal;
 
-use super::chance::Chance;
-use crate::rig::{Device, Rig};
+use super::PAUSE;
 
 /// What happens to a source.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +27,7 @@ pub fn draw(chance: &mut Chance) -> Vec<(Device, Fate)> {
         let has_process = !matches!(device, Device::BaslerA | Device::BaslerB);
         let fates: &[Fate] =
             if has_process { &[Fate::Lost, Fate::Replaced, Fate::Stopped] } else { &[Fate::Lost, Fate::Replaced] };
-        (device, fates[chance.below(fates.len())])
+        (device, chance.one_of(fates))
     };
     (0..count).map(draw).collect()
 }
@@ -34,7 +35,7 @@ pub fn draw(chance: &mut Chance) -> Vec<(Device, Fate)> {
 /// Lets it happen: all begin one after the other, and end in another order.
 pub fn suffer(rig: &mut Rig, chance: &mut Chance, fates: &[(Device, Fate)]) {
     for (device, fate) in fates {
-        chance.pause();
+        chance.pause(PAUSE);
         match fate {
             Fate::Lost => rig.take_away(*device),
             Fate::Replaced => {
@@ -46,7 +47,7 @@ pub fn suffer(rig: &mut Rig, chance: &mut Chance, fates: &[(Device, Fate)]) {
     }
     let mut away = fates.to_vec();
     while !away.is_empty() {
-        chance.pause();
+        chance.pause(PAUSE);
         match away.swap_remove(chance.below(away.len())) {
             (device, Fate::Lost) => {
                 rig.wait_for_state(device.stream(), StreamState::Offline);

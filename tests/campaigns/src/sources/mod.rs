@@ -1,44 +1,46 @@
-//! Many rounds of what may happen to sources and consumers, chosen at random.
+//! Sources of every kind go away and come back, alone and together, beside consumers that must lose nothing.
+//!
+//! Goal: whatever goes away, in whatever order and company, comes back; consumers stay attached and count what they lose, those of
+//! other streams lose nothing, what was set is set again, and in the end nothing is left. Method: in each round some sources meet a
+//! fate, while features are set, among them the size of frames, and a consumer is killed.
 
 mod belongings;
-mod chance;
 mod fate;
 mod wishes;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use framebroker_client::{self as client, StreamState};
+use framebroker_tests::Chance;
 use framebroker_tests::actor::figure;
+use framebroker_tests::rig::{Reader, Rig, STREAMS};
 
 use self::belongings::Belongings;
-use self::chance::Chance;
 use self::wishes::Wish;
-use crate::reader::Reader;
-use crate::rig::{Rig, STREAMS};
+use crate::campaign::{Campaign, Orders};
 
-/// Rounds where no number is given; `scripts/campaign.sh` does many.
-const FEW: u64 = 3;
+pub const SOURCES: Campaign = Campaign {
+    name: "sources",
+    about: "sources of every kind go away and come back; some seven seconds a round",
+    few: 3,
+    fight,
+};
 
-/// Goal: whatever goes away, in whatever order and company, comes back; consumers stay attached and count what they lose, those of
-/// other streams lose nothing, what was set is set again, and in the end nothing is left. Method: rounds from a seed, which is
-/// printed; in each some sources meet a fate, while features are set, among them the size of frames, and a consumer is killed.
-#[test]
-fn random_losses_leave_nothing_behind() {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| u64::from(time.subsec_nanos()));
-    let seed = number("CAMPAIGN_SEED").unwrap_or_else(now);
-    let rounds = number("CAMPAIGN_ROUNDS").unwrap_or(FEW);
-    println!("CAMPAIGN_SEED={seed} CAMPAIGN_ROUNDS={rounds}");
-    let mut campaign = Campaign::begin(seed);
-    for round in 1..=rounds {
+/// The most that is waited between two things that happen.
+const PAUSE: Duration = Duration::from_millis(600);
+
+fn fight(orders: Orders) -> String {
+    let mut field = Field::begin(orders.seed);
+    for round in 1..=orders.rounds {
         println!("round {round}");
-        campaign.fight();
+        field.fight();
     }
-    drop(campaign.readers);
-    campaign.rig.end();
+    drop(field.readers);
+    field.rig.end();
+    "consumers counted every frame, and nothing was left".to_owned()
 }
 
-struct Campaign {
+struct Field {
     chance: Chance,
     rig: Rig,
     control: client::Broker,
@@ -47,14 +49,14 @@ struct Campaign {
     before: Belongings,
 }
 
-impl Campaign {
+impl Field {
     fn begin(seed: u64) -> Self {
         let rig = Rig::start();
         let control = rig.controller();
         let wishes = Wish::all(&control);
         let readers = Reader::two_of_each(&rig);
         let before = Belongings::of(&rig);
-        Self { chance: Chance(seed), rig, control, readers, wishes, before }
+        Self { chance: Chance::of(seed), rig, control, readers, wishes, before }
     }
 
     /// One round.
@@ -64,7 +66,7 @@ impl Campaign {
         let fates = fate::draw(chance);
         let attempts = wishes::draw(wishes, chance);
         println!("{fates:?}, {attempts:?}, a new reader of {}", readers[killed].stream);
-        let others_chance = Chance(chance.0);
+        let others_chance = chance.clone();
         let socket = rig.broker.socket().to_owned();
         std::thread::scope(|scope| {
             scope.spawn(|| readers[killed].replace(&socket));

@@ -1,29 +1,46 @@
-//! The sources, their broker, and consumers that watch all of it.
+//! Every kind of source in one broker at once, and consumers that watch all of it: two simulated GigE Vision cameras, two Basler
+//! cameras of the stand-in for the pylon SDK, a test pattern, a replay and a producer.
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+
+mod reader;
+pub mod settings;
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 use framebroker_client::{self as client, StreamState};
-use framebroker_tests::broker::run;
-use framebroker_tests::process::Process;
-use framebroker_tests::{Actor, Broker, Cameras, Network, PATIENCE, Scratch, binaries, wait_for};
 use nix::sys::signal::Signal;
 
-use crate::RETURN;
+pub use self::reader::Reader;
+use crate::broker::run;
+use crate::process::Process;
+use crate::{Actor, Broker, Cameras, Network, PATIENCE, Scratch, binaries, wait_for};
+
+/// Longer than a camera takes to be missed or found again on a busy machine.
+pub const RETURN: Duration = Duration::from_secs(60);
 
 /// Of every stream but the pattern and the replay: a source that can go away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
+    /// A GigE Vision camera.
     GigeA,
+    /// Another.
     GigeB,
+    /// A Basler camera on GigE.
     BaslerA,
+    /// One on USB.
     BaslerB,
+    /// A producer's process.
     Producer,
 }
 
 impl Device {
+    /// All of them.
     pub const ALL: [Self; 5] = [Self::GigeA, Self::GigeB, Self::BaslerA, Self::BaslerB, Self::Producer];
 
+    /// Its stream.
+    #[must_use]
     pub fn stream(self) -> &'static str {
         match self {
             Self::GigeA => "gige-a",
@@ -76,8 +93,11 @@ const COMMON: &str = "segments = 100\nmax-segments = 160\n";
 const GEOMETRY: &str = "fps = 25\nwidth = 64\nheight = 48\n";
 
 /// All sources and their broker.
+#[derive(Debug)]
 pub struct Rig {
+    /// The broker.
     pub broker: Broker,
+    /// The Basler cameras.
     pub cameras: Cameras,
     /// A connection for questions.
     pub connection: client::Broker,
@@ -88,6 +108,11 @@ pub struct Rig {
 }
 
 impl Rig {
+    /// Starts all of it.
+    ///
+    /// # Panics
+    /// When one of the streams does not come up.
+    #[must_use]
     pub fn start() -> Self {
         let (scratch, network, cameras) = (Scratch::default(), Network::default(), Cameras::default());
         for device in [Device::BaslerA, Device::BaslerB] {
@@ -112,6 +137,9 @@ impl Rig {
     }
 
     /// Unplugs or kills a source.
+    ///
+    /// # Panics
+    /// When it is not there.
     pub fn take_away(&mut self, device: Device) {
         match device {
             Device::GigeA => self.gige[0] = None,
@@ -122,6 +150,9 @@ impl Rig {
     }
 
     /// Plugs it in or starts it again. It has forgotten everything.
+    ///
+    /// # Panics
+    /// When it does not come up.
     pub fn bring_back(&mut self, device: Device) {
         match device {
             Device::GigeA => self.gige[0] = Some(self.network.camera(device.serial(), device.address(), &[])),
@@ -141,6 +172,9 @@ impl Rig {
     }
 
     /// Sends a signal to the process that is a simulated camera or the producer.
+    ///
+    /// # Panics
+    /// When it has none.
     pub fn signal(&self, device: Device, signal: Signal) {
         match device {
             Device::GigeA => self.gige[0].as_ref().unwrap().signal(signal),
@@ -156,11 +190,16 @@ impl Rig {
     }
 
     /// Whether a Basler camera works on something that takes long.
+    #[must_use]
     pub fn was_asked(&self, device: Device) -> bool {
         self.cameras.notes(device.serial()).iter().any(|note| note.starts_with("asked"))
     }
 
     /// A connection that may set features.
+    ///
+    /// # Panics
+    /// When it cannot be had.
+    #[must_use]
     pub fn controller(&self) -> client::Broker {
         client::Broker::builder()
             .socket(self.broker.socket())
@@ -172,10 +211,15 @@ impl Rig {
     }
 
     /// Runs `framectl` with these words.
+    #[must_use]
     pub fn framectl(&self, words: &[&str]) -> (ExitStatus, String, String) {
         run(Command::new(binaries::framectl()).arg("--socket").arg(self.broker.socket()).args(words))
     }
 
+    /// Waits until a stream is in a state.
+    ///
+    /// # Panics
+    /// When that takes too long.
     pub fn wait_for_state(&self, stream: &str, state: StreamState) {
         wait_for(&format!("{stream} {state:?}"), RETURN, || {
             let streams = self.connection.streams().unwrap();
@@ -185,6 +229,9 @@ impl Rig {
     }
 
     /// Waits until every stream has published more.
+    ///
+    /// # Panics
+    /// When that takes too long.
     pub fn wait_for_frames(&self, count: u64) {
         let published = || self.connection.stats().unwrap().iter().map(|stats| stats.published).collect::<Vec<_>>();
         let before = published();
@@ -193,7 +240,10 @@ impl Rig {
         });
     }
 
-    /// Ends everything in order: nothing is left, on our side or the SDK's.
+    /// Ends everything in order.
+    ///
+    /// # Panics
+    /// When something is left, on our side or the SDK's.
     pub fn end(self) {
         let Self { broker, cameras, producer, .. } = self;
         drop(producer);

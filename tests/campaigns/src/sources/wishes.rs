@@ -1,9 +1,10 @@
 //! What clients want features to be, while the cameras come and go.
 
 use framebroker_client::{self as client, Error, ErrorCode};
+use framebroker_tests::Chance;
+use framebroker_tests::rig::settings::{SETTINGS, set, value_of};
 
-use super::chance::Chance;
-use crate::settings::{SETTINGS, set, value_of};
+use super::PAUSE;
 
 const WIDTHS: [&str; 3] = ["64", "32", "128"];
 
@@ -75,7 +76,7 @@ pub fn draw(wishes: &[Wish], chance: &mut Chance) -> Vec<Attempt> {
     let draw = |_| {
         let wish = chance.below(wishes.len());
         let Wish { stream, name, choices, .. } = &wishes[wish];
-        Attempt { wish, stream, name, value: choices[chance.below(choices.len())] }
+        Attempt { wish, stream, name, value: chance.one_of(choices) }
     };
     (0..count).map(draw).collect()
 }
@@ -83,7 +84,7 @@ pub fn draw(wishes: &[Wish], chance: &mut Chance) -> Vec<Attempt> {
 /// Sets one after the other, as the cameras let it.
 pub fn make(wishes: &mut [Wish], attempts: &[Attempt], control: &client::Broker, mut chance: Chance) {
     for Attempt { wish, value, .. } in attempts {
-        chance.pause();
+        chance.pause(PAUSE);
         wishes[*wish].attempt(control, value);
     }
 }

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::RETURN;
-use crate::rig::Rig;
+use framebroker_tests::rig::{RETURN, Rig};
 
 /// Segments are made anew for larger frames, and for Basler cameras and producers that come back. Those that are held stay beside
 /// them: one of each consumer of the six streams of which that is true.

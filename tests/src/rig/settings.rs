@@ -12,12 +12,20 @@ pub const SETTINGS: [(&str, &str, [&str; 2]); 5] = [
 ];
 
 /// Sets a feature by a text, as anyone can who does not know its kind; returns its settings version.
+///
+/// # Panics
+/// When it cannot be set.
 pub fn set(control: &client::Broker, stream: &str, name: &str, value: &str) -> u32 {
     let set = control.set_feature(stream, name, value).unwrap();
     assert_eq!(set.feature.value.to_string(), value, "{stream} {name}");
     set.version
 }
 
+/// What a feature is now, as a text.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
 pub fn value_of(control: &client::Broker, stream: &str, name: &str) -> String {
     control.feature(stream, name).unwrap().value.to_string()
 }
