@@ -32,6 +32,7 @@ pub struct StreamPage {
     pub(crate) starved: Starved,
     slot: [AtomicU64; SEGMENT_LIMIT],
     backing: [AtomicU32; SEGMENT_LIMIT],
+    pub(crate) retiring: Retiring,
     header: [HeaderCell; SEGMENT_LIMIT],
     window: [AtomicU64; WINDOW_LEN],
 }
@@ -71,6 +72,12 @@ pub(crate) struct News {
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub(crate) struct Starved(pub FutexWord);
+
+/// Raised before the writer hides frames, and again when each is put back or retired: odd while a slot of 0 may be a frame
+/// that comes back. Alone on its line, since readers look here only where they find such a slot.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Retiring(pub AtomicU32);
 
 /// One frame header in shared memory.
 #[cfg(not(loom))]
@@ -250,6 +257,7 @@ impl Default for StreamPage {
             starved: Starved::default(),
             slot: std::array::from_fn(|_| AtomicU64::default()),
             backing: std::array::from_fn(|_| AtomicU32::default()),
+            retiring: Retiring::default(),
             header: std::array::from_fn(|_| HeaderCell::default()),
             window: std::array::from_fn(|_| AtomicU64::default()),
         }
@@ -456,6 +464,7 @@ const _: () = {
     assert!(offset_of!(StreamPage, starved) == 128);
     assert!(offset_of!(StreamPage, slot) == 192);
     assert!(offset_of!(StreamPage, backing) == 192 + 8192);
+    assert!(offset_of!(StreamPage, retiring) == 12_480);
     assert!(offset_of!(StreamPage, header) == 12_544);
     assert!(size_of::<HeaderCell>() == crate::header::HEADER_BYTES);
     assert!(offset_of!(StreamPage, window) == 12_544 + 128 * 1024);

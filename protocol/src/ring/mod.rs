@@ -7,8 +7,10 @@
 //!   before the bell; a fence; then the writer looks who sleeps.
 //! * **A, acquire** ([`Reader::try_take`]): the reader writes down what it is about to read (its *hold*), a fence, then
 //!   looks whether the slot still says so. Only then is the frame its own.
-//! * **T, retire** ([`Writer::retire`]): the writer clears the slot, a fence, then loads the roster and looks through the
-//!   holds. A frame that any of them names is put back; a frame that none names is the source's to overwrite.
+//! * **T, retire** ([`Writer::retire`]): the writer *hides* the frame by clearing its slot, a fence, then loads the roster and
+//!   looks through the holds. A frame that any of them names is put back; a frame that none names is the source's to
+//!   overwrite. A count in the page is odd meanwhile: a reader that finds a slot cleared then looks again before it gives
+//!   the frame up.
 //! * **L, release** ([`Pages::release`]): the reader clears its hold, a fence, then looks whether the writer starves.
 //! * **R, revoke** ([`Member::revoke`]): the broker marks the page, a fence, then reads its holds; what they name is
 //!   quarantined in the same roster change that drops the page, and never refilled.
@@ -21,6 +23,7 @@
 //! sees the other's store.
 
 pub mod lending;
+mod looks;
 mod reader;
 mod roster;
 mod wait;
@@ -30,6 +33,8 @@ mod writer;
 mod tests;
 
 pub use lending::{Filler, Lend, Lender, Taker};
+#[cfg(loom)]
+pub use looks::looks_in_model;
 pub use reader::{Claim, Hold, Pages, Reader, Taken};
 pub use roster::{Member, Notify, Roster, SharedRoster};
 pub use wait::{Predictive, WaitMode};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::looks::Looks;
 use crate::header::FrameHeader;
 use crate::layout::{ConsumerPage, Counters, StreamPage, StreamState};
 use crate::layout::{WAITING_FUTEX, WAITING_NO, WAITING_NOTIFY};
@@ -9,7 +10,7 @@ use crate::limits::{HOLD_LIMIT, WINDOW_LEN};
 use crate::message::Policy;
 use crate::shm::Mapped;
 use crate::sync::{Arc, AtomicU64, Ordering, fence, load_acquire, load_acquire_u32};
-use crate::{Backing, ContextId, Sequence};
+use crate::{Backing, ContextId, SegmentIndex, Sequence};
 
 /// The two pages of a subscription. Frames keep them alive until they are released.
 #[derive(Debug)]
@@ -134,6 +135,7 @@ impl Reader {
             return Taken::Revoked;
         }
         let Some(slot) = self.free_slot() else { return Taken::Full };
+        let mut looks = Looks::new();
         loop {
             let head = self.pages.stream.head();
             if head <= self.cursor {
@@ -149,7 +151,8 @@ impl Reader {
                     target
                 }
             };
-            let claim = self.pages.stream.context_of(target).and_then(|context| self.claim(slot, context));
+            let context = self.pages.stream.context_of(target);
+            let claim = context.and_then(|context| self.claim(slot, context, &mut looks));
             if let Some(hold) = claim {
                 self.pass(Sequence(target.0 - 1));
                 let progress = &self.pages.consumer.progress;
@@ -172,7 +175,7 @@ impl Reader {
     /// Holds one certain frame, whatever the policy; leaves cursor and counters alone.
     pub fn take_context(&mut self, context: ContextId) -> Claim {
         let Some(slot) = self.free_slot() else { return Claim::Full };
-        self.claim(slot, context).map_or(Claim::Gone, Claim::Held)
+        self.claim(slot, context, &mut Looks::new()).map_or(Claim::Gone, Claim::Held)
     }
 
     /// Rule W: sleeps until there may be news, at most `timeout`. It may return for no reason.
@@ -223,7 +226,7 @@ impl Reader {
     }
 
     /// Writes the hold down, then looks whether the frame is still there.
-    fn claim(&self, slot: usize, context: ContextId) -> Option<Hold> {
+    fn claim(&self, slot: usize, context: ContextId, looks: &mut Looks) -> Option<Hold> {
         let consumer = &self.pages.consumer;
         // Publishes the release of this slot's last frame, for a writer that finds the new hold in its place.
         consumer.hold.get(slot)?.store(context.as_u64(), Ordering::Release);
@@ -233,12 +236,35 @@ impl Reader {
         let stream = &self.pages.stream;
         let segment = context.segment();
         // Acquire: header and payload of the frame lie behind the slot's store.
-        if load_acquire(stream.slot(segment)) == context.as_u64() && !consumer.is_revoked() {
+        let found = match load_acquire(stream.slot(segment)) {
+            0 if looks.is_any_left() => self.find_hidden(segment, looks),
+            found => found,
+        };
+        if found == context.as_u64() && !consumer.is_revoked() {
             let (backing, header) = (stream.backing(segment), stream.read_header(segment));
             return Some(Hold { slot, context, backing, header });
         }
         self.pages.release(slot);
         None
+    }
+
+    /// What is in a segment whose slot was found empty: 0 if its frame is retired, or not put back for as long as there are
+    /// looks left. The hold stands, so no look through the holds that begins from now on retires the frame.
+    #[cold]
+    fn find_hidden(&self, segment: SegmentIndex, looks: &mut Looks) -> u64 {
+        let stream = &self.pages.stream;
+        let retiring = &stream.retiring.0;
+        while !self.pages.consumer.is_revoked() {
+            // Acquire: what was put back by then is seen below.
+            let before = load_acquire_u32(retiring);
+            // Acquire: if the slot was cleared since, so is the count seen raised that was raised before.
+            let found = load_acquire(stream.slot(segment));
+            let was_hidden = before % 2 == 1 || retiring.load(Ordering::Relaxed) != before;
+            if found != 0 || !was_hidden || !looks.another() {
+                return found;
+            }
+        }
+        0
     }
 
     fn hold_slots(&self) -> impl Iterator<Item = &AtomicU64> {

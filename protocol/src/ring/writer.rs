@@ -25,6 +25,8 @@ pub struct Writer {
     usage: Vec<u64>,
     /// What the last look through the holds found held: tried last.
     seen_held: SegmentSet,
+    /// As in the page: how often frames were hidden, twice over.
+    retiring: u32,
     next: Sequence,
 }
 
@@ -92,6 +94,7 @@ impl Writer {
             published,
             usage: vec![0; SEGMENT_LIMIT],
             seen_held: SegmentSet::EMPTY,
+            retiring: 0,
             next: Sequence(1),
         }
     }
@@ -264,17 +267,18 @@ impl Writer {
 
     /// Clears one slot; puts it back where a hold names the frame.
     fn try_retire(&mut self, context: ContextId) -> bool {
-        let slot = context.segment();
-        self.page.slot(slot).store(0, Ordering::Relaxed);
+        self.begin_to_hide();
+        self.hide(context);
         // Pairs with the fence in `Reader::claim`: the reader sees the empty slot, or `held` sees its hold.
         fence(Ordering::SeqCst);
         self.refresh_roster();
         self.seen_held = self.held();
-        if self.seen_held.contains(slot) {
+        let is_held = self.seen_held.contains(context.segment());
+        if is_held {
             self.put_back(context);
-            return false;
         }
-        true
+        self.hide_nothing_more();
+        !is_held
     }
 
     /// Clears so many slots at once that all readers together cannot hold them all, and reads every hold only once: a
@@ -284,9 +288,8 @@ impl Writer {
         // Quarantined frames come out as well, but they are not what is wanted.
         let enough = wanted + self.granted + self.roster.quarantined.len();
         let batch = self.eligible().take(enough).count();
-        for context in self.published.iter().take(batch) {
-            self.page.slot(context.segment()).store(0, Ordering::Relaxed);
-        }
+        self.begin_to_hide();
+        self.published.iter().take(batch).for_each(|context| self.hide(*context));
         // As in `try_retire`, for all of them.
         fence(Ordering::SeqCst);
         self.refresh_roster();
@@ -302,6 +305,26 @@ impl Writer {
                 at += 1;
             }
         }
+        self.hide_nothing_more();
+    }
+
+    /// From here on a slot of 0 may be a frame that is put back.
+    fn begin_to_hide(&mut self) {
+        self.retiring = self.retiring.wrapping_add(1);
+        // Relaxed: each slot that is cleared publishes it.
+        self.page.retiring.0.store(self.retiring, Ordering::Relaxed);
+    }
+
+    fn hide(&self, context: ContextId) {
+        // Publishes to `Reader::find_hidden` that frames are being hidden: who finds the slot empty finds that as well.
+        self.page.slot(context.segment()).store(0, Ordering::Release);
+    }
+
+    /// What was hidden is put back or retired.
+    fn hide_nothing_more(&mut self) {
+        self.retiring = self.retiring.wrapping_add(1);
+        // Publishes what was put back to `Reader::find_hidden`.
+        self.page.retiring.0.store(self.retiring, Ordering::Release);
     }
 
     fn put_back(&self, context: ContextId) {

@@ -1,7 +1,9 @@
 //! The machine's own atomics, and futexes on words that processes share.
 
+pub use std::hint::spin_loop;
 pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 pub use std::sync::{Arc, Mutex};
+pub use std::thread::sleep;
 use std::time::Duration;
 
 /// A 32-bit word that threads of several processes can sleep on until it changes and they are woken.

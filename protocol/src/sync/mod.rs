@@ -10,9 +10,9 @@ mod machine;
 mod model;
 
 #[cfg(not(loom))]
-pub use machine::{Arc, AtomicBool, AtomicU32, AtomicU64, FutexWord, Mutex, Ordering, fence};
+pub use machine::{Arc, AtomicBool, AtomicU32, AtomicU64, FutexWord, Mutex, Ordering, fence, sleep, spin_loop};
 #[cfg(loom)]
-pub use model::{Arc, AtomicBool, AtomicU32, AtomicU64, FutexWord, Mutex, Ordering, fence, mutants};
+pub use model::{Arc, AtomicBool, AtomicU32, AtomicU64, FutexWord, Mutex, Ordering, fence, mutants, sleep, spin_loop};
 
 /// An acquire load that is sound on memory this process cannot write.
 #[cfg_attr(loom, track_caller)]

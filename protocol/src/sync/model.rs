@@ -8,6 +8,7 @@ use std::time::Duration;
 
 pub use loom::sync::Mutex;
 pub use loom::sync::atomic::Ordering;
+pub use loom::thread::yield_now as spin_loop;
 // Not loom's own: its counting would order threads where the ring must do so by itself.
 pub use std::sync::Arc;
 
@@ -83,6 +84,11 @@ pub fn fence(ordering: Ordering) {
         }
         loom::sync::atomic::fence(ordering);
     }
+}
+
+/// Lets others run: a model has no time.
+pub fn sleep(_time: Duration) {
+    spin_loop();
 }
 
 macro_rules! atomic {

@@ -6,6 +6,7 @@
 #![cfg(loom)]
 
 mod delivering;
+mod hiding;
 mod lending;
 mod retiring;
 mod roster;

@@ -169,7 +169,9 @@ fn the_stream_page_lies_as_documented() {
     let published = FrameHeader { context: first, usage_count: 1, buffer_context: 2023, ..header };
     let found = Decoder::new(&memory.bytes("header", 1023)).value("FrameHeader");
     assert_eq!(found, serde_json::to_value(published).unwrap());
-    assert_eq!(memory.number("starved"), 0);
+    assert_eq!((memory.number("starved"), memory.number("retiring")), (0, 0));
+    stream.writer.retire(1, &mut Vec::new());
+    assert_eq!((memory.element("slot", 1023), memory.number("retiring")), (0, 2), "raised before and after");
     memory.check_is_complete(163_840);
 }
 

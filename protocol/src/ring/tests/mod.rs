@@ -1,5 +1,6 @@
 //! The ring on real shared memory: what the models of `tests/models` are too small to show.
 
+mod hiding;
 mod hostile;
 mod reading;
 mod retiring;
