@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
-use framebroker_protocol::{Backing, SegmentIndex, StreamId};
+use framebroker_protocol::{Backing, SegmentIndex, StreamId, stop_point};
 
 use crate::events::{Event, EventSender};
 use crate::factory::BufferFactory;
@@ -41,6 +41,7 @@ impl Worker {
         let thread = std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
             for order in todo {
                 let result = order.factory.allocate_at(order.index, order.backing, order.bytes);
+                stop_point("growth.allocated");
                 events.send(Event::Allocated { stream: order.stream, index: order.index, result });
             }
         })?;

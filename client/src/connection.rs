@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use framebroker_protocol::message::Ask;
 use framebroker_protocol::ring::Pages;
-use framebroker_protocol::{ContextId, SubscriptionId};
+use framebroker_protocol::{ContextId, SubscriptionId, stop_point};
 
 use crate::Result;
 use crate::link::Link;
@@ -87,6 +87,7 @@ impl Drop for HoldGuard {
         if !connection.is_ours() {
             return;
         }
+        stop_point("release.begun");
         connection.holds.fetch_sub(1, Ordering::Relaxed);
         match (self.held, &connection.pages) {
             (Held::InPage { slot }, Some(pages)) => pages.release(slot),
@@ -95,6 +96,7 @@ impl Drop for HoldGuard {
                 let subscription = connection.subscription;
                 // Where the broker is gone there is nobody to give it back to.
                 let _gone = connection.link.post(0, Ask::Release { subscription, context });
+                stop_point("release.sent");
             }
         }
     }

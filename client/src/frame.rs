@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use framebroker_protocol::chunks::Chunks;
-use framebroker_protocol::{Backing, ContextId, FrameHeader, PixelFormat, Sequence, monotonic_ns};
+use framebroker_protocol::{Backing, ContextId, FrameHeader, PixelFormat, Sequence, monotonic_ns, stop_point};
 
 use crate::connection::HoldGuard;
 use crate::error::Violation;
@@ -53,6 +53,7 @@ impl Frame {
             bytes => Extent::within(mapped, header.chunk_offset, bytes)
                 .ok_or_else(|| wrong("the chunk data do not lie within their segment"))?,
         };
+        stop_point("hold.begun");
         Ok(Self { hold, segment: Arc::clone(segment), header, context, image, chunk })
     }
 

@@ -26,6 +26,7 @@ pub mod ring;
 pub mod shm;
 pub mod socket;
 pub mod stats;
+mod stop_point;
 pub mod sync;
 mod text;
 mod words;
@@ -39,6 +40,7 @@ pub use ids::{
 pub use layout::{ConsumerPage, Counters, LayoutError, ProducerPage, ProducerState, StreamPage, StreamState};
 pub use limits::{DEFAULT_MAX_HELD, HOLD_LIMIT, MAX_SEGMENTS, PROTOCOL_VERSION, SEGMENT_LIMIT};
 pub use pixel_format::{BayerOrder, Container, Layout, Packing, PixelFormat, Samples, UnknownPixelFormat, Yuv422Order};
+pub use stop_point::stop_point;
 pub use text::{ClientName, FeatureName, StreamName, Text, TextError};
 pub use words::UnknownWord;
 

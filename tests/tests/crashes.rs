@@ -156,6 +156,17 @@ fn a_killed_broker_leaves_nothing_in_dev_shm() {
     assert_eq!(names(), before);
 }
 
+/// Goal: the places where tests stop a broker are not in one that is built as it is by default.
+#[test]
+fn the_default_build_has_no_stop_points() {
+    let program = std::fs::read(binaries::broker()).unwrap();
+    let has = |text: &str| program.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+    assert!(has("FRAMEBROKER_SOCKET"), "texts of the environment can be found");
+    for text in ["FRAMEBROKER_STOP_POINT", "stop_point", "publish.head_moved", "acquire.written", "growth.allocated"] {
+        assert!(!has(text), "{text}");
+    }
+}
+
 /// Goal: of two brokers started at once on one path one serves, and the other says who does.
 #[test]
 fn of_two_brokers_on_one_path_one_serves() {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use framebroker_protocol::message::{ErrorCode, Roles, Tell};
 use framebroker_protocol::socket::Buffer;
-use framebroker_protocol::{BrokerId, ClientId, StreamName, SubscriptionId, Text};
+use framebroker_protocol::{BrokerId, ClientId, StreamName, SubscriptionId, Text, stop_point};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
@@ -120,6 +120,7 @@ impl Broker {
             client.fail(ErrorCode::TooManyClients, text);
         }
         self.sessions.insert(Session::new(client));
+        stop_point("attach.accepted");
     }
 
     /// Takes what a client says, and answers it.
@@ -269,6 +270,7 @@ impl Broker {
     pub fn end_session(&mut self, client: ClientId, has_process_ended: bool) {
         let Some(mut session) = self.sessions.remove(client) else { return };
         subscribe::end_all(&mut session, &mut self.streams, has_process_ended);
+        stop_point("end.left");
         if produce::end(&mut session, &mut self.streams) {
             self.sessions.settle_all();
         }

@@ -2,7 +2,7 @@
 
 use framebroker_protocol::message::{ErrorCode, Tell};
 use framebroker_protocol::ring::Hold;
-use framebroker_protocol::{ContextId, SubscriptionId};
+use framebroker_protocol::{ContextId, SubscriptionId, stop_point};
 
 use super::client::Client;
 use super::session::Session;
@@ -28,6 +28,7 @@ fn send_frames_of(client: &mut Client, subscription: &mut Subscription) {
         let Hold { backing, header, .. } = hold;
         reader.sent(hold);
         let subscription = subscription.id();
+        stop_point("deliver.taken");
         match request {
             Some(request) => client.tell(request, Tell::Acquired { backing, header }),
             None => client.tell(0, Tell::Frame { subscription, backing, header }),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use framebroker_protocol::message::{ErrorCode, Produce, Roles, Tell};
 use framebroker_protocol::shm::{Mapped, ShmError};
-use framebroker_protocol::{ProducerPage, SegmentIndex, StreamId, Text};
+use framebroker_protocol::{ProducerPage, SegmentIndex, StreamId, Text, stop_point};
 use tracing::{info, warn};
 
 use super::client::{Client, HandedOver};
@@ -138,6 +138,7 @@ pub fn mapped(session: &mut Session, streams: &mut Streams) -> Mapping {
 fn seal(production: &mut Production, streams: &mut Streams, offers: Vec<Offer>) -> Result<(), ShmError> {
     let Some(stream) = streams.get_mut(production.stream()) else { return Ok(()) };
     let mut all = Ok(());
+    stop_point("lend.sealing");
     for (segment, writable) in offers {
         match segment.seal() {
             Ok(()) if stream.awaits(segment.index()) => {
@@ -192,6 +193,7 @@ pub fn end(session: &mut Session, streams: &mut Streams) -> bool {
         Some(failure) => format!("{} was disconnected: {failure}", who(client)),
         None => format!("{} has ended", who(client)),
     };
+    stop_point("produce.ending");
     stream.lose_producer(&reason);
     production.wake_grab_thread();
     true

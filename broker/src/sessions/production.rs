@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::Tell;
 use framebroker_protocol::shm::{Mapped, SharedObject};
-use framebroker_protocol::{Backing, ProducerPage, SegmentIndex, StreamId};
+use framebroker_protocol::{Backing, ProducerPage, SegmentIndex, StreamId, stop_point};
 
 use super::client::{Client, HandedOver};
 use crate::factory::{Segment, WritableSegment};
@@ -122,6 +122,7 @@ impl Production {
         let fds: Vec<_> = self.made.iter().take(ready).filter_map(|(segment, _)| segment.descriptor()).collect();
         let sent = client.try_hand_over(0, Tell::SegmentsLent { segments: infos }, &fds);
         if sent == HandedOver::Sent {
+            stop_point("lend.offered");
             let offers = self.made.drain(..ready).collect();
             self.offer(Offered::Segments(offers));
         }

@@ -4,7 +4,7 @@ use framebroker_protocol::codec::{decode, hello_version};
 use framebroker_protocol::limits::{PAGE_ENTRIES, PROTOCOL_VERSION};
 use framebroker_protocol::message::{Ask, ErrorCode, Request, Roles, StatsOf, Tell};
 use framebroker_protocol::socket::{Buffer, ChannelError};
-use framebroker_protocol::{BrokerId, ClientName};
+use framebroker_protocol::{BrokerId, ClientName, stop_point};
 use tracing::info;
 
 use super::client::{Client, Phase};
@@ -176,6 +176,7 @@ fn greet(client: &mut Client, broker: BrokerId, request: u32, name: ClientName, 
         info!(client = %client.id(), %name, pid = client.peer().pid, uid, %roles, "session began");
     }
     client.open(name, roles);
+    stop_point("attach.greeted");
     client.tell(request, Tell::Welcome { version: PROTOCOL_VERSION, broker, client: client.id() });
 }
 

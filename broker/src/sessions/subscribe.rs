@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use framebroker_protocol::limits::SUBSCRIPTIONS_PER_SESSION;
 use framebroker_protocol::message::{AskedPolicy, Delivery, ErrorCode, Policy, Roles, Start, Tell};
-use framebroker_protocol::{Sequence, StreamName, StreamState, SubscriptionId, Text};
+use framebroker_protocol::{Sequence, StreamName, StreamState, SubscriptionId, Text, stop_point};
 
 use super::access::Access;
 use super::client::HandedOver;
@@ -184,6 +184,7 @@ fn begin(subscription: &mut Subscription, stream: &mut Stream, key: Subscription
     let terms = subscription.terms();
     let membership = Membership::create(key, terms, poll).map_err(Text::cut)?;
     stream.enter(membership.member());
+    stop_point("attach.entered");
     if terms.policy == Policy::Lossless {
         let member = std::sync::Arc::clone(membership.member());
         stream.tell_grab(Command::Adopt { key, member, start: terms.start });
@@ -229,6 +230,7 @@ pub fn hand_over(session: &mut Session, streams: &Streams, in_flight: usize, bud
             client.try_hand_over(0, Tell::SegmentsAdded { subscription: subscription.id(), segments: infos }, &fds)
         };
         if sent == HandedOver::Sent {
+            stop_point(if announced.is_some() { "attach.announced" } else { "growth.announced" });
             subscription.has_sent(&segments);
         }
         return sent;
@@ -240,6 +242,7 @@ pub fn hand_over(session: &mut Session, streams: &Streams, in_flight: usize, bud
 pub fn mapped(session: &mut Session) {
     let Session { client, subscriptions, .. } = session;
     let active = subscriptions.values_mut().filter(|subscription| subscription.is_active());
+    stop_point("attach.sealing");
     let failed = active.filter_map(Subscription::membership_mut).find_map(|membership| membership.seal().err());
     if let Some(error) = failed {
         client.fail(ErrorCode::Unavailable, error);
@@ -278,6 +281,7 @@ pub fn evict(session: &mut Session, streams: &mut Streams, id: SubscriptionId, r
     let Session { client, subscriptions, .. } = session;
     let Some(ended) = subscriptions.remove(&id) else { return };
     end(&ended, streams, client.process());
+    stop_point("eviction.done");
     client.tell(0, Tell::Evicted { subscription: id, reason });
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use framebroker_protocol::{FrameInfo, SegmentIndex};
+use framebroker_protocol::{FrameInfo, SegmentIndex, stop_point};
 
 use super::lent::LentSegment;
 use super::page::{Page, Taken};
@@ -29,6 +29,7 @@ pub struct KeptSegment {
 impl Blank {
     pub(super) fn new(page: &Arc<Page>, taken: Taken) -> Self {
         page.lend_out();
+        stop_point("fill.begun");
         let index = taken.segment.index;
         Self { page: Arc::clone(page), taken: Some(taken), index }
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use framebroker_protocol::limits::WAIT_SLICE;
 use framebroker_protocol::message::{Ask, ErrorCode, Tell};
 use framebroker_protocol::socket::Buffer;
-use framebroker_protocol::{SegmentIndex, Sequence};
+use framebroker_protocol::{SegmentIndex, Sequence, stop_point};
 use nix::errno::Errno;
 
 use super::lent::{LentSegment, LentSegments, map_all};
@@ -139,6 +139,7 @@ impl Connection {
     /// Says that the page of the last answer is mapped, and waits until the broker takes what is filled there.
     pub fn begin(&self, page: &Arc<Page>, deadline: Deadline) -> Result<()> {
         self.heard().page = Some(Arc::clone(page));
+        stop_point("produce.mapped");
         self.link.post(0, Ask::Mapped)?;
         self.wait("Produce with all its segments", deadline, |heard| heard.started)?;
         Ok(())
@@ -198,9 +199,13 @@ impl Connection {
 
     fn hear(&self, message: Incoming) -> Result<()> {
         if let Tell::SegmentsLent { segments } = message.body {
+            stop_point("lend.received");
             let mapped = map_all(&segments, message.fds)?;
+            stop_point("lend.mapped");
             self.heard().segments.add(mapped);
-            return self.link.post(0, Ask::Mapped);
+            self.link.post(0, Ask::Mapped)?;
+            stop_point("lend.acknowledged");
+            return Ok(());
         }
         let mut heard = self.heard();
         if message.request != 0 {

@@ -13,7 +13,7 @@ use framebroker_protocol::limits::WAIT_SLICE;
 use framebroker_protocol::message::{Ask, Roles, Tell};
 use framebroker_protocol::ring::Taker;
 use framebroker_protocol::shm::Mapped;
-use framebroker_protocol::{FrameInfo, Sequence};
+use framebroker_protocol::{FrameInfo, Sequence, stop_point};
 
 use self::connection::Listener;
 use self::page::{Page, Taken};
@@ -168,6 +168,7 @@ impl Producer {
             return Err(Error::StillFilling { count });
         }
         let builder = change(self.builder.clone());
+        stop_point("change.begun");
         (self.page, self.taker) = begin(&self.listener, &builder, Deadline::after(Some(ADMISSION_TIMEOUT)))?;
         self.builder = builder;
         Ok(())
@@ -211,8 +212,10 @@ fn begin(listener: &Listener, builder: &ProducerBuilder, deadline: Deadline) -> 
     let payload_bytes = usize::try_from(asked.payload_bytes).unwrap_or(usize::MAX);
     let timeout = deadline.within(builder.connector.timeout);
     let answer = listener.ask("Produce", Ask::Produce(asked), timeout)?;
+    stop_point("produce.granted");
     let begun = map_page(answer, payload_bytes).and_then(|(page, taker)| {
         listener.begin(&page, deadline)?;
+        stop_point("produce.started");
         Ok((page, taker))
     });
     // What the broker has begun and this side has not leaves nothing to go on with.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use framebroker_protocol::limits::WAIT_SLICE;
 use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, StreamInfo, Tell};
 use framebroker_protocol::socket::Buffer;
-use framebroker_protocol::{BrokerId, ContextId, Counters, StreamState, monotonic_ns};
+use framebroker_protocol::{BrokerId, ContextId, Counters, StreamState, monotonic_ns, stop_point};
 
 use super::by_socket::{BySocket, claimed};
 use super::feed::Feed;
@@ -63,7 +63,9 @@ impl Attachment {
         };
         let mut segments = Segments::default();
         segments.add(&subscribed.segments, fds)?;
+        stop_point("attach.mapped");
         session.link.post(0, Ask::Mapped)?;
+        stop_point("attach.acknowledged");
         Ok(Self {
             connection: Arc::new(Connection::new(session.link, subscribed.subscription, pages)),
             broker: session.broker,
@@ -232,9 +234,12 @@ impl Attachment {
             return Err(Violation::Unexpected("news of another subscription").into());
         }
         if let Tell::SegmentsAdded { segments, .. } = body {
+            stop_point("growth.received");
             let mapped = self.segments.add(&segments, fds.into_iter());
+            stop_point("growth.mapped");
             // Answered in any case: until then the broker sends no others.
             self.connection.link.post(0, Ask::Mapped)?;
+            stop_point("growth.acknowledged");
             return mapped;
         }
         if !fds.is_empty() {
@@ -249,6 +254,7 @@ impl Attachment {
             }
             (Tell::SegmentRemoved { index, backing, .. }, _) => {
                 self.segments.remove(index, backing);
+                stop_point("shrink.unmapped");
                 Ok(())
             }
             (news, feed) => {
@@ -438,6 +444,7 @@ impl Drop for Attachment {
         {
             // Frames that are still held keep the subscription alive: nobody must wake it or wait for it meanwhile.
             ring.leave();
+            stop_point("leave.told");
         }
     }
 }

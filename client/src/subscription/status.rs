@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use framebroker_protocol::FeatureName;
 use framebroker_protocol::message::{ErrorCode, FeatureValue, Tell};
+use framebroker_protocol::{FeatureName, stop_point};
 
 use crate::connect::refused;
 use crate::error::Violation;
@@ -50,7 +50,10 @@ impl Status {
                 }
                 self.changes.push_back(SettingsChange { version, feature, value, by: by.into() });
             }
-            Tell::Evicted { reason, .. } => self.end(Error::Evicted { reason: reason.into() }),
+            Tell::Evicted { reason, .. } => {
+                stop_point("eviction.heard");
+                self.end(Error::Evicted { reason: reason.into() });
+            }
             Tell::Closed { reason, .. } => self.end(Error::Closed { reason: reason.into() }),
             // A frame was given back just as the broker ended the subscription, which it says as well.
             Tell::Error { code: ErrorCode::NotHeld | ErrorCode::UnknownSubscription, .. } => {}

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use framebroker_protocol::message::{Ask, AskedPolicy, Delivery, Policy, Start, StreamInfo, Subscribed, Tell};
 use framebroker_protocol::ring::WaitMode;
-use framebroker_protocol::{DEFAULT_MAX_HELD, StreamName};
+use framebroker_protocol::{DEFAULT_MAX_HELD, StreamName, stop_point};
 
 use crate::connect::{Connector, Session};
 use crate::deadline::Deadline;
@@ -52,11 +52,13 @@ impl Terms {
     /// Connects and subscribes.
     pub fn subscribe(&self, connector: &Connector, stream: &StreamName, deadline: Deadline) -> Result<Granted> {
         let mut session = connector.connect(deadline)?;
+        stop_point("attach.connected");
         let streams = session.list_streams(deadline.within(connector.timeout))?;
         let Self { policy, delivery, max_held, start, .. } = *self;
         let policy = policy.map_or(AskedPolicy::OfStream, AskedPolicy::from);
         let ask = Ask::Subscribe { stream: stream.clone(), policy, delivery, max_held, start };
         let Incoming { body, fds, .. } = session.ask("Subscribe", ask, deadline.within(ADMISSION_TIMEOUT))?;
+        stop_point("attach.granted");
         // Looked for only now: if there is no such stream, the broker's own error says which there are.
         let info = streams.into_iter().find(|info| info.name == *stream);
         let info = info.ok_or(Violation::Unexpected("a subscription to a stream that is not listed"))?;

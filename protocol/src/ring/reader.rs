@@ -10,7 +10,7 @@ use crate::limits::{HOLD_LIMIT, WINDOW_LEN};
 use crate::message::Policy;
 use crate::shm::Mapped;
 use crate::sync::{Arc, AtomicU64, Ordering, fence, load_acquire, load_acquire_u32};
-use crate::{Backing, ContextId, SegmentIndex, Sequence};
+use crate::{Backing, ContextId, SegmentIndex, Sequence, stop_point};
 
 /// The two pages of a subscription. Frames keep them alive until they are released.
 #[derive(Debug)]
@@ -65,6 +65,7 @@ impl Pages {
         let Some(hold) = self.consumer.hold.get(slot) else { return };
         // Publishes that all reads of the frame are done to the writer's look through the holds.
         hold.store(0, Ordering::Release);
+        stop_point("release.cleared");
         self.let_writer_look();
     }
 
@@ -157,6 +158,7 @@ impl Reader {
                 self.pass(Sequence(target.0 - 1));
                 let progress = &self.pages.consumer.progress;
                 progress.received.store(progress.received.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                stop_point("acquire.counted");
                 self.advance(target);
                 return Taken::Frame(hold);
             }
@@ -190,6 +192,7 @@ impl Reader {
         // Pairs with the fence in `Writer::ring_bell`: the writer sees that this reader waits, or the kernel sees
         // another bell than the one heard and does not sleep.
         fence(Ordering::SeqCst);
+        stop_point("wait.said");
         bell.wait(heard, timeout);
         pages.consumer.call.waiting.store(WAITING_NO, Ordering::Relaxed);
     }
@@ -233,6 +236,7 @@ impl Reader {
         // Pairs with the fences in `Writer::try_retire`, `Writer::retire_batch` and `Member::revoke`: they see the hold,
         // or this reader sees what they stored.
         fence(Ordering::SeqCst);
+        stop_point("acquire.written");
         let stream = &self.pages.stream;
         let segment = context.segment();
         // Acquire: header and payload of the frame lie behind the slot's store.
@@ -242,6 +246,7 @@ impl Reader {
         };
         if found == context.as_u64() && !consumer.is_revoked() {
             let (backing, header) = (stream.backing(segment), stream.read_header(segment));
+            stop_point("acquire.seen");
             return Some(Hold { slot, context, backing, header });
         }
         self.pages.release(slot);

@@ -9,7 +9,7 @@ use crate::limits::{SEGMENT_LIMIT, STARVED_SLICE};
 use crate::shm::Mapped;
 use crate::sync::{Arc, Ordering, fence};
 use crate::words::words;
-use crate::{Backing, ContextId, SegmentIndex, SegmentSet, Sequence};
+use crate::{Backing, ContextId, SegmentIndex, SegmentSet, Sequence, stop_point};
 
 /// The one writer of a stream.
 #[derive(Debug)]
@@ -144,12 +144,15 @@ impl Writer {
         header.context = context.as_u64();
         header.buffer_context = segment.buffer_context();
         self.page.write_header(segment, &header);
+        stop_point("publish.described");
         // Publishes header and payload to the acquire load of the slot in `Reader::claim`.
         self.page.slot(segment).store(context.as_u64(), Ordering::Release);
+        stop_point("publish.slot_set");
         self.page.window(self.next).store(context.as_u64(), Ordering::Relaxed);
         self.keep_rhythm(now_ns);
         // Publishes the window entry and the slot to the acquire load in `StreamPage::head`.
         self.page.news.head.store(self.next.0, Ordering::Release);
+        stop_point("publish.head_moved");
         self.published.push_back(context);
         self.next = self.next.next();
         (context, self.ring_bell())
@@ -165,6 +168,7 @@ impl Writer {
 
     /// Wakes the readers that `calls` found: at most one futex call, and a byte to each that polls.
     pub fn wake(&self, calls: Calls) {
+        stop_point("publish.bell_rung");
         if calls.bell {
             self.page.news.bell.wake_all();
         }
@@ -271,6 +275,7 @@ impl Writer {
         self.hide(context);
         // Pairs with the fence in `Reader::claim`: the reader sees the empty slot, or `held` sees its hold.
         fence(Ordering::SeqCst);
+        stop_point("retire.cleared");
         self.refresh_roster();
         self.seen_held = self.held();
         let is_held = self.seen_held.contains(context.segment());
@@ -292,6 +297,7 @@ impl Writer {
         self.published.iter().take(batch).for_each(|context| self.hide(*context));
         // As in `try_retire`, for all of them.
         fence(Ordering::SeqCst);
+        stop_point("retire.batch_cleared");
         self.refresh_roster();
         self.seen_held = self.held();
         let mut reusable = 0;
@@ -337,6 +343,7 @@ impl Writer {
         if let Ok(at) = self.published.binary_search(&context) {
             self.published.remove(at);
         }
+        stop_point("retire.left");
         let quarantined = self.roster.quarantined.contains(&context);
         freed.push(if quarantined {
             Retired::Quarantined(context.segment())

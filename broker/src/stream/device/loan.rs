@@ -7,8 +7,8 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use framebroker_protocol::Text;
 use framebroker_protocol::message::{Feature, FeatureValue};
+use framebroker_protocol::{Text, stop_point};
 
 use super::Device;
 use crate::source::Source;
@@ -27,11 +27,13 @@ impl Device {
         by: &Text,
     ) -> Result<Feature, FeatureError> {
         let mut loan = Loan::take(&self.parts.commands)?;
+        stop_point("size.lent");
         let done = self.set_lent(&mut loan, before, value);
         if let Ok(after) = &done {
             // Before the source starts: its first frame has the new version.
             self.note_change(after, by);
         }
+        stop_point("size.set");
         let started = loan.give_back();
         // Only whoever asked waits: where it takes longer, the frames do too.
         let _not_yet = started.recv_timeout(START);

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use framebroker_protocol::ring::Releases;
 use framebroker_protocol::{
-    FrameHeader, PixelFormat, SEGMENT_LIMIT, Sequence, StreamId, StreamState, monotonic_ns, realtime_ns,
+    FrameHeader, PixelFormat, SEGMENT_LIMIT, Sequence, StreamId, StreamState, monotonic_ns, realtime_ns, stop_point,
 };
 
 use self::source::SourceLife;
@@ -379,6 +379,7 @@ impl Grab {
         self.stamp = SettingsStamp::begin(self.core.settings_version());
         match self.source.start(self.now) {
             Ok(()) => {
+                stop_point("size.started");
                 self.supply.announce(StreamState::Live);
                 self.hand_over_features();
                 self.events.send(Event::Online { stream, epoch, description, needs });
@@ -443,6 +444,7 @@ impl Grab {
         // What was told before counts before.
         self.settle();
         self.restart += 1;
+        stop_point("size.awaited");
         let Restart { left_behind, given_up } = without;
         let (stream, epoch, _, needs) = self.facts(&*source);
         self.events.send(Event::Resized { stream, epoch, needs, restart: self.restart, left_behind, given_up });

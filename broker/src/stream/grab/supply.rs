@@ -12,7 +12,7 @@ use framebroker_protocol::message::Start;
 use framebroker_protocol::ring::{Calls, Member, Releases, Retired, SharedRoster, Writer};
 use framebroker_protocol::shm::Mapped;
 use framebroker_protocol::{
-    ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, SegmentSet, Sequence, StreamPage, StreamState,
+    ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, SegmentSet, Sequence, StreamPage, StreamState, stop_point,
 };
 
 use crate::factory::{Epoch, WritableSegment};
@@ -158,6 +158,7 @@ impl Supply {
     /// A new segment.
     pub fn install(&mut self, segment: WritableSegment) {
         self.writer.set_backing(segment.index(), segment.backing());
+        stop_point("growth.installed");
         self.keep(segment);
     }
 
@@ -414,6 +415,7 @@ impl Supply {
                 self.left_behind.remove(index);
                 if let Some((context, _given_up)) = self.take_published(index) {
                     self.writer.vacate(index);
+                    stop_point("eviction.vacated");
                     self.news.push(News::Vacated(context));
                 }
                 None
@@ -448,6 +450,7 @@ impl Supply {
         let index = segment.index();
         self.left_behind.remove(index);
         self.writer.vacate(index);
+        stop_point("shrink.vacated");
         drop(segment);
         self.news.push(News::Released(index));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use framebroker_protocol::ring::{Member, Roster, SharedRoster};
-use framebroker_protocol::{ClientId, ClientName, ContextId};
+use framebroker_protocol::{ClientId, ClientName, ContextId, stop_point};
 
 use crate::stream::debts::Process;
 
@@ -66,6 +66,7 @@ impl Members {
     /// Takes a subscription out of the ring whose process may live and read on. Returns what it held.
     pub fn cut_off(&mut self, member: &Arc<Member>, process: &Process, since: Instant) -> Vec<ContextId> {
         let held = member.revoke();
+        stop_point("eviction.revoked");
         let Process { client, name, uid, pid, .. } = process;
         self.lingering.extend(held.iter().map(|context| Lingering {
             context: *context,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use framebroker_protocol::{ContextId, SegmentIndex};
+use framebroker_protocol::{ContextId, SegmentIndex, stop_point};
 use tracing::warn;
 
 use super::Limits;
@@ -144,6 +144,7 @@ impl Segments {
             let Some((index, backing)) = self.pool.order(self.needs.payload_bytes) else { return };
             let (stream, factory) = (self.core.id, Arc::clone(&self.factory));
             worker.order(Order { stream, factory, index, backing, bytes: self.needs.payload_bytes });
+            stop_point("growth.ordered");
         }
     }
 

@@ -6,7 +6,7 @@ use super::Lend;
 use crate::layout::ProducerState;
 use crate::shm::Mapped;
 use crate::sync::{Arc, Ordering, fence};
-use crate::{FrameHeader, ProducerPage};
+use crate::{FrameHeader, ProducerPage, stop_point};
 
 /// Takes lent segments.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ impl Taker {
             return Ok(None);
         }
         self.taken = self.taken.wrapping_add(1);
+        stop_point("lend.taken");
         let entry = self.page.lend(self.taken).load(Ordering::Relaxed);
         Lend::from_u64(entry).map(Some).ok_or(Lie(entry))
     }
@@ -71,9 +72,11 @@ impl Filler {
     /// Gives a segment back that was taken and is filled now (rule F). `record` tells what is in it.
     pub fn fill(&mut self, lend: Lend, record: &FrameHeader) {
         self.page.write_record(self.filled, &FrameHeader { context: lend.as_u64(), ..*record });
+        stop_point("fill.recorded");
         self.filled = self.filled.wrapping_add(1);
         // Publishes record and payload; pairs with the load in `Lender::collect`.
         self.page.filled.head.word().store(self.filled, Ordering::Release);
+        stop_point("fill.told");
         // Against the fence in `Lender::wait`: the grab thread sees the head, or this thread that it sleeps.
         fence(Ordering::SeqCst);
         if self.page.broker_waits.0.load(Ordering::Relaxed) != 0 {

@@ -6,7 +6,7 @@ use super::Lend;
 use crate::layout::ProducerState;
 use crate::shm::Mapped;
 use crate::sync::{Arc, Ordering, fence};
-use crate::{FrameHeader, ProducerPage, SEGMENT_LIMIT, SegmentIndex};
+use crate::{FrameHeader, ProducerPage, SEGMENT_LIMIT, SegmentIndex, stop_point};
 
 /// Lends segments to a producer, and takes back what it has filled.
 #[derive(Debug)]
@@ -59,6 +59,7 @@ impl Lender {
         self.page.lend(head).store(lend.as_u64(), Ordering::Relaxed);
         // Publishes the entry, and that reading the frame before is over; pairs with the load in `Taker::try_take`.
         self.page.lent.head.word().store(head, Ordering::Release);
+        stop_point("lend.told");
         // Against the fence in `Taker::wait`: the producer sees the head, or this thread that it sleeps.
         fence(Ordering::SeqCst);
         if self.page.producer_waits.0.load(Ordering::Relaxed) != 0 {
@@ -89,6 +90,7 @@ impl Lender {
             return Err(Breach::NotLent { record: record.context });
         };
         self.out -= 1;
+        stop_point("lend.collected");
         Ok(Some((lend.segment(), record)))
     }
 
