@@ -5,6 +5,7 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a campaign that panics has found something")]
 
 mod campaign;
+mod kill;
 mod sources;
 
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use clap::builder::PossibleValue;
 
 use self::campaign::{Campaign, Orders};
 
-const ALL: [&Campaign; 1] = [&sources::SOURCES];
+const ALL: [&Campaign; 2] = [&sources::SOURCES, &kill::KILL];
 
 /// Attacks in rounds chosen at random; a short version of each is part of the gate (scripts/test.sh campaigns).
 #[derive(Debug, Parser)]
