@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # In the order in which they run: what fails soonest comes first.
-parts=(format docs modules clippy licences unit programs python processes campaigns rustdoc models)
+parts=(format docs modules clippy licences unit programs python processes campaigns rustdoc models fuzz)
 
 # Basler's SDK is not ours to give: tests/pylon-sdk stands in for it.
 export PYLON_ROOT=$PWD/target/pylon-sdk
@@ -90,6 +90,11 @@ rustdoc() {
 models() {
     step "models of the ring, and that each of its orderings is needed"
     scripts/loom-mutants.sh
+}
+
+fuzz() {
+    step "made-up bytes for everything that reads what others wrote, a minute each"
+    scripts/fuzz.sh --seconds 60
 }
 
 step() { printf '\n== %s\n' "$*"; }

@@ -22,3 +22,13 @@ pub mod source;
 pub mod stream;
 #[doc(hidden)]
 pub mod worker;
+
+/// The way in for tests/fuzz.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Does what the bytes say with sessions.
+    pub fn sessions(input: &[u8]) {
+        crate::sessions::tests::sessions(input);
+    }
+}

@@ -31,7 +31,7 @@ impl Access {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub fn of_own_user() -> Self {
         let own_uid = nix::unistd::geteuid().as_raw();
         Self { own_uid, overflow_uid: overflow_uid(), users: Vec::new(), groups: Vec::new() }

@@ -69,7 +69,7 @@ impl Broker {
     }
 
     /// What it owns, to be looked at.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub fn parts(&mut self) -> (&mut Streams, &mut Sessions) {
         (&mut self.streams, &mut self.sessions)
     }

@@ -36,8 +36,8 @@ mod subscription;
 mod summary;
 mod table;
 mod terms;
-#[cfg(test)]
-mod tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod tests;
 
 pub use rules::{ClientLimits, Rules};
 pub use server::{ServeError, Server, end_signals};

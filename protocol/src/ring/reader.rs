@@ -157,7 +157,7 @@ impl Reader {
             if let Some(hold) = claim {
                 self.pass(Sequence(target.0 - 1));
                 let progress = &self.pages.consumer.progress;
-                progress.received.store(progress.received.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                progress.received.store(progress.received.load(Ordering::Relaxed).saturating_add(1), Ordering::Relaxed);
                 stop_point("acquire.counted");
                 self.advance(target);
                 return Taken::Frame(hold);
@@ -292,7 +292,8 @@ impl Reader {
             Policy::Latest | Policy::Upcoming => &progress.skipped,
             Policy::Sequential | Policy::Lossless => &progress.lost,
         };
-        counter.store(counter.load(Ordering::Relaxed) + passed, Ordering::Relaxed);
+        // Either process may have written anything there.
+        counter.store(counter.load(Ordering::Relaxed).saturating_add(passed), Ordering::Relaxed);
         self.advance(upto);
     }
 

@@ -1,9 +1,21 @@
 //! Sessions without processes: a broker over a stream of real segments, clients at the other end of socket pairs, and a grab
 //! thread that is asked and answers, and publishes what it is told to.
 
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+#![cfg_attr(fuzzing, allow(unused, reason = "fuzzing needs less of it than the tests"))]
+
+#[cfg(test)]
 mod balance;
+mod books;
+#[cfg(fuzzing)]
+mod bytes;
+#[cfg(test)]
 mod requests;
+#[cfg(test)]
 mod subscribe;
+
+#[cfg(fuzzing)]
+pub(crate) use bytes::sessions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
