@@ -1,5 +1,6 @@
 //! The segments that are mapped here.
 
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,11 +40,18 @@ pub struct Segment {
 
 /// The newest object of every segment index.
 #[derive(Debug, Default)]
-pub struct Segments(Vec<Option<Arc<Segment>>>);
+pub struct Segments(Vec<Option<Place>>);
+
+#[derive(Debug)]
+enum Place {
+    Mapped(Arc<Segment>),
+    /// Its path leads nowhere: the ring has given it up since, or this process sees another directory.
+    Gone(Backing, Error),
+}
 
 impl Segments {
-    /// Maps what a message brings: one descriptor per segment, but for those that have a path. An older object of the same
-    /// index leaves the list; frames in it keep it mapped.
+    /// Maps what a message brings: one descriptor per segment, but for those that have a path, which may be gone already. An older
+    /// object of the same index leaves the list; frames in it keep it mapped.
     pub fn add(&mut self, infos: &[SegmentInfo], mut fds: impl ExactSizeIterator<Item = OwnedFd>) -> Result<()> {
         let (expected, found) = (descriptors(infos), fds.len());
         if expected != found {
@@ -51,37 +59,46 @@ impl Segments {
         }
         infos.iter().try_for_each(|info| {
             let fd = if has_path(info) { None } else { fds.next() };
-            self.put(Segment::map(info, fd)?)
+            let place = match Segment::map(info, fd) {
+                Ok(segment) => Place::Mapped(Arc::new(segment)),
+                Err(error) if is_gone(&error) => Place::Gone(info.backing, error),
+                Err(error) => return Err(error),
+            };
+            self.put(info.index, place)
         })
     }
 
-    fn put(&mut self, segment: Segment) -> Result<()> {
-        let at = segment.index.as_usize();
+    fn put(&mut self, index: SegmentIndex, what: Place) -> Result<()> {
+        let at = index.as_usize();
         if self.0.len() <= at {
             self.0.resize_with(at + 1, || None);
         }
         let place = self.0.get_mut(at).ok_or(Violation::Unexpected("a segment index beyond the limit"))?;
-        *place = Some(Arc::new(segment));
+        *place = Some(what);
         Ok(())
     }
 
-    /// The segment of this index, if it is backed by this object.
-    pub fn find(&self, index: SegmentIndex, backing: Backing) -> Option<&Arc<Segment>> {
-        self.0.get(index.as_usize())?.as_ref().filter(|segment| segment.backing == backing)
+    /// The segment of this index, if it is backed by this object. An error where a frame in it cannot be read, ever.
+    pub fn find(&self, index: SegmentIndex, backing: Backing) -> Result<Option<&Arc<Segment>>> {
+        match self.0.get(index.as_usize()).and_then(Option::as_ref).filter(|place| place.backing() == backing) {
+            Some(Place::Mapped(segment)) => Ok(Some(segment)),
+            Some(Place::Gone(_, error)) => Err(error.clone()),
+            None => Ok(None),
+        }
     }
 
     /// Lets go of an object that the broker has given up. Frames that are held keep it.
     pub fn remove(&mut self, index: SegmentIndex, backing: Backing) {
         if let Some(place) = self.0.get_mut(index.as_usize()) {
-            place.take_if(|segment| segment.backing == backing);
+            place.take_if(|place| place.backing() == backing);
         }
     }
 
     /// Lets go of objects that the broker has given up, as the stream's page says. Frames that are held keep theirs.
     pub fn forget_outdated(&mut self, page: &StreamPage) {
-        for place in &mut self.0 {
-            let is_outdated = place.as_ref().is_some_and(|segment| {
-                let ahead = page.backing(segment.index).0.wrapping_sub(segment.backing.0);
+        for (place, index) in self.0.iter_mut().zip((0..).map_while(SegmentIndex::new)) {
+            let is_outdated = place.as_ref().is_some_and(|place| {
+                let ahead = page.backing(index).0.wrapping_sub(place.backing().0);
                 // An object that is not used yet is ahead of the page.
                 (1..=u32::MAX / 2).contains(&ahead)
             });
@@ -93,14 +110,27 @@ impl Segments {
 
     /// What is mapped where, by index.
     pub fn list(&self) -> Vec<MappedSegment> {
-        let all = self.0.iter().flatten();
-        all.map(|segment| MappedSegment {
-            index: segment.index,
-            backing: segment.backing,
-            address: segment.mapping.as_ptr().addr(),
-            length: segment.mapping.len(),
-        })
-        .collect()
+        let mapped = self.0.iter().flatten().filter_map(|place| match place {
+            Place::Mapped(segment) => Some(segment),
+            Place::Gone(..) => None,
+        });
+        mapped
+            .map(|segment| MappedSegment {
+                index: segment.index,
+                backing: segment.backing,
+                address: segment.mapping.as_ptr().addr(),
+                length: segment.mapping.len(),
+            })
+            .collect()
+    }
+}
+
+impl Place {
+    fn backing(&self) -> Backing {
+        match self {
+            Self::Mapped(segment) => segment.backing,
+            Self::Gone(backing, _) => *backing,
+        }
     }
 }
 
@@ -147,6 +177,11 @@ pub fn descriptors(infos: &[SegmentInfo]) -> usize {
     infos.iter().filter(|info| !has_path(info)).count()
 }
 
+/// Whether a path leads nowhere.
+fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Memory(error) if matches!(&**error, ShmError::Open { source, .. } if source.kind() == ErrorKind::NotFound))
+}
+
 fn has_path(info: &SegmentInfo) -> bool {
     !info.path.as_str().is_empty()
 }
@@ -172,10 +207,10 @@ mod tests {
             segments.add(&[info], [fd].into_iter()).unwrap();
         }
         let index = SegmentIndex::new(3).unwrap();
-        assert!(segments.find(index, Backing(1)).is_none());
+        assert!(segments.find(index, Backing(1)).unwrap().is_none());
         let listed = segments.list();
         assert_eq!(listed.len(), 1);
-        let found = segments.find(index, Backing(2)).unwrap();
+        let found = segments.find(index, Backing(2)).unwrap().unwrap();
         assert_eq!(found.mapping.as_ptr().addr(), listed[0].address);
         assert_eq!((listed[0].backing, listed[0].length), (Backing(2), 8192));
     }
@@ -218,7 +253,11 @@ mod tests {
         let too_short = segments.add(std::slice::from_ref(&named), std::iter::empty());
         std::fs::remove_file(&path).unwrap();
         assert!(matches!(too_short, Err(Error::Memory(_))), "{too_short:?}");
-        let gone = segments.add(&[named], std::iter::empty()).unwrap_err();
-        assert!(gone.to_string().contains("one user"), "{gone}");
+        // It may have been given up since; only a frame in it is an error.
+        segments.add(std::slice::from_ref(&named), std::iter::empty()).unwrap();
+        let gone = segments.find(named.index, named.backing).unwrap_err();
+        assert!(gone.to_string().contains("one user") && segments.list().is_empty(), "{gone}");
+        segments.remove(named.index, named.backing);
+        assert!(segments.find(named.index, named.backing).unwrap().is_none());
     }
 }

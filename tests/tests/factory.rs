@@ -203,6 +203,32 @@ fn leftovers_of_the_dead_are_removed_and_the_living_keep_theirs() {
     }
 }
 
+/// Goal: a name that is gone when its reader comes to open it is no error: the ring has given the segment up since. Method: the
+/// reader is stopped while the ring grows for others and shrinks again, until all that it was told of has gone.
+#[test]
+fn a_name_that_is_gone_already_is_passed_over() {
+    let _beside = BESIDE.read();
+    let broker = Broker::start(&format!("{SMALL} --name posix-brief --backing posix --shrink-after 0"));
+    let mut reader = broker.actor();
+    reader.must("subscribe stream=posix-brief max_held=2 delivery=socket");
+    assert!(reader.take() > 0);
+    reader.must("release");
+    let before = named("posix-brief").len();
+    reader.signal(Signal::SIGSTOP);
+    for _ in 0..5 {
+        let by_socket = broker.connect().subscribe("posix-brief").max_held(30).delivery(Delivery::Socket).open();
+        assert!(named("posix-brief").len() > before, "the ring grew");
+        drop(by_socket.unwrap());
+        // What the guest was sent while the reader holds it is given up beside the ring, and stays.
+        wait_for("the ring to shrink", PATIENCE, || (named("posix-brief").len() <= before + 2).then_some(()));
+    }
+    reader.signal(Signal::SIGCONT);
+    let ran = reader.ask("run count=50");
+    assert!(ran.starts_with("ran bad=0 "), "{ran}");
+    drop(reader);
+    broker.end_clean();
+}
+
 /// Goal: payload lies at the alignment asked for, in the broker and in its clients, by both deliveries.
 #[test]
 fn payload_is_aligned_as_asked() {

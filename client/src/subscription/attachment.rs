@@ -335,10 +335,10 @@ impl Attachment {
     /// Makes a frame of what was claimed; keeps it for later while its segment's descriptor is on the way.
     fn finish(&mut self, claimed: Claimed, since: Option<Instant>) -> Result<Option<Frame>> {
         let (context, backing) = (claimed.context, claimed.backing);
-        if self.segments.find(context.segment(), backing).is_none() {
+        if self.segments.find(context.segment(), backing)?.is_none() {
             self.look();
         }
-        if let Some(segment) = self.segments.find(context.segment(), backing) {
+        if let Some(segment) = self.segments.find(context.segment(), backing)? {
             return Ok(Some(Frame::new(claimed, segment)?));
         }
         if self.status.ended().is_some() {
@@ -361,7 +361,7 @@ impl Attachment {
         };
         let deadline = Deadline::after(Some(MAPPING_TIMEOUT));
         loop {
-            if let Some(segment) = self.segments.find(context.segment(), claimed.backing) {
+            if let Some(segment) = self.segments.find(context.segment(), claimed.backing)? {
                 return Ok(Frame::new(claimed, segment)?);
             }
             if let Some(error) = self.status.ended() {
