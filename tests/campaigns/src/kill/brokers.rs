@@ -194,7 +194,7 @@ fn producers_come_and_go(programs: &Programs, socket: &Path, is_over: &AtomicBoo
         }
         for width in [128, 64] {
             let _struck = producer.ask("publish count=12 interval_us=1000");
-            let _struck = producer.ask(&format!("change width={width}"));
+            let _struck = producer.ask(&format!("change width={width} pause=yes"));
         }
         producer.must("drop");
     }

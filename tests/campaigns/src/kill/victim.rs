@@ -69,7 +69,7 @@ pub fn reader(
 pub fn producer(programs: &Programs, language: Language, socket: &Path, blow: &Blow) -> Process {
     let mut command = match language {
         Language::Rust => {
-            let turn = "publish count=12 interval_us=1000\nchange width=128\npublish count=12 interval_us=1000\nchange width=64\n";
+            let turn = "publish count=12 interval_us=1000\nchange width=128 pause=yes\npublish count=12 interval_us=1000\nchange width=64 pause=yes\n";
             let script = format!("produce stream=made interval_us=2000 pause=yes\n{}drop\n", turn.repeat(TURNS / 2));
             return scripted(programs.producer(), socket, blow, &script);
         }
