@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 jobs=${JOBS:-2}
-limit_s=120 # for one run of one model; the longest takes some ten seconds
+limit_s=300 # for one run of one model; the longest takes some ten seconds where nothing else runs
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export work limit_s

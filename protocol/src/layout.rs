@@ -264,8 +264,8 @@ impl Default for StreamPage {
     }
 }
 
-/// Page of a consumer: written by that consumer, and by the broker only in `revoked` and, for a lossless subscription
-/// before it begins, `cursor`.
+/// Page of a consumer: written by that consumer, and by the broker only in `revoked`, in `bell` and, for a lossless
+/// subscription before it begins, in `cursor`.
 #[derive(Debug)]
 #[repr(C, align(4096))]
 pub struct ConsumerPage {
@@ -289,8 +289,10 @@ struct ConsumerIdentity {
 #[derive(Debug, Default)]
 #[repr(C, align(64))]
 pub(crate) struct Call {
-    /// [`WAITING_NO`], [`WAITING_FUTEX`] or [`WAITING_NOTIFY`].
+    /// One of [`WAITING_NO`], [`WAITING_FUTEX`], [`WAITING_NOTIFY`] and [`WAITING_APART`].
     pub waiting: AtomicU32,
+    /// Raised by the writer for a consumer that waits apart, which sleeps on it.
+    pub bell: FutexWord,
 }
 
 /// The consumer is not asleep.
@@ -299,6 +301,8 @@ pub const WAITING_NO: u32 = 0;
 pub const WAITING_FUTEX: u32 = 1;
 /// The consumer wants a byte on its notify socket.
 pub const WAITING_NOTIFY: u32 = 2;
+/// The consumer sleeps on the bell of its own page, which nobody else can ring but the broker.
+pub const WAITING_APART: u32 = 3;
 
 /// Non-zero when the broker has ended the subscription.
 #[derive(Debug, Default)]
@@ -470,6 +474,7 @@ const _: () = {
     assert!(offset_of!(StreamPage, window) == 12_544 + 128 * 1024);
     assert!(size_of::<StreamPage>() == 163_840);
     assert!(offset_of!(ConsumerPage, call) == 64 && offset_of!(ConsumerPage, revoked) == 128);
+    assert!(offset_of!(Call, bell) == 4);
     assert!(offset_of!(ConsumerPage, progress) == 192 && offset_of!(ConsumerPage, hold) == 256);
     assert!(offset_of!(Progress, lost) == 16 && offset_of!(Progress, skipped) == 24);
     assert!(size_of::<ConsumerPage>() == 4096);

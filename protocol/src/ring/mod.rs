@@ -17,11 +17,13 @@
 //! * **G, lend** ([`Lender::lend`]) and **F, fill** ([`Filler::fill`]): where another process fills the segments, who may
 //!   write one passes to it and back through two small rings; see [`lending`].
 //! * **W, wait** ([`Reader::wait`]): the reader reads the bell, looks for news, says that it sleeps, a fence, and sleeps on
-//!   the bell's old value.
+//!   the bell's old value. A reader whom others wake for nothing sleeps on a bell in its own page instead
+//!   ([`Reader::wait_apart`]), which the writer rings for it alone.
 //!
 //! A, T, R, L, W rest on one fact: of two threads that each store, fence, then load what the other stored, at least one
 //! sees the other's store.
 
+mod alarms;
 pub mod lending;
 mod looks;
 mod reader;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::alarms::FalseAlarms;
 use super::looks::Looks;
 use crate::header::FrameHeader;
 use crate::layout::{ConsumerPage, Counters, StreamPage, StreamState};
-use crate::layout::{WAITING_FUTEX, WAITING_NO, WAITING_NOTIFY};
+use crate::layout::{WAITING_APART, WAITING_FUTEX, WAITING_NO, WAITING_NOTIFY};
 use crate::limits::{HOLD_LIMIT, WINDOW_LEN};
 use crate::message::Policy;
 use crate::shm::Mapped;
@@ -89,6 +90,7 @@ pub struct Reader {
     policy: Policy,
     cursor: Sequence,
     seen_state: StreamState,
+    alarms: FalseAlarms,
 }
 
 impl Reader {
@@ -97,7 +99,8 @@ impl Reader {
         let cursor = Sequence(first.0.saturating_sub(1));
         let seen_state = pages.stream.state();
         pages.consumer.progress.cursor.store(cursor.0, Ordering::Relaxed);
-        Self { pages, granted: granted.min(HOLD_LIMIT), policy, cursor, seen_state }
+        let alarms = FalseAlarms::default();
+        Self { pages, granted: granted.min(HOLD_LIMIT), policy, cursor, seen_state, alarms }
     }
 
     /// The pages, for releasing.
@@ -182,6 +185,9 @@ impl Reader {
 
     /// Rule W: sleeps until there may be news, at most `timeout`. It may return for no reason.
     pub fn wait(&mut self, timeout: Duration) {
+        if !self.alarms.listens() {
+            return self.wait_apart(timeout);
+        }
         let pages = Arc::clone(&self.pages);
         let bell = &pages.stream.news.bell;
         let heard = load_acquire_u32(bell.word());
@@ -193,8 +199,24 @@ impl Reader {
         // another bell than the one heard and does not sleep.
         fence(Ordering::SeqCst);
         stop_point("wait.said");
-        bell.wait(heard, timeout);
+        let was_woken = bell.wait(heard, timeout);
         pages.consumer.call.waiting.store(WAITING_NO, Ordering::Relaxed);
+        self.alarms.note(was_woken && !self.has_news());
+    }
+
+    /// Rule W on the reader's own bell, which nobody else can ring but the broker. It costs the broker a call for this reader
+    /// alone, so [`Self::wait`] comes here only from others' false alarms.
+    pub fn wait_apart(&mut self, timeout: Duration) {
+        let call = &self.pages.consumer.call;
+        // Relaxed: the writer raises this bell only for a reader that it has seen waiting.
+        let heard = call.bell.word().load(Ordering::Relaxed);
+        call.waiting.store(WAITING_APART, Ordering::Relaxed);
+        // As in `wait`: the writer sees that this reader waits, and raises the bell, or this reader sees the news.
+        fence(Ordering::SeqCst);
+        if !self.has_news() {
+            call.bell.wait(heard, timeout);
+        }
+        call.waiting.store(WAITING_NO, Ordering::Relaxed);
     }
 
     /// Asks for a byte on the notify socket at the next news. False if there is news already: take it first.

@@ -3,7 +3,7 @@
 //! The session thread replaces the roster as a whole; the writer notices by a version number and takes the new one. The
 //! lock is held for the exchange of one pointer, and only broker threads take it.
 
-use crate::layout::ConsumerPage;
+use crate::layout::{ConsumerPage, WAITING_APART, WAITING_NOTIFY};
 use crate::shm::Mapped;
 use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, fence};
 use crate::{ContextId, HOLD_LIMIT, Sequence};
@@ -84,8 +84,18 @@ impl Member {
         self.page.call.waiting.load(Ordering::Relaxed)
     }
 
-    pub(super) fn notify(&self) {
-        self.notify.notify();
+    /// Wakes it alone, if it wants to be woken so. Only for the writer.
+    pub(super) fn call(&self) {
+        match self.waiting() {
+            WAITING_NOTIFY => self.notify.notify(),
+            WAITING_APART => {
+                let bell = &self.page.call.bell;
+                // Relaxed: the reader that sees the new bell looks for what the fence in `Writer::ring_bell` published.
+                bell.word().store(bell.word().load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+                bell.wake_all();
+            }
+            _ => {}
+        }
     }
 
     /// Rule R: ends the subscription and returns what it holds, to be quarantined if its process may still read it.

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
+use super::alarms::Patience;
 use super::roster::{Member, Roster, SharedRoster};
 use crate::header::FrameHeader;
-use crate::layout::{StreamPage, StreamState, WAITING_FUTEX, WAITING_NOTIFY};
+use crate::layout::{StreamPage, StreamState, WAITING_APART, WAITING_FUTEX, WAITING_NOTIFY};
 use crate::limits::{SEGMENT_LIMIT, STARVED_SLICE};
 use crate::shm::Mapped;
-use crate::sync::{Arc, Ordering, fence};
+use crate::sync::{Arc, Ordering, fence, sleep};
 use crate::words::words;
 use crate::{Backing, ContextId, SegmentIndex, SegmentSet, Sequence, stop_point};
 
@@ -36,8 +37,8 @@ pub struct Writer {
 pub struct Calls {
     /// Readers sleep on the bell.
     pub bell: bool,
-    /// Readers want a byte on their notify socket.
-    pub notify: bool,
+    /// Readers want to be called one by one: by a byte on their notify socket, or by the bell in their own page.
+    pub each: bool,
 }
 
 /// A segment that left the ring.
@@ -53,13 +54,17 @@ pub enum Retired {
 #[derive(Debug)]
 pub struct Releases {
     page: Arc<Mapped<StreamPage>>,
+    patience: Patience,
 }
 
 impl Releases {
     /// Sleeps until a reader releases, for a bounded time.
-    pub fn wait(&self) {
+    pub fn wait(&mut self) {
         let starved = &self.page.starved.0;
-        starved.wait(1, STARVED_SLICE);
+        match self.patience.deaf_for(self.page.head()) {
+            Some(time) => sleep(time),
+            None => self.patience.note(starved.wait(1, STARVED_SLICE)),
+        }
         starved.word().store(0, Ordering::Relaxed);
     }
 }
@@ -166,14 +171,15 @@ impl Writer {
         self.ring_bell()
     }
 
-    /// Wakes the readers that `calls` found: at most one futex call, and a byte to each that polls.
+    /// Wakes the readers that `calls` found: one futex call for all on the bell, and one call for each that polls or sleeps
+    /// apart.
     pub fn wake(&self, calls: Calls) {
         stop_point("publish.bell_rung");
         if calls.bell {
             self.page.news.bell.wake_all();
         }
-        if calls.notify {
-            self.roster.members.iter().filter(|member| member.waiting() == WAITING_NOTIFY).for_each(|m| m.notify());
+        if calls.each {
+            self.roster.members.iter().for_each(|member| member.call());
         }
     }
 
@@ -225,7 +231,7 @@ impl Writer {
     /// Where to wait for a release. Apart from the writer, so that who may only write cannot wait.
     #[must_use]
     pub fn releases(&self) -> Releases {
-        Releases { page: Arc::clone(&self.page) }
+        Releases { page: Arc::clone(&self.page), patience: Patience::new() }
     }
 
     /// Begins to wait for a lossless subscription that is in the roster: it gets every frame from the returned sequence on.
@@ -387,11 +393,11 @@ impl Writer {
         // Pairs with the fence in `Reader::wait`: the reader sees the new bell, or this thread sees that it waits.
         fence(Ordering::SeqCst);
         self.refresh_roster();
-        let mut calls = Calls { bell: false, notify: false };
+        let mut calls = Calls { bell: false, each: false };
         for member in &self.roster.members {
             match member.waiting() {
                 WAITING_FUTEX => calls.bell = true,
-                WAITING_NOTIFY => calls.notify = true,
+                WAITING_NOTIFY | WAITING_APART => calls.each = true,
                 _ => {}
             }
         }

@@ -147,16 +147,20 @@ impl FutexWord {
     ///
     /// A wait of [`STARVED_SLICE`] also ends for a wake-up that came before it. On the machine such a one is missed, since
     /// wakers cannot change the word, and the end of the slice makes up for it; that none was sent at all is an error.
-    pub fn wait(&self, expected: u32, timeout: Duration) {
+    pub fn wait(&self, expected: u32, timeout: Duration) -> bool {
         let mut wakes = self.wakes.lock().expect("no model panics in a futex");
         if timeout == STARVED_SLICE {
             while wakes.sent == wakes.met {
                 wakes = self.sleepers.wait(wakes).expect("no model panics in a futex");
             }
             wakes.met = wakes.sent;
-        } else if self.word.load(Ordering::Relaxed) == expected {
+            return true;
+        }
+        let sleeps = self.word.load(Ordering::Relaxed) == expected;
+        if sleeps {
             drop(self.sleepers.wait(wakes).expect("no model panics in a futex"));
         }
+        sleeps
     }
 
     /// Wakes every sleeper.

@@ -38,6 +38,43 @@ fn a_sleeper_is_woken_by_each_frame() {
     });
 }
 
+/// A reader that no longer listens to the bell of all sleeps on its own.
+#[test]
+fn a_sleeper_apart_is_woken_by_each_frame() {
+    check(TWO_THREADS, || {
+        let stage = Stage::new();
+        let mut consumer = stage.subscribe(Policy::Sequential, 1);
+        let mut source = stage.source(2);
+        let reading = thread::spawn(move || {
+            while consumer.account().0.len() < 2 {
+                if !consumer.use_one() {
+                    consumer.reader.wait_apart(SLICE);
+                }
+            }
+            consumer
+        });
+        source.deliver_each(2);
+        assert_eq!(reading.join().unwrap().account().0, [1, 2]);
+    });
+}
+
+/// It goes back to the bell of all, while the call for it alone may still be under way.
+#[test]
+fn a_sleeper_apart_that_listens_again_is_woken() {
+    check(TWO_THREADS, || {
+        let stage = Stage::new();
+        let mut consumer = stage.subscribe(Policy::Sequential, 1);
+        let mut source = stage.source(2);
+        let reading = thread::spawn(move || {
+            consumer.reader.wait_apart(SLICE);
+            take_sleeping(&mut consumer, 2);
+            consumer
+        });
+        source.deliver_each(2);
+        assert_eq!(reading.join().unwrap().account().0, [1, 2]);
+    });
+}
+
 #[test]
 fn two_sleepers_are_woken_by_one_call() {
     check(THREE_THREADS, || {

@@ -113,6 +113,11 @@ impl Stream {
         let _nobody_sleeps = self.writer.publish(segment(at), header, now_ns);
     }
 
+    fn publish_and_wake(&mut self, at: usize, header: FrameHeader) {
+        let (_, calls) = self.writer.publish(segment(at), header, 0);
+        self.writer.wake(calls);
+    }
+
     /// A subscription that may hold two frames.
     fn subscribe(&self, policy: Policy) -> (Reader, Arc<Member>, Memory) {
         let (page, object) = Mapped::<ConsumerPage>::create().unwrap();
@@ -243,6 +248,18 @@ fn the_consumer_page_lies_as_documented() {
     assert_eq!(memory.number("waiting"), 0);
     reader.ask_for_notify();
     assert_eq!((memory.number("waiting"), memory.number("revoked")), (2, 0));
+    assert_eq!(memory.number("bell"), 0);
+    let mut apart = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            hasty.wait_apart(Duration::from_secs(30));
+            hasty
+        });
+        wait_until(&of_hasty, "waiting", 3);
+        stream.publish_and_wake(0, headers()[0].1);
+        waiting.join().unwrap()
+    });
+    assert_eq!((of_hasty.number("bell"), of_hasty.number("waiting")), (1, 0));
+    assert!(matches!(apart.try_take(), Taken::Frame(_)));
     assert_eq!(member.revoke(), [context(3, 2), context(4, 3)]);
     assert_eq!((memory.number("waiting"), memory.number("revoked")), (2, 1));
     reader.leave();
@@ -291,20 +308,20 @@ fn the_producer_page_lies_as_documented() {
     assert_eq!((memory.number("broker_waits"), memory.number("producer_waits")), (0, 0));
     assert!(taker.try_take().unwrap().is_some(), "the third lend");
     let of_producer = std::thread::spawn(move || taker.wait(Duration::from_secs(30)));
-    wait_until_one(&memory, "producer_waits");
+    wait_until(&memory, "producer_waits", 1);
     lender.lend(segment(7));
     of_producer.join().unwrap();
     let of_broker = std::thread::spawn(move || lender.wait(Duration::from_secs(30)));
-    wait_until_one(&memory, "broker_waits");
+    wait_until(&memory, "broker_waits", 1);
     filler.fill(lends[0], &header);
     of_broker.join().unwrap();
     memory.check_is_complete(143_360);
 }
 
-fn wait_until_one(memory: &Memory, name: &'static str) {
+fn wait_until(memory: &Memory, name: &'static str, value: u64) {
     let deadline = Instant::now() + Duration::from_secs(20);
-    while memory.number(name) != 1 {
-        assert!(Instant::now() < deadline, "{name} was never 1");
+    while memory.number(name) != value {
+        assert!(Instant::now() < deadline, "{name} was never {value}");
     }
 }
 

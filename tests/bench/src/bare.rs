@@ -69,7 +69,9 @@ fn hear(page: &BarePage, last: u32, wait: Wait) -> Result<u32> {
             }
             match wait {
                 Wait::Spin => std::hint::spin_loop(),
-                _ => page.bell.wait(last, PATIENCE),
+                _ => {
+                    page.bell.wait(last, PATIENCE);
+                }
             }
         }
     }

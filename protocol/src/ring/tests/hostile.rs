@@ -86,8 +86,8 @@ fn a_waiting_word_that_means_nothing_calls_nobody() {
     page.call.waiting.store(77, Ordering::Relaxed);
     let segment = ring.free.pop().unwrap();
     let (_, calls) = ring.writer.publish(segment, header(), 0);
-    assert_eq!(calls, Calls { bell: false, notify: false });
-    ring.writer.wake(Calls { bell: true, notify: true });
+    assert_eq!(calls, Calls { bell: false, each: false });
+    ring.writer.wake(Calls { bell: true, each: true });
     assert_eq!(bytes.0.load(Ordering::Relaxed), 0);
 }
 

@@ -1,10 +1,12 @@
 //! Sleeping and waking on real futexes.
 
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::StreamState;
+use crate::limits::STARVED_SLICE;
 use crate::ring::{Calls, Predictive, WaitMode};
 
 /// Far beyond what any wake-up takes: a test that reaches it has lost one.
@@ -62,7 +64,7 @@ fn a_change_of_state_is_news_once() {
     let mut reader = ring.reader(1, Policy::Sequential, 1);
     assert_eq!(reader.see_state(), StreamState::Offline);
     let calls = ring.writer.set_state(StreamState::Live);
-    assert_eq!(calls, Calls { bell: false, notify: false }, "nobody sleeps");
+    assert_eq!(calls, Calls { bell: false, each: false }, "nobody sleeps");
     assert!(reader.has_news());
     assert_eq!(reader.see_state(), StreamState::Live);
     assert!(!reader.has_news());
@@ -85,6 +87,72 @@ fn a_poller_is_notified_only_while_it_asks() {
     poller.end_notify();
     ring.publish(1);
     assert_eq!(sent(), 1);
+}
+
+/// Somebody wakes everybody all the time. The reader soon sleeps out its time, and is woken for a frame all the same.
+#[test]
+fn false_alarms_keep_no_reader_awake() {
+    const WAITS: usize = 30;
+    const TIME: Duration = Duration::from_millis(5);
+    let mut ring = Ring::new(1);
+    let mut reader = ring.reader(1, Policy::Sequential, 1);
+    let (page, done) = (Arc::clone(&ring.page), AtomicBool::new(false));
+    let (cut_short, took) = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                page.news.bell.wake_all();
+            }
+        });
+        let waits = (0..WAITS).map(|_| elapsed(|| reader.wait(TIME)));
+        let cut_short = waits.filter(|time| *time < TIME).count();
+        let sleeping = scope.spawn(|| {
+            elapsed(|| {
+                while use_one(&mut reader).is_none() {
+                    reader.wait(LONG);
+                }
+            })
+        });
+        ring.publish(1);
+        let took = sleeping.join();
+        done.store(true, Ordering::Relaxed);
+        (cut_short, took.unwrap())
+    });
+    assert!(took < LONG, "it slept through a frame");
+    assert!(cut_short < WAITS / 3, "{cut_short} of {WAITS} waits were cut short");
+}
+
+/// The same where the writer waits for a release.
+#[test]
+fn false_alarms_do_not_keep_the_writer_awake() {
+    const WAITS: u32 = 300;
+    let mut ring = Ring::new(2);
+    let mut reader = ring.reader(1, Policy::Sequential, 1);
+    ring.publish(2);
+    let _hold = take(&mut reader);
+    let (page, done) = (Arc::clone(&ring.page), AtomicBool::new(false));
+    let took = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                page.starved.0.wake_all();
+            }
+        });
+        let mut releases = ring.writer.releases();
+        let took = elapsed(|| {
+            for _ in 0..WAITS {
+                ring.writer.retire_or_ask(1, &mut Vec::new());
+                releases.wait();
+            }
+        });
+        done.store(true, Ordering::Relaxed);
+        took
+    });
+    assert!(took > STARVED_SLICE * WAITS / 4, "{took:?} for {WAITS} slices of {STARVED_SLICE:?}");
+}
+
+fn elapsed(of: impl FnOnce()) -> Duration {
+    let began = Instant::now();
+    of();
+    began.elapsed()
 }
 
 #[test]
