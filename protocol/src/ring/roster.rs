@@ -1,11 +1,11 @@
 //! The roster: which consumer pages the writer looks through.
 //!
-//! The session thread replaces the roster as a whole; the writer notices by a version number and takes the new one. The
-//! lock is held for the exchange of one pointer, and only broker threads take it.
+//! The session thread replaces the roster as a whole and leaves the new one in a mailbox, where the writer finds it. Neither
+//! waits for the other.
 
 use crate::layout::{ConsumerPage, WAITING_APART, WAITING_NOTIFY};
 use crate::shm::Mapped;
-use crate::sync::{Arc, AtomicBool, AtomicU64, Mutex, Ordering, fence};
+use crate::sync::{Arc, AtomicBool, AtomicU64, Mailbox, Mutex, Ordering, fence};
 use crate::{ContextId, HOLD_LIMIT, Sequence};
 
 /// Wakes a reader that waits in a poll of its own. Must not block.
@@ -127,16 +127,12 @@ impl Roster {
 }
 
 /// The roster as session thread and writer share it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SharedRoster {
-    version: AtomicU64,
+    /// For those who change it. The writer never takes this lock: a thread of a lower priority may hold it.
     current: Mutex<Arc<Roster>>,
-}
-
-impl Default for SharedRoster {
-    fn default() -> Self {
-        Self { version: AtomicU64::new(0), current: Mutex::new(Arc::new(Roster::default())) }
-    }
+    /// The newest one, for the writer.
+    news: Mailbox<Roster>,
 }
 
 impl SharedRoster {
@@ -144,14 +140,14 @@ impl SharedRoster {
     /// does, so that the writer never frees memory.
     #[must_use = "keep it until the writer no longer uses it"]
     pub fn change(&self, change: impl FnOnce(&mut Roster)) -> Arc<Roster> {
-        let mut roster = Roster::clone(&self.current());
+        let mut current = self.lock();
+        let mut roster = Roster::clone(&current);
         change(&mut roster);
-        let old = std::mem::replace(&mut *self.lock(), Arc::new(roster));
-        // Relaxed: whoever sees the version takes the lock after it was let go above. A reader learns of its subscription
-        // only after this, so its fence in `Reader::claim` or `Reader::wait` shows the version to the writer's.
-        let version = self.version.load(Ordering::Relaxed);
-        self.version.store(version + 1, Ordering::Relaxed);
-        old
+        let roster = Arc::new(roster);
+        // A reader learns of its subscription only after this, so its fence in `Reader::claim` or `Reader::wait` shows the
+        // writer, behind its own, that there is a new roster.
+        drop(self.news.leave(Arc::clone(&roster)));
+        std::mem::replace(&mut current, roster)
     }
 
     /// The roster as it is.
@@ -159,15 +155,9 @@ impl SharedRoster {
         Arc::clone(&self.lock())
     }
 
-    /// Takes the newest roster if it is not the one that `seen` and `roster` stand for.
-    pub(super) fn refresh(&self, seen: &mut u64, roster: &mut Arc<Roster>) -> bool {
-        let version = self.version.load(Ordering::Relaxed);
-        let changed = version != *seen;
-        if changed {
-            *roster = self.current();
-            *seen = version;
-        }
-        changed
+    /// The newest roster, if the writer has not had it yet. For the one writer.
+    pub(super) fn take_new(&self) -> Option<Arc<Roster>> {
+        self.news.take()
     }
 
     #[cfg(not(loom))]

@@ -18,7 +18,6 @@ pub struct Writer {
     page: Arc<Mapped<StreamPage>>,
     shared: Arc<SharedRoster>,
     roster: Arc<Roster>,
-    roster_version: u64,
     granted: usize,
     /// What readers may find, oldest first.
     published: VecDeque<ContextId>,
@@ -94,8 +93,6 @@ impl Writer {
             shared,
             granted: roster.granted(),
             roster,
-            // Not the version of the roster above, which may be newer: the first refresh takes it again.
-            roster_version: u64::MAX,
             published,
             usage: vec![0; SEGMENT_LIMIT],
             seen_held: SegmentSet::EMPTY,
@@ -381,8 +378,9 @@ impl Writer {
     }
 
     fn refresh_roster(&mut self) {
-        if self.shared.refresh(&mut self.roster_version, &mut self.roster) {
-            self.granted = self.roster.granted();
+        if let Some(roster) = self.shared.take_new() {
+            self.granted = roster.granted();
+            self.roster = roster;
         }
     }
 

@@ -1,7 +1,7 @@
 //! The machine's own atomics, and futexes on words that processes share.
 
 pub use std::hint::spin_loop;
-pub use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 pub use std::sync::{Arc, Mutex};
 pub use std::thread::sleep;
 use std::time::Duration;

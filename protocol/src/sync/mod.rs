@@ -6,13 +6,20 @@
 
 #[cfg(not(loom))]
 mod machine;
+mod mailbox;
 #[cfg(loom)]
 mod model;
 
 #[cfg(not(loom))]
-pub use machine::{Arc, AtomicBool, AtomicU32, AtomicU64, FutexWord, Mutex, Ordering, fence, sleep, spin_loop};
+pub use machine::{
+    Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, FutexWord, Mutex, Ordering, fence, sleep, spin_loop,
+};
 #[cfg(loom)]
-pub use model::{Arc, AtomicBool, AtomicU32, AtomicU64, FutexWord, Mutex, Ordering, fence, mutants, sleep, spin_loop};
+pub use model::{
+    Arc, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, FutexWord, Mutex, Ordering, fence, mutants, sleep, spin_loop,
+};
+
+pub use mailbox::Mailbox;
 
 /// An acquire load that is sound on memory this process cannot write.
 #[cfg_attr(loom, track_caller)]

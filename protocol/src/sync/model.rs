@@ -122,6 +122,29 @@ atomic!(AtomicBool, bool);
 atomic!(AtomicU32, u32);
 atomic!(AtomicU64, u64);
 
+/// loom's pointer behind the mutant switch.
+#[derive(Debug)]
+pub struct AtomicPtr<T>(loom::sync::atomic::AtomicPtr<T>);
+
+impl<T> AtomicPtr<T> {
+    /// A new pointer.
+    pub fn new(pointer: *mut T) -> Self {
+        Self(loom::sync::atomic::AtomicPtr::new(pointer))
+    }
+
+    /// Loads.
+    #[track_caller]
+    pub fn load(&self, ordering: Ordering) -> *mut T {
+        self.0.load(mutants::ordering(ordering))
+    }
+
+    /// Exchanges.
+    #[track_caller]
+    pub fn swap(&self, pointer: *mut T, ordering: Ordering) -> *mut T {
+        self.0.swap(pointer, mutants::ordering(ordering))
+    }
+}
+
 /// A futex as the kernel makes it: the word is read under the lock that a waker takes too.
 #[derive(Debug, Default)]
 pub struct FutexWord {

@@ -8,6 +8,7 @@
 mod delivering;
 mod hiding;
 mod lending;
+mod mailbox;
 mod retiring;
 mod roster;
 mod stage;
