@@ -8,6 +8,7 @@
 mod delivering;
 mod hiding;
 mod lending;
+mod lossless;
 mod mailbox;
 mod retiring;
 mod roster;
