@@ -6,6 +6,7 @@
 
 mod campaign;
 mod kill;
+mod soak;
 mod sources;
 
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use clap::builder::PossibleValue;
 
 use self::campaign::{Campaign, Orders};
 
-const ALL: [&Campaign; 2] = [&sources::SOURCES, &kill::KILL];
+const ALL: [&Campaign; 3] = [&sources::SOURCES, &kill::KILL, &soak::SOAK];
 
 /// Attacks in rounds chosen at random; a short version of each is part of the gate (scripts/test.sh campaigns).
 #[derive(Debug, Parser)]

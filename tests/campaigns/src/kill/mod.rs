@@ -7,14 +7,14 @@
 //! frame; what a victim saw that went on was right, too. A broker that was killed has a successor at the same socket, whom its
 //! readers join, and nothing is left of both.
 
-mod blow;
+pub mod blow;
 mod brokers;
 mod deck;
-mod level;
+pub mod level;
 mod points;
-mod programs;
+pub mod programs;
 mod stage;
-mod victim;
+pub mod victim;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -164,7 +164,7 @@ impl War {
 
     fn reader(&mut self, language: Language, terms: (Term, Term), blow: &Blow, change: Change) -> bool {
         let Self { programs, stage, .. } = self;
-        let mut victim = victim::reader(programs, language, terms, stage.socket(), blow);
+        let mut victim = victim::reader(programs, language, terms, "cam0", stage.socket(), blow);
         let struck = blow.strike(&mut victim, PATIENCE * 2, || stage.change(change));
         stage.finish(victim, blow, struck, terms.0.0 == "lossless")
     }

@@ -7,7 +7,6 @@ use framebroker_tests::actor::figure;
 use framebroker_tests::process::Process;
 use framebroker_tests::rig::Reader;
 use framebroker_tests::{Broker, Chance, PATIENCE, Scratch, wait_for};
-use nix::sys::signal::Signal;
 
 use super::blow::{Blow, End, Moment, Struck};
 use super::level::{Level, PIDFD, mapped_objects, open_files, private_bytes};
@@ -133,25 +132,13 @@ impl Stage {
     }
 
     /// What is left to be done with a victim that was struck, and what must hold then. True where it was at its stop point.
-    pub fn finish(&mut self, mut victim: Process, blow: &Blow, struck: (Struck, bool), delays_others: bool) -> bool {
-        let (what, at_point) = struck;
-        match what {
-            Struck::Dead => assert_eq!(blow.end, End::Killed, "it died by itself"),
-            Struck::Ended(status) => assert!(status.success(), "it ended by itself: {status}"),
-            Struck::Stopped => {
-                if !delays_others {
-                    self.must_go_on();
-                }
-                if blow.end == End::StoppedAndKilled {
-                    victim.kill();
-                } else {
-                    victim.signal(Signal::SIGCONT);
-                    let status = victim.ended(PATIENCE * 3);
-                    assert!(status.success(), "it was stopped, went on, and ended with {status}");
-                }
+    pub fn finish(&mut self, victim: Process, blow: &Blow, struck: (Struck, bool), delays_others: bool) -> bool {
+        let (struck, at_point) = struck;
+        victim::finish(victim, blow, struck, || {
+            if !delays_others {
+                self.must_go_on();
             }
-        }
-        assert_eq!(victim::complaint(&mut victim), None, "a victim saw what cannot be");
+        });
         self.must_be_as_before();
         at_point
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use framebroker_tests::PATIENCE;
 use framebroker_tests::process::Process;
+use nix::sys::signal::Signal;
 
-use super::blow::Blow;
+use super::blow::{Blow, End, Struck};
 use super::programs::Programs;
 
 /// What a victim is written in.
@@ -35,17 +36,18 @@ impl Language {
     }
 }
 
-/// Starts a reader of `cam0`.
+/// Starts a reader of a stream.
 pub fn reader(
     programs: &Programs,
     language: Language,
     (policy, delivery): (Term, Term),
+    stream: &str,
     socket: &Path,
     blow: &Blow,
 ) -> Process {
     let mut command = match language {
         Language::Rust => {
-            let turn = format!("subscribe policy={} delivery={} max_held=3\n", policy.0, delivery.0)
+            let turn = format!("subscribe stream={stream} policy={} delivery={} max_held=3\n", policy.0, delivery.0)
                 + &"take 10000\ntake 10000\ncheck\nrelease\n".repeat(3)
                 + "run count=2 timeout=10000\ndrop\n";
             return scripted(programs.actor(), socket, blow, &turn.repeat(TURNS));
@@ -62,7 +64,7 @@ pub fn reader(
         }
     };
     blow.arm(&mut command);
-    Process::start(command.arg(TURNS.to_string()))
+    Process::start(command.arg(TURNS.to_string()).arg(stream))
 }
 
 /// Starts a producer of `made`.
@@ -97,8 +99,30 @@ fn scripted(mut command: Command, socket: &Path, blow: &Blow, script: &str) -> P
     process
 }
 
+/// Does to a victim that was struck what is left to be done, after something else is done where it is stopped.
+///
+/// # Panics
+/// When it ended by itself, or has seen what cannot be.
+pub fn finish(mut victim: Process, blow: &Blow, struck: Struck, while_stopped: impl FnOnce()) {
+    match struck {
+        Struck::Dead => assert_eq!(blow.end, End::Killed, "it died by itself"),
+        Struck::Ended(status) => assert!(status.success(), "it ended by itself: {status}"),
+        Struck::Stopped => {
+            while_stopped();
+            if blow.end == End::StoppedAndKilled {
+                victim.kill();
+            } else {
+                victim.signal(Signal::SIGCONT);
+                let status = victim.ended(PATIENCE * 3);
+                assert!(status.success(), "it was stopped, went on, and ended with {status}");
+            }
+        }
+    }
+    assert_eq!(complaint(&mut victim), None, "a victim saw what cannot be");
+}
+
 /// What a victim that is over has said that is not as it should be.
-pub fn complaint(process: &mut Process) -> Option<String> {
+fn complaint(process: &mut Process) -> Option<String> {
     let is_good = |line: &str| {
         line == "ok"
             || ["frame ", "good ", "ok first=", "published last=", "error full", "error evicted"]

@@ -13,10 +13,11 @@ use std::time::Duration;
 use framebroker_client::{self as client, StreamState};
 use framebroker_tests::Chance;
 use framebroker_tests::actor::figure;
-use framebroker_tests::rig::{Reader, Rig, STREAMS};
+use framebroker_tests::rig::{Device, Reader, Rig, STREAMS};
 
 use self::belongings::Belongings;
-use self::wishes::Wish;
+use self::fate::Fate;
+use self::wishes::{Attempt, Wish};
 use crate::campaign::{Campaign, Orders};
 
 pub const SOURCES: Campaign = Campaign {
@@ -35,14 +36,14 @@ fn fight(orders: Orders) -> String {
         println!("round {round}");
         field.fight();
     }
-    drop(field.readers);
-    field.rig.end();
+    field.end();
     "consumers counted every frame, and nothing was left".to_owned()
 }
 
-struct Field {
+/// Every kind of source, and who reads them.
+pub struct Field {
     chance: Chance,
-    rig: Rig,
+    pub rig: Rig,
     control: client::Broker,
     readers: Vec<Reader>,
     wishes: Vec<Wish>,
@@ -50,7 +51,7 @@ struct Field {
 }
 
 impl Field {
-    fn begin(seed: u64) -> Self {
+    pub fn begin(seed: u64) -> Self {
         let rig = Rig::start();
         let control = rig.controller();
         let wishes = Wish::all(&control);
@@ -61,7 +62,13 @@ impl Field {
 
     /// One round.
     fn fight(&mut self) {
-        let Self { chance, rig, control, readers, wishes, before } = self;
+        let (fates, attempts) = self.suffer();
+        self.must_be_whole(&fates, &attempts);
+    }
+
+    /// What happens in one round.
+    pub fn suffer(&mut self) -> (Vec<(Device, Fate)>, Vec<Attempt>) {
+        let Self { chance, rig, control, readers, wishes, .. } = self;
         let killed = chance.below(readers.len());
         let fates = fate::draw(chance);
         let attempts = wishes::draw(wishes, chance);
@@ -73,6 +80,12 @@ impl Field {
             scope.spawn(|| wishes::make(wishes, &attempts, control, others_chance));
             fate::suffer(rig, chance, &fates);
         });
+        (fates, attempts)
+    }
+
+    /// What must hold after a round.
+    pub fn must_be_whole(&mut self, fates: &[(Device, Fate)], attempts: &[Attempt]) {
+        let Self { rig, control, readers, wishes, before, .. } = self;
         for (stream, _) in STREAMS {
             rig.wait_for_state(stream, StreamState::Live);
         }
@@ -89,5 +102,11 @@ impl Field {
         }
         wishes.iter_mut().for_each(|wish| wish.must_be_fulfilled(control));
         before.must_be_all(rig);
+    }
+
+    /// Ends it in order.
+    pub fn end(self) {
+        drop(self.readers);
+        self.rig.end();
     }
 }

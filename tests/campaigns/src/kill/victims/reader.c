@@ -1,7 +1,7 @@
 /*
  * A reader to be killed: it attaches, holds frames, verifies and releases them, and leaves, again and again.
  *
- *     reader SOCKET POLICY DELIVERY TURNS
+ *     reader SOCKET POLICY DELIVERY TURNS [STREAM]
  *
  * Policy and delivery are numbers of fb_policy and fb_delivery. After each turn it says how many frames were wrong.
  */
@@ -20,7 +20,8 @@ static bool is_right(fb_frame *frame)
 
 int main(int argc, char **argv)
 {
-    CHECK(argc == 5);
+    CHECK(argc == 5 || argc == 6);
+    const char *stream = argc == 6 ? argv[5] : "cam0";
     fb_subscribe_options options = FB_INIT(fb_subscribe_options);
     options.policy = (uint32_t)strtoul(argv[2], NULL, 10);
     options.delivery = (uint32_t)strtoul(argv[3], NULL, 10);
@@ -28,7 +29,7 @@ int main(int argc, char **argv)
     for (long turns = strtol(argv[4], NULL, 10); turns > 0; turns--) {
         fb_broker *broker = connected(argv[1]);
         fb_subscription *subscription;
-        MUST(FB_OK, fb_subscribe(broker, "cam0", &options, &subscription));
+        MUST(FB_OK, fb_subscribe(broker, stream, &options, &subscription));
         uint64_t bad = 0;
         for (int pairs = 0; pairs < 3; pairs++) {
             fb_frame *first = next_frame(subscription), *second = next_frame(subscription);

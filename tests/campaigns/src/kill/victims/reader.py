@@ -1,6 +1,6 @@
 """A reader to be killed: it attaches, holds frames, verifies and releases them, and leaves, again and again.
 
-    reader.py SOCKET POLICY DELIVERY TURNS
+    reader.py SOCKET POLICY DELIVERY TURNS [STREAM]
 """
 
 import sys
@@ -26,8 +26,8 @@ def read(subscription):
     return bad
 
 
-socket, policy, delivery, turns = sys.argv[1:]
+socket, policy, delivery, turns, *stream = sys.argv[1:]
 for _ in range(int(turns)):
     with framebroker.Broker(socket) as broker:
-        with broker.subscribe("cam0", policy=policy, delivery=delivery, max_held=3) as subscription:
+        with broker.subscribe(*stream or ["cam0"], policy=policy, delivery=delivery, max_held=3) as subscription:
             print(f"turn bad={read(subscription)}", flush=True)
