@@ -1,12 +1,12 @@
 //! The pattern's features, by the SFNC names of what a camera would have: so that everything can be tried without one.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use framebroker_protocol::message::{Access, Feature, FeatureKind, FeatureValue, FloatRange, IntegerRange, Visibility};
 use framebroker_protocol::pattern::Pattern;
 use framebroker_protocol::{FeatureName, PixelFormat, Text};
 
+use super::pace::Pace;
 use super::settings::{Region, Settings, Shared};
 use super::{Fill, RATES};
 use crate::source::features::{FeatureError, Features};
@@ -57,10 +57,11 @@ impl Features for PatternFeatures {
     }
 
     fn read(&mut self, name: &FeatureName) -> Result<Option<Feature>, FeatureError> {
-        let settings = self.shared()?.lock().clone();
+        let shared = self.shared()?;
+        let settings = shared.lock().clone();
         let known = FEATURES.iter().find(|(known, _)| *known == name.as_str());
         Ok(known.and_then(|(_, description)| {
-            let (value, kind, access) = state(name.as_str(), &settings)?;
+            let (value, kind, access) = state(name.as_str(), &settings, &shared.pace)?;
             let (display_name, description) = (spaced(name.as_str()), Text::description(description));
             let visibility = Visibility::Beginner;
             Some(Feature { name: name.clone(), display_name, description, visibility, access, value, kind })
@@ -97,9 +98,10 @@ impl Features for PatternFeatures {
                 shared.change(|settings| settings.is_rate_limited = *on);
             }
             ("AcquisitionFrameRate", FeatureValue::Float(rate)) => shared.change(|settings| settings.rate = *rate),
-            ("TriggerMode", FeatureValue::Text(mode)) => shared.change(|settings| {
-                (settings.is_triggered, settings.triggers) = (mode.as_str() == "On", 0);
-            }),
+            ("TriggerMode", FeatureValue::Text(mode)) => {
+                shared.pace.forget_triggers();
+                shared.change(|settings| settings.is_triggered = mode.as_str() == "On");
+            }
             _ => return Err(FeatureError::NotAccessible(format!("{name} cannot be set"))),
         }
         Ok(())
@@ -109,8 +111,8 @@ impl Features for PatternFeatures {
         let shared = self.shared()?;
         let mut has_room = true;
         match name.as_str() {
-            "TriggerSoftware" => shared.change(|settings| has_room = settings.trigger()),
-            "TimestampReset" => shared.change(|settings| settings.began = Instant::now()),
+            "TriggerSoftware" => has_room = shared.pace.trigger(),
+            "TimestampReset" => shared.pace.reset_clock(),
             _ => return Err(FeatureError::NotAccessible(format!("{name} cannot be executed"))),
         }
         if has_room {
@@ -130,7 +132,7 @@ fn set_region(shared: &Shared, region: Region) -> Result<(), FeatureError> {
 }
 
 /// Value, kind and access of a feature.
-fn state(name: &str, settings: &Settings) -> Option<(FeatureValue, FeatureKind, Access)> {
+fn state(name: &str, settings: &Settings, pace: &Pace) -> Option<(FeatureValue, FeatureKind, Access)> {
     let Settings { region, sensor: (sensor_width, sensor_height), .. } = settings;
     let integer = |value: u32, min: u32, max: u32, step: u32| {
         let [min, max, increment] = [min, max, step].map(i64::from);
@@ -173,7 +175,7 @@ fn state(name: &str, settings: &Settings) -> Option<(FeatureValue, FeatureKind, 
         }
         "TimestampReset" => (FeatureValue::None, FeatureKind::Command, Access::WriteOnly),
         "Timestamp" => {
-            let now_ns = i64::try_from(settings.began.elapsed().as_nanos()).unwrap_or(i64::MAX);
+            let now_ns = i64::try_from(pace.clock_ns()).unwrap_or(i64::MAX);
             let unit = Text::label("ns");
             let range = IntegerRange { min: 0, max: i64::MAX, increment: 1, unit };
             read_only(now_ns.into(), FeatureKind::Integer(range))

@@ -1,6 +1,7 @@
 //! The test pattern: a moving image whose every byte a consumer can check, in any pixel format, size and rate.
 
 mod features;
+mod pace;
 mod settings;
 
 use std::collections::VecDeque;
@@ -49,6 +50,7 @@ pub struct PatternOptions {
 #[derive(Debug)]
 pub struct PatternSource {
     shared: Arc<Shared>,
+    fill: Fill,
     /// What frames show, as of the last [`Source::refresh`].
     region: Region,
     pattern: Pattern,
@@ -70,10 +72,11 @@ impl PatternSource {
             let fps = options.fps;
             return Err(SourceError::Invalid(format!("--fps {fps}: it must be 0 (no limit) or 0.001 to 1000000")));
         }
+        let fill = options.fill;
         let shared = Arc::new(Shared::new(options));
         let region = shared.lock().region;
         let pattern = pattern(region)?;
-        Ok(Self { shared, region, pattern, queued: VecDeque::with_capacity(64), last: None, filled: 0 })
+        Ok(Self { shared, fill, region, pattern, queued: VecDeque::with_capacity(64), last: None, filled: 0 })
     }
 
     fn frame_info(&self, camera_timestamp_ns: u64) -> FrameInfo {
@@ -110,7 +113,7 @@ impl Source for PatternSource {
             width,
             height,
             pixel_format,
-            fps: self.shared.lock().nominal_rate(),
+            fps: self.shared.pace.nominal_rate(),
         }
     }
 
@@ -134,18 +137,15 @@ impl Source for PatternSource {
     }
 
     fn wait(&mut self, timeout: Duration) -> Event {
-        let Some(due) = self.shared.wait(self.last, Instant::now() + timeout) else { return Event::Timeout };
+        let Some(due) = self.shared.pace.wait(self.last, Instant::now() + timeout) else { return Event::Timeout };
         self.last = Some(due);
         let Some(mut segment) = self.queued.pop_front() else { return Event::Starved };
         self.filled += 1;
-        let (fill, clock) = {
-            let settings = self.shared.lock();
-            (settings.fill, settings.began)
-        };
-        if fill == Fill::Moving {
+        let clock_ns = self.shared.pace.clock_ns();
+        if self.fill == Fill::Moving {
             self.pattern.fill(segment.bytes_mut(), self.filled);
         }
-        Event::Filled(segment, self.frame_info(u64::try_from(clock.elapsed().as_nanos()).unwrap_or(u64::MAX)))
+        Event::Filled(segment, self.frame_info(clock_ns))
     }
 
     fn stop(&mut self) -> Vec<WritableSegment> {
@@ -170,5 +170,34 @@ impl Source for PatternSource {
     /// A frame is made when it is due, as everything is set then.
     fn frames_under_way(&self) -> usize {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::thread;
+
+    use super::*;
+
+    /// A thread that has the settings locked and no processor keeps no frame waiting.
+    #[test]
+    fn no_frame_waits_for_the_settings() {
+        const FRAMES: usize = 3;
+        let (width, height, pixel_format) = (64, 64, PixelFormat::MONO8);
+        let options = PatternOptions { width, height, pixel_format, fps: 1000.0, fill: Fill::None };
+        let mut source = PatternSource::open(options).unwrap();
+        let shared = Arc::clone(&source.shared);
+        let _locked = shared.lock();
+        let (sender, events) = channel();
+        thread::spawn(move || {
+            (0..FRAMES).try_for_each(|_| sender.send((source.wait(Duration::from_secs(1)), source.describe().fps)))
+        });
+        for _ in 0..FRAMES {
+            let (event, fps) = events.recv_timeout(Duration::from_secs(30)).expect("a frame is due");
+            // It was given no segment.
+            assert!(matches!(event, Event::Starved), "{event:?}");
+            assert!((fps - 1000.0).abs() < 1e-9, "{fps}");
+        }
     }
 }

@@ -1,26 +1,23 @@
-//! What the pattern is set to, shared by the grab thread that makes frames and the device thread that sets features.
-//!
-//! The lock is held for a few assignments only, by these two threads only.
+//! What the pattern is set to. Only the device thread, and who opens a source, takes the lock: what the grab thread needs of it with
+//! each frame is the [`Pace`].
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use framebroker_protocol::PixelFormat;
 
+use super::pace::{Beat, Pace};
 use super::{Fill, PatternOptions};
 
 /// The side of the sensor that the pattern is a part of, unless a larger image was asked for.
 const SENSOR: u32 = 16384;
 /// The rate that is set where there was no limit.
 const DEFAULT_RATE: f64 = 30.0;
-/// Triggers that may wait for their frames.
-const TRIGGERS: u32 = 16;
 
-/// Settings, and the news that they have changed.
+/// Settings, and what the grab thread sees of them.
 #[derive(Debug)]
 pub struct Shared {
     settings: Mutex<Settings>,
-    changed: Condvar,
+    pub pace: Pace,
 }
 
 /// What is set.
@@ -36,10 +33,6 @@ pub struct Settings {
     pub is_rate_limited: bool,
     /// A frame is made for each trigger only.
     pub is_triggered: bool,
-    /// Triggers whose frames are to be made.
-    pub triggers: u32,
-    /// When the clock of the frames began.
-    pub began: Instant,
     pub user_id: String,
 }
 
@@ -54,21 +47,12 @@ pub struct Region {
 }
 
 impl Settings {
-    /// From one frame to the next; none where frames are made as fast as possible.
-    pub fn period(&self) -> Duration {
-        if self.is_rate_limited { Duration::from_secs_f64(1.0 / self.rate) } else { Duration::ZERO }
-    }
-
-    /// Nominal frames per second; 0 where they are not known.
-    pub fn nominal_rate(&self) -> f64 {
-        if self.is_rate_limited && !self.is_triggered { self.rate } else { 0.0 }
-    }
-
-    /// One more frame shall be made. False where as many wait as may.
-    pub fn trigger(&mut self) -> bool {
-        let has_room = self.triggers < TRIGGERS;
-        self.triggers += u32::from(has_room);
-        has_room
+    fn beat(&self) -> Beat {
+        match self {
+            Self { is_triggered: true, .. } => Beat::Trigger,
+            Self { is_rate_limited: false, .. } => Beat::Free,
+            Self { rate, .. } => Beat::Rate(*rate),
+        }
     }
 }
 
@@ -83,11 +67,9 @@ impl Shared {
             rate: if is_rate_limited { fps } else { DEFAULT_RATE },
             is_rate_limited,
             is_triggered: false,
-            triggers: 0,
-            began: Instant::now(),
             user_id: String::new(),
         };
-        Self { settings: Mutex::new(settings), changed: Condvar::new() }
+        Self { pace: Pace::new(settings.beat()), settings: Mutex::new(settings) }
     }
 
     /// The settings.
@@ -96,38 +78,10 @@ impl Shared {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes them, and wakes who waits for the next frame's time.
+    /// Changes them, and the pace with them.
     pub fn change(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.lock());
-        self.changed.notify_all();
-    }
-
-    /// Waits until a frame is to be made, at most until `deadline`. `last` is when the frame before was due. Returns when this
-    /// one was; `None` when the time is over.
-    pub fn wait(&self, last: Option<Instant>, deadline: Instant) -> Option<Instant> {
         let mut settings = self.lock();
-        loop {
-            let now = Instant::now();
-            let due = match last {
-                _ if settings.is_triggered && settings.triggers > 0 => {
-                    settings.triggers -= 1;
-                    return Some(now);
-                }
-                _ if settings.is_triggered => deadline,
-                Some(last) => last + settings.period(),
-                None => now,
-            };
-            if !settings.is_triggered && now >= due {
-                // A late frame does not make the next ones hurry.
-                let period = settings.period();
-                let is_far_behind = due + 2 * period < now;
-                return Some(if is_far_behind { now.checked_sub(period).unwrap_or(now) } else { due });
-            }
-            if now >= deadline {
-                return None;
-            }
-            let wait = due.min(deadline).saturating_duration_since(now);
-            (settings, _) = self.changed.wait_timeout(settings, wait).unwrap_or_else(PoisonError::into_inner);
-        }
+        change(&mut settings);
+        self.pace.set_beat(settings.beat());
     }
 }
