@@ -150,6 +150,13 @@ pub enum Error {
 pub enum WaitingFor {
     /// The next frame of a stream that is live.
     Frame,
+    /// Frames of several streams that belong together, where frames came and do not.
+    Set {
+        /// Frames that came since the last set.
+        frames: u64,
+        /// How far apart the nearest of them were; `None` where not all streams had frames.
+        nearest: Option<Apart>,
+    },
     /// A segment to fill.
     Segment,
     /// The source, which is away.
@@ -166,10 +173,42 @@ pub enum WaitingFor {
     Answer(&'static str),
 }
 
+/// How far apart frames are that do not belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Apart {
+    /// In time, by which they are matched.
+    Time {
+        /// So far.
+        apart: Duration,
+        /// So far they may be.
+        tolerance: Duration,
+    },
+    /// In the numbers that their cameras give them.
+    BlockIds(u64),
+}
+
+impl fmt::Display for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time { apart, tolerance } => {
+                write!(f, "the nearest were {apart:.1?} apart, and the tolerance is {tolerance:?}")
+            }
+            Self::BlockIds(apart) => write!(f, "the block IDs of the nearest were {apart} apart"),
+        }
+    }
+}
+
 impl fmt::Display for WaitingFor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Frame => f.write_str("no frame came"),
+            Self::Set { frames, nearest: Some(nearest) } => {
+                write!(f, "the {frames} frames that came since the last set do not belong together: {nearest}")
+            }
+            Self::Set { frames, nearest: None } => {
+                write!(f, "{frames} frames came since the last set, and none of some of the streams")
+            }
             Self::Segment => f.write_str("no segment came back to be filled (readers may hold them all)"),
             Self::Source { reason } if reason.is_empty() => f.write_str("no frame came (the camera is away)"),
             Self::Source { reason } => write!(f, "no frame came (the camera is away: {reason})"),
@@ -308,6 +347,7 @@ fn timeout_text(waited: Duration, waiting_for: &WaitingFor) -> String {
     let ms = waited.as_millis();
     match waiting_for {
         WaitingFor::Broker { last } => format!("{waiting_for} within {ms} ms; the last attempt: {last}"),
+        WaitingFor::Set { .. } => format!("no set came within {ms} ms: {waiting_for}"),
         _ => format!("{waiting_for} within {ms} ms"),
     }
 }
@@ -400,5 +440,19 @@ mod tests {
         let waiting_for = WaitingFor::Source { reason: "unplugged".into() };
         let error = Error::Timeout { waited: Duration::from_secs(2), waiting_for };
         assert_eq!(error.to_string(), "no frame came (the camera is away: unplugged) within 2000 ms");
+        let late = |nearest| {
+            let waiting_for = WaitingFor::Set { frames: 300, nearest };
+            Error::Timeout { waited: Duration::from_secs(2), waiting_for }.to_string()
+        };
+        let (apart, tolerance) = (Duration::from_micros(16_666), Duration::from_millis(2));
+        let texts = [Some(Apart::Time { apart, tolerance }), Some(Apart::BlockIds(17)), None].map(late);
+        let begin = "no set came within 2000 ms: the 300 frames that came since the last set do not belong together: ";
+        assert_eq!(texts[0], format!("{begin}the nearest were 16.7ms apart, and the tolerance is 2ms"));
+        assert_eq!(texts[1], format!("{begin}the block IDs of the nearest were 17 apart"));
+        assert!(
+            texts[2].ends_with("300 frames came since the last set, and none of some of the streams"),
+            "{}",
+            texts[2]
+        );
     }
 }

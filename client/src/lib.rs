@@ -48,7 +48,7 @@ mod subscription;
 mod synced;
 
 pub use broker::{Broker, BrokerBuilder};
-pub use error::{Attempt, Error, Result, Unreachable, Violation, WaitingFor};
+pub use error::{Apart, Attempt, Error, Result, Unreachable, Violation, WaitingFor};
 pub use features::Setting;
 pub use frame::Frame;
 pub use framebroker_protocol::FrameInfo;

@@ -62,6 +62,18 @@ fn misuse_is_an_error() {
     broker.end_clean();
 }
 
+/// Goal: no time that a program may give is too long or too short. Method: a C program that gives the longest, none and the
+/// shortest, for everything that takes a time.
+#[test]
+fn any_time_may_be_given() {
+    let scratch = Scratch::default();
+    let times = test_program("times.c", &scratch);
+    let (broker, producing) = (Broker::start(SMALL), Broker::start("--source producer --segments 8"));
+    succeed(program(&times).arg(broker.socket()).arg(producing.socket()));
+    producing.end_clean();
+    broker.end_clean();
+}
+
 /// Goal: a held frame outlives broker, subscription and connection unchanged; a forked child is refused what is its parent's
 /// and can connect itself. Method: a C program that forks, then holds a frame while its broker is killed; also under
 /// valgrind, which sees leaks and what is read after it was given back.

@@ -55,6 +55,39 @@ fn watch_verifies_and_ends_with_one_line() {
     broker.end_clean();
 }
 
+/// Goal: whatever time is given on a command line, the longest, the shortest or none, is a time or an error that says what would
+/// do. Method: all of them, with a broker that has the longest for everything, and whose readers make its ring grow, leave and stop.
+#[test]
+fn any_time_may_be_given_on_the_command_line() {
+    let scratch = Scratch::default();
+    let longest = "--stats-interval 1000000000 --lease 315360000000 --lossless-timeout 18446744073709551615";
+    let broker = Broker::start(&format!("{SMALL} {longest} --shrink-after 1000000000"));
+    let mut stopped = broker.actor();
+    stopped.must("subscribe max_held=8 policy=lossless");
+    stopped.take();
+    // The ring is full by now, and the source waits.
+    std::thread::sleep(Duration::from_millis(200));
+    drop(stopped);
+    for time in ["0", "1e-300", "0.000000001", "1e9", "1e300", "inf", "nan", "-1", "soon"] {
+        let save = format!("save cam0 {} --timeout={time}", scratch.file("frame.png").display());
+        let sync = format!("watch cam0 cam0 --count 3 --sync={time}s");
+        for words in [&format!("watch cam0 --count 3 --timeout={time}"), &save, &sync] {
+            let (status, _, errors) = run(&mut framectl(&broker, words));
+            match status.code().unwrap() {
+                0 => {}
+                1 => assert!(errors.contains("within") || errors.contains("came for"), "{words}: {errors}"),
+                2 => assert!(errors.contains("number of"), "{words}: {errors}"),
+                code => panic!("{words}: {code}: {errors}"),
+            }
+        }
+    }
+    let (status, _, errors) =
+        run(&mut framectl(&broker, "watch cam0 --count 3 --wait-mode spin-then-block=4294967295"));
+    assert!(status.success(), "{errors}");
+    broker.must_be_idle();
+    broker.end_clean();
+}
+
 /// Goal: what cannot be verified is refused, and wrong words are answered with what is right.
 #[test]
 fn framectl_says_what_is_wrong() {

@@ -290,13 +290,18 @@ fn tolerance(text: &str) -> Result<Duration, String> {
         .iter()
         .find_map(|(name, seconds)| Some((text.strip_suffix(name)?, seconds)))
         .ok_or("give a time with its unit, as in 500us or 2ms; or camera:2ms, or block-id")?;
-    let time = number.trim().parse::<f64>().ok().and_then(|n| Duration::try_from_secs_f64(n * unit).ok());
-    time.ok_or_else(|| format!("{number:?} in {text:?} is not a number"))
+    let time = number.trim().parse::<f64>().ok().and_then(|n| time(n * unit));
+    time.ok_or_else(|| format!("{number:?} in {text:?} is not a number of 0 or more"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let duration = text.parse().ok().and_then(time);
     duration.filter(|duration| !duration.is_zero()).ok_or_else(|| "it must be a number of seconds above 0".to_owned())
+}
+
+/// Any time; one that is too long for a [`Duration`] is as good as the longest.
+fn time(seconds: f64) -> Option<Duration> {
+    (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
 #[cfg(test)]

@@ -98,6 +98,7 @@ fn refused(code: ErrorCode, text: String) -> PyErr {
 fn awaited(waiting_for: &WaitingFor) -> &'static str {
     match waiting_for {
         WaitingFor::Frame => "frame",
+        WaitingFor::Set { .. } => "set",
         WaitingFor::Source { .. } => "source",
         WaitingFor::Broker { .. } => "broker",
         WaitingFor::Segment => "segment",

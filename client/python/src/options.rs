@@ -78,11 +78,16 @@ pub fn timeout(seconds_given: Option<f64>) -> PyResult<Option<Duration>> {
     }
 }
 
+/// Any time; one that is too long for a [`Duration`] is as good as the longest.
+///
 /// # Errors
 /// `ValueError` for what is no time.
 pub fn seconds(what: &str, given: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(given)
-        .map_err(|_fault| PyValueError::new_err(format!("{what} is a time in seconds, 0 or more, not {given}")))
+    if given >= 0.0 {
+        Ok(Duration::try_from_secs_f64(given).unwrap_or(Duration::MAX))
+    } else {
+        Err(PyValueError::new_err(format!("{what} is a time in seconds, 0 or more, not {given}")))
+    }
 }
 
 fn unknown(kind: &'static str, word: &str, known: &'static [&'static str]) -> PyErr {

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use crate::blank::Blank;
 use crate::error::raised;
 use crate::frame_info::{Given, Shape};
+use crate::options;
 use crate::pixel_format::PixelFormat;
 use crate::records::MappedSegment;
 use crate::turns::{self, Turns};
@@ -277,7 +278,8 @@ impl Producer {
 /// # Errors
 /// `ValueError` for what is no rate.
 pub fn interval(fps: f64) -> PyResult<Duration> {
-    let refused = || PyValueError::new_err(format!("fps is a number of frames per second above 0, not {fps}"));
-    let seconds = Some(1.0 / fps).filter(|seconds| *seconds > 0.0).ok_or_else(refused)?;
-    Duration::try_from_secs_f64(seconds).map_err(|_fault| refused())
+    if !(fps.is_finite() && fps > 0.0) {
+        return Err(PyValueError::new_err(format!("fps is a number of frames per second above 0, not {fps}")));
+    }
+    options::seconds("the time between two frames", 1.0 / fps)
 }

@@ -12,9 +12,10 @@ use crate::features::SettingsChange;
 use crate::frame::Frame;
 use crate::ledger::{Ledger, Place};
 use crate::member::Member;
+use crate::options;
 use crate::records::{Counters, MappedSegment, StreamInfo};
 use crate::turns::{self, Status, Turns};
-use crate::waiting::{Waited, deadline, ended, take_with_room, try_wait, until_end, wait};
+use crate::waiting::{Waited, deadline, ended, late, take_with_room, try_wait, until_end, wait};
 
 /// What the helpers for asyncio are.
 pub const AIO: &str = "framebroker._aio";
@@ -131,6 +132,7 @@ impl Subscription {
     /// Waits for the next frame in asyncio: ``frame = await subscription.next_async()``. As :meth:`next` else.
     #[pyo3(signature = (timeout=None))]
     fn next_async<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        options::timeout(timeout)?;
         slf.py().import(AIO)?.call_method1("next_of", (slf, timeout))
     }
 
@@ -202,6 +204,11 @@ impl Subscription {
     fn fileno(&self) -> PyResult<i32> {
         self.turns.check()?;
         Ok(self.fd)
+    }
+
+    /// For tasks that have waited so many seconds in vain: what to raise.
+    fn _late(&self, py: Python<'_>, timeout: f64) -> PyResult<PyErr> {
+        late(&self.turns, py, timeout)
     }
 
     /// For tasks that wait: descriptors, and seconds after which to look by oneself.

@@ -18,7 +18,7 @@ use crate::options;
 use crate::records::SyncStats;
 use crate::subscription::{AIO, LOOK_S, Subscription};
 use crate::turns::{self, Turns};
-use crate::waiting::{Source, Waited, deadline, take_with_room, try_wait, until_end, wait};
+use crate::waiting::{Source, Waited, deadline, late, take_with_room, try_wait, until_end, wait};
 
 impl Source for client::SyncedSubscription {
     type Item = client::FrameSet;
@@ -33,6 +33,10 @@ impl Source for client::SyncedSubscription {
 
     fn try_next(&mut self) -> client::Result<Option<client::FrameSet>> {
         self.try_next()
+    }
+
+    fn waiting_for(&self) -> client::WaitingFor {
+        self.waiting_for()
     }
 }
 
@@ -131,6 +135,11 @@ impl SyncedSubscription {
         self.take(py, Place::of(caller)?, || try_wait(&self.turns, py))
     }
 
+    /// For tasks that have waited so many seconds in vain: what to raise.
+    fn _late(&self, py: Python<'_>, timeout: f64) -> PyResult<PyErr> {
+        late(&self.turns, py, timeout)
+    }
+
     /// For tasks that wait: descriptors, and seconds after which to look by oneself.
     fn _awaited(&self, py: Python<'_>) -> PyResult<(Vec<i32>, f64)> {
         use std::os::fd::AsRawFd;
@@ -143,6 +152,7 @@ impl SyncedSubscription {
     /// Waits for the next set in asyncio: ``left, right = await pairs.next_async()``. As :meth:`next` else.
     #[pyo3(signature = (timeout=None))]
     fn next_async<'py>(slf: &Bound<'py, Self>, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        options::timeout(timeout)?;
         slf.py().import(AIO)?.call_method1("next_of", (slf, timeout))
     }
 

@@ -6,13 +6,13 @@
 use std::time::{Duration, Instant};
 
 use framebroker_client as client;
-use framebroker_client::Error;
+use framebroker_client::{Error, WaitingFor};
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 
 use crate::error::{ClosedError, HeldFramesError, StreamClosedError, forked, raised};
 use crate::ledger::Ledger;
-use crate::options::timeout;
+use crate::options::{seconds, timeout};
 use crate::turns::{self, Shared, Turns};
 
 pyo3::import_exception!(framebroker._errors, HeldFramesWarning);
@@ -30,6 +30,8 @@ pub trait Source: Shared {
     ) -> client::Result<Option<Self::Item>>;
     /// As the Rust library's calls of these names.
     fn try_next(&mut self) -> client::Result<Option<Self::Item>>;
+    /// As the Rust library's calls of these names.
+    fn waiting_for(&self) -> WaitingFor;
 }
 
 /// How a wait ended.
@@ -55,6 +57,10 @@ impl Source for client::Subscription {
 
     fn try_next(&mut self) -> client::Result<Option<client::Frame>> {
         self.try_next()
+    }
+
+    fn waiting_for(&self) -> WaitingFor {
+        self.waiting_for()
     }
 }
 
@@ -104,6 +110,18 @@ pub fn try_wait<T: Source>(turns: &Turns<T>, py: Python<'_>) -> PyResult<Waited<
     let taken = py.detach(|| source.try_next());
     py.detach(|| drop(turn));
     ended(taken)
+}
+
+/// What is raised where nothing came within so many seconds.
+///
+/// # Errors
+/// After `close()`, and in a forked child.
+pub fn late<T: Source>(turns: &Turns<T>, py: Python<'_>, timeout_s: f64) -> PyResult<PyErr> {
+    let waiting_for = match turns.take(py, Some(Instant::now()))? {
+        Some(mut turn) => turn.taken()?.waiting_for(),
+        None => WaitingFor::Frame,
+    };
+    Ok(raised(&Error::Timeout { waited: seconds("timeout", timeout_s.max(0.0))?, waiting_for }))
 }
 
 /// What a call of the Rust library came to.

@@ -45,7 +45,7 @@ def test_no_broker_lists_what_was_tried(tmp_path: Path) -> None:
     assert isinstance(missing.value, ConnectionError) and isinstance(missing.value, framebroker.Error)
 
 
-@pytest.mark.parametrize("timeout", [-1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("timeout", [-1.0, float("nan"), float("-inf")])
 def test_what_is_no_time_limit(broker: BrokerProcess, timeout: float) -> None:
     with pytest.raises(ValueError, match="seconds"):
         framebroker.Broker(broker.socket, timeout=timeout)

@@ -3,6 +3,8 @@ brokers, threads and signals, each wait with a bound."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -32,6 +34,68 @@ def test_a_time_limit(quiet: BrokerProcess) -> None:
         for wrong in (-1, float("nan")):
             with pytest.raises(ValueError, match="seconds"):
                 subscription.next(wrong)
+
+
+ANY_TIME = (0.0, 1e-300, 1e-9, 1e9, 2.0**64, 1e300, float("inf"))
+NO_TIME = (-1.0, -1e300, float("-inf"), float("nan"))
+
+
+def test_any_time_may_be_given(broker: BrokerProcess, start_broker: StartBroker) -> None:
+    """The longest, none and the shortest, for everything that takes a time; what is no time is a ValueError."""
+    producing = start_broker("--source", "producer", "--segments", 8)
+
+    def once(time_s: float) -> None:
+        # What is shorter than a moment may be too short.
+        allowed: tuple[type[Exception], ...] = (framebroker.WaitTimeoutError,) if time_s < 1 else ()
+        connected = (*allowed, framebroker.NoBrokerError) if time_s < 1 else ()
+        with contextlib.suppress(*connected), framebroker.Broker(broker.socket, timeout=time_s) as connection:
+            connection.ping()
+        with broker.connect() as connection:
+            with connection.subscribe("cam0", wait_mode="spin-then-block", spin=time_s) as subscription:
+                for _ in range(3):
+                    with contextlib.suppress(*allowed):
+                        subscription.next(time_s).release()
+                    with contextlib.suppress(*allowed):
+                        asyncio.run(asynchronously(subscription, time_s))
+            both = [connection.subscribe("cam0", max_held=4) for _ in range(2)]
+            pairs = framebroker.SyncedSubscription(both, tolerance=time_s, patience=time_s)
+            with pairs, contextlib.suppress(*allowed):
+                pairs.next(time_s)
+        with (
+            producing.connect() as connection,
+            connection.produce("cam0", width=16, height=16, pixel_format="Mono8") as producer,
+            contextlib.suppress(*allowed),
+            producer.take(time_s),
+        ):
+            pass
+
+    async def asynchronously(subscription: framebroker.Subscription, time_s: float) -> None:
+        (await subscription.next_async(time_s)).release()
+
+    for time_s in ANY_TIME:
+        once(time_s)
+
+    def never(time_s: float) -> None:
+        with broker.connect() as connection, connection.subscribe("cam0", max_held=4) as subscription:
+            for wrong in (
+                lambda: framebroker.Broker(broker.socket, timeout=time_s),
+                lambda: connection.subscribe("cam0", wait_mode="spin-then-block", spin=time_s),
+                lambda: subscription.next(time_s),
+                lambda: asyncio.run(asynchronously(subscription, time_s)),
+                lambda: framebroker.SyncedSubscription([subscription], tolerance=time_s),
+                lambda: framebroker.SyncedSubscription([subscription], tolerance=1.0, patience=time_s),
+            ):
+                with pytest.raises(ValueError, match="is a time in seconds, 0 or more"):
+                    wrong()
+
+    for time_s in NO_TIME:
+        never(time_s)
+    with producing.connect() as connection:
+        for fps in (1e-300, 5e-324, 1e-9, 1e300):
+            connection.produce("cam0", width=16, height=16, pixel_format="Mono8", fps=fps).close()
+        for fps in (0.0, *NO_TIME, float("inf")):
+            with pytest.raises(ValueError, match="fps is a number"):
+                connection.produce("cam0", width=16, height=16, pixel_format="Mono8", fps=fps)
 
 
 def test_a_loop_ends_with_the_stream(start_broker: StartBroker) -> None:

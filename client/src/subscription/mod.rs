@@ -92,6 +92,15 @@ impl Subscription {
         }
     }
 
+    /// What has not come yet, as [`Error::Timeout`] tells it.
+    #[must_use]
+    pub fn waiting_for(&self) -> WaitingFor {
+        if self.reconnector.is_seeking() {
+            return WaitingFor::Broker { last: self.reconnector.last_failure() };
+        }
+        self.attachment.waiting_for()
+    }
+
     /// As [`Self::next`], for callers that must be able to stop waiting: `goes_on` is asked whenever a signal handler has
     /// run in this thread, and at least every quarter of a second. `None` if it says no.
     ///

@@ -35,6 +35,16 @@ pub struct Matcher<T> {
     tolerance: u64,
     patience: Duration,
     queues: Vec<VecDeque<Waiting<T>>>,
+    /// Frames that came since the last set that was handed out, and how far apart those were that might have been one.
+    since_last: Unmatched,
+}
+
+/// Frames that came and belong to no set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Unmatched {
+    pub frames: u64,
+    /// How far apart the nearest were, where every stream had one.
+    pub nearest: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -47,7 +57,8 @@ struct Waiting<T> {
 impl<T> Matcher<T> {
     /// For so many streams.
     pub fn new(streams: usize, tolerance: u64, patience: Duration) -> Self {
-        Self { tolerance, patience, queues: std::iter::repeat_with(VecDeque::new).take(streams).collect() }
+        let queues = std::iter::repeat_with(VecDeque::new).take(streams).collect();
+        Self { tolerance, patience, queues, since_last: Unmatched::default() }
     }
 
     /// How long frames wait for others from now on.
@@ -62,6 +73,7 @@ impl<T> Matcher<T> {
         let begins_anew = queue.back().is_some_and(|last| last.key >= key);
         let outdated = if begins_anew { queue.drain(..).map(|waiting| waiting.frame).collect() } else { Vec::new() };
         queue.push_back(Waiting { key, since: now, frame });
+        self.since_last.frames += 1;
         outdated
     }
 
@@ -69,6 +81,11 @@ impl<T> Matcher<T> {
     pub fn next(&mut self, now: Instant, outlook: &[Outlook]) -> Option<Matched<T>> {
         let lowest = self.queues.iter().filter_map(VecDeque::front).map(|head| head.key).min()?;
         let all_are_there = self.queues.iter().all(|queue| !queue.is_empty());
+        if all_are_there {
+            let highest = self.queues.iter().filter_map(VecDeque::front).map(|head| head.key).max()?;
+            let apart = highest.saturating_sub(lowest);
+            self.since_last.nearest = Some(self.since_last.nearest.map_or(apart, |nearest| nearest.min(apart)));
+        }
         let decided = all_are_there || self.is_given_up(now, outlook);
         decided.then(|| self.take_up_to(lowest.saturating_add(self.tolerance)))
     }
@@ -77,6 +94,17 @@ impl<T> Matcher<T> {
     pub fn decides_at(&self) -> Option<Instant> {
         let oldest = self.queues.iter().filter_map(|queue| queue.front().map(|head| head.since)).min()?;
         oldest.checked_add(self.patience)
+    }
+
+    /// What has come since the last set that was handed out.
+    pub fn since_last(&self) -> Unmatched {
+        self.since_last
+    }
+
+    /// A set is handed out: what comes from here on is counted anew, and what waits.
+    pub fn count_anew(&mut self) {
+        let waiting: usize = self.queues.iter().map(VecDeque::len).sum();
+        self.since_last = Unmatched { frames: waiting as u64, nearest: None };
     }
 
     /// Frames of one stream that wait.

@@ -45,6 +45,24 @@ fn a_frame_without_partner_is_let_go_when_the_next_one_shows_it() {
     assert!(matcher.next(now, &open(2)).unwrap().is_complete());
 }
 
+/// Goal: who gets no set learns what came, and how near that was. Method: frames that are half an interval apart, then others nearer.
+#[test]
+fn what_came_since_the_last_set_is_known() {
+    let (mut matcher, now) = matcher(2);
+    assert_eq!(matcher.since_last(), Unmatched::default());
+    matcher.push(0, 1000, now, (0, 1));
+    assert_eq!(matcher.next(now + PATIENCE, &open(2)).unwrap().members, [Some((0, 1)), None]);
+    assert_eq!(matcher.since_last(), Unmatched { frames: 1, nearest: None });
+    for (key, apart) in [(1100, 50), (1200, 30), (1300, 40)] {
+        matcher.push(0, key, now, (0, 1));
+        matcher.push(1, key + apart, now, (1, 1));
+        while matcher.next(now, &open(2)).is_some_and(|set| !set.is_complete()) {}
+    }
+    assert_eq!(matcher.since_last(), Unmatched { frames: 7, nearest: Some(30) });
+    matcher.count_anew();
+    assert_eq!(matcher.since_last(), Unmatched { frames: 1, nearest: None }, "one waits");
+}
+
 #[test]
 fn a_silent_stream_is_not_waited_for_and_an_open_one_not_for_ever() {
     let (mut matcher, now) = matcher(3);

@@ -12,8 +12,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 pub use self::set::{FrameSet, SyncStats};
 
-use self::matcher::{Matcher, Outlook};
-use crate::error::WaitingFor;
+use self::matcher::{Matcher, Outlook, Unmatched};
+use crate::error::{Apart, WaitingFor};
 use crate::{Error, Frame, Result, SettingsChange, Subscription};
 
 /// How long the other frames of a set are waited for.
@@ -167,7 +167,7 @@ impl SyncedSubscription {
                 return Ok(Some(set));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(Error::Timeout { waited: begun.elapsed(), waiting_for: WaitingFor::Frame });
+                return Err(Error::Timeout { waited: begun.elapsed(), waiting_for: self.waiting_for() });
             }
             if matches!(step, Step::Nothing) {
                 self.wait(deadline)?;
@@ -215,6 +215,20 @@ impl SyncedSubscription {
         self.streams.get_mut(stream)?.subscription.next_change()
     }
 
+    /// What has not come yet, as [`Error::Timeout`] tells it: where frames came that do not belong together, how many and how far
+    /// apart the nearest were.
+    #[must_use]
+    pub fn waiting_for(&self) -> WaitingFor {
+        let Unmatched { frames, nearest } = self.matcher.since_last();
+        let apart = |apart| match self.by {
+            SyncBy::Arrival(tolerance) | SyncBy::CameraTime(tolerance) => {
+                Apart::Time { apart: Duration::from_nanos(apart), tolerance }
+            }
+            SyncBy::BlockId => Apart::BlockIds(apart),
+        };
+        if frames == 0 { WaitingFor::Frame } else { WaitingFor::Set { frames, nearest: nearest.map(apart) } }
+    }
+
     /// What was matched so far.
     #[must_use]
     pub fn stats(&self) -> &SyncStats {
@@ -235,7 +249,11 @@ impl SyncedSubscription {
                 let set = FrameSet::new(matched);
                 self.stats.add(&set);
                 let is_wanted = set.is_complete() || self.incomplete == Incomplete::Deliver;
-                return Ok(if is_wanted { Step::Set(set) } else { Step::Dropped });
+                if is_wanted {
+                    self.matcher.count_anew();
+                    return Ok(Step::Set(set));
+                }
+                return Ok(Step::Dropped);
             }
             if let Some(ended) = self.ended() {
                 return Err(ended);

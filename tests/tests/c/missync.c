@@ -210,6 +210,10 @@ static void one_thread_at_a_time(fb_broker *broker)
     MUST(FB_ERROR_BUSY, fb_synced_close(waiting.synced));
     CHECK(pthread_join(thread, NULL) == 0);
     MUST(FB_TIMEOUT, waiting.status);
+    /* Frames came all the time. */
+    MUST(FB_TIMEOUT, fb_synced_next(waiting.synced, 0, frames, 2, NULL));
+    MUST_SAY("no set came within");
+    MUST_SAY("apart, and the tolerance is 1ns");
     MUST(FB_OK, fb_synced_close(waiting.synced));
 }
 

@@ -72,7 +72,7 @@ fn wrong_values_are_answered_with_what_would_do() {
         ("framectl watch cam0 cam1 --sync 2", "as in 500us"),
         ("framectl watch cam0 cam1 --sync xms", "not a number"),
         ("framectl watch cam0 cam1 --sync 2ms --verify", "cannot be used with"),
-        ("framectl watch cam0 --timeout inf", "above 0"),
+        ("framectl watch cam0 --timeout nan", "above 0"),
         ("framectl save cam0", "<FILE.png>"),
         ("framectl get", "<STREAM>"),
         ("framectl set cam0 Gain", "<VALUE>"),

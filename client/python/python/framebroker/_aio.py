@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from ._errors import ClosedError, StreamClosedError, WaitTimeoutError
+from ._errors import ClosedError, StreamClosedError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -23,6 +23,8 @@ class _Source(Protocol[_Item]):
     def _try_next_for(self, caller: FrameType) -> _Item | None: ...
 
     def _awaited(self) -> tuple[list[int], float]: ...
+
+    def _late(self, timeout: float) -> BaseException: ...
 
 
 class Loop(Generic[_Item]):
@@ -59,10 +61,10 @@ async def _next(source: _Source[_Item], timeout: float | None, here: FrameType) 
             return item
         # The time is for what no descriptor tells: whether it was closed, or a set waits for no more frames.
         descriptors, seconds = source._awaited()
-        if deadline is not None:
+        if deadline is not None and timeout is not None:
             left = deadline - loop.time()
             if left <= 0:
-                raise WaitTimeoutError(f"no frame came within {timeout} s", "frame")
+                raise source._late(timeout)
             seconds = min(seconds, left)
         await _readable(loop, descriptors, seconds)
 
