@@ -121,7 +121,7 @@ pub fn run_with(
     announce(&ready);
     let streams = server.run().map_err(|failure| match failure {
         ServeError::System(errno) => RunError::system("wait for clients")(errno),
-        ServeError::Urgent(streams) => RunError::Urgent(streams),
+        ServeError::Stuck(why, streams) => RunError::Stuck(why, streams),
     })?;
     Ok(Report::Buffers(streams.into_iter().map(Summary::of).collect()))
 }

@@ -296,6 +296,54 @@ fn a_program_that_was_waited_for_in_vain_is_not_waited_for_again() {
     broker.end_clean();
 }
 
+/// Goal: a program that reads nothing and leaves before it is demoted cannot make the source pause again and again. Method: it
+/// leaves each time when the source has paused for most of the timeout.
+#[test]
+fn leaving_before_the_demotion_gains_nothing() {
+    let broker = Broker::start("--segments 8 --fps 300 --width 64 --height 64 --lossless-timeout 2000");
+    let connection = broker.connect();
+    let ask = || connection.subscribe("cam0").policy(Policy::Lossless).max_held(1).open();
+    let refused = wait_for("a refusal", Duration::from_secs(20), || {
+        let reader = match ask() {
+            Ok(reader) => reader,
+            Err(refused) => return Some(refused),
+        };
+        wait_for("the ring to be full", Duration::from_secs(10), || {
+            let published = broker.stats().published;
+            std::thread::sleep(Duration::from_millis(20));
+            (published > 0 && broker.stats().published == published).then_some(())
+        });
+        std::thread::sleep(Duration::from_millis(1400));
+        drop(reader);
+        None
+    });
+    assert_eq!(refused.code(), Some(ErrorCode::NotAdmitted));
+    assert!(refused.to_string().contains("policy sequential, or again in"), "{refused}");
+    broker.end_clean();
+}
+
+/// Goal: programs that have no number here do not share a refusal. Method: a broker in a PID namespace of its own, for which all
+/// of them have the number 0; one has it wait in vain.
+#[test]
+fn programs_that_cannot_be_numbered_are_told_apart() {
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child"]).arg(framebroker_tests::binaries::broker());
+    let broker =
+        Broker::start_program(&mut command, "--segments 8 --fps 300 --width 64 --height 64 --lossless-timeout 300");
+    let (mut slow, mut other) = (broker.actor(), broker.actor());
+    slow.must("subscribe policy=lossless");
+    wait_for("the demotion", Duration::from_secs(10), || {
+        slow.take();
+        slow.must("release");
+        slow.ask("state").contains("demoted=1").then_some(()).or_else(|| {
+            std::thread::sleep(Duration::from_millis(500));
+            None
+        })
+    });
+    other.must("subscribe policy=lossless");
+    drop(broker);
+}
+
 /// Goal: no time that a caller may give is too long or too short. Method: the longest, none, and the shortest, for everything that
 /// takes a time.
 #[test]

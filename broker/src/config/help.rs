@@ -19,7 +19,8 @@ Examples:
 Standard output: a line \"ready socket=PATH …\" when programs can connect, and the buffers' statistics at the end. All else is \
 logged on standard error. A service manager is told when it is ready (systemd: Type=notify).
 
-Signals: SIGINT and SIGTERM end the broker in order; one more, a second later, ends it at once, where a driver does not return.
+Signals: SIGINT and SIGTERM end the broker in order. A driver that does not return is waited for 5 s, or until one more signal \
+comes, a second later.
 
 Exit status: 0 if it ended as asked (by a signal, --frames, the end of a replay) and every buffer was freed; 1 if something \
 failed or a buffer was not freed; 2 if an option or the file of --config is wrong.

@@ -4,6 +4,7 @@ use framebroker_protocol::StreamName;
 use framebroker_protocol::shm::ShmError;
 
 use crate::factory::FactoryError;
+use crate::sessions::end::{DRIVER_TIME, Impatience};
 use crate::sessions::listener::ListenError;
 use crate::source::SourceError;
 use crate::stream::scheduling::SchedulingError;
@@ -89,12 +90,12 @@ pub enum RunError {
         /// The kernel's answer.
         source: std::io::Error,
     },
-    /// A second signal came before all streams had ended.
+    /// A signal came, and not all streams had ended when nothing was waited for any more.
     #[error(
-        "ended at once, because of a second signal: the driver of {} had not returned. What it held is \
-         freed with this process; its camera may be unavailable for some seconds", names(.0)
+        "ended {}: the driver of {} had not returned. What it held is freed with this process; its camera may be unavailable for \
+         some seconds", because(*.0), names(.1)
     )]
-    Urgent(Vec<StreamName>),
+    Stuck(Impatience, Vec<StreamName>),
     /// A signal came before the broker was ready.
     #[error("ended by a signal while waiting for the camera")]
     Interrupted,
@@ -109,6 +110,13 @@ impl RunError {
     /// Names the stream where there are several.
     pub(super) fn of_stream(self, name: &StreamName, streams: usize) -> Self {
         if streams > 1 { Self::Stream { name: name.clone(), why: Box::new(self) } } else { self }
+    }
+}
+
+fn because(why: Impatience) -> String {
+    match why {
+        Impatience::Insisted => "at once, because of a second signal".to_owned(),
+        Impatience::TookTooLong => format!("{} s after the signal", DRIVER_TIME.as_secs()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Whatever changes a session queues it to be settled: it is sent what can be sent, and ended where it has failed. That is done in
 //! one place, when the news has been dealt with.
 
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use framebroker_protocol::message::{ErrorCode, Roles, Tell};
@@ -14,11 +15,11 @@ use tracing::{info, warn};
 use super::client::{Client, HandedOver};
 use super::clock::{Alarm, Clock};
 use super::descriptors::{DescriptorBudget, RETRY};
-use super::end::{DRAIN, Ending};
+use super::end::{DRAIN, Ending, Impatience};
 use super::features::{self, Questions};
 use super::listener::Accepted;
 use super::log_limit::CLIENTS;
-use super::poll::{Poll, pidfd};
+use super::poll::Poll;
 use super::requests::{self, Desk, Heard, Outcome};
 use super::rules::Rules;
 use super::session::Session;
@@ -29,6 +30,7 @@ use super::table::Sessions;
 use super::{delivery, lease, produce, report, stream_events, subscribe};
 use crate::events::Event;
 use crate::stream::command::Command;
+use crate::stream::process::pidfd_of_peer;
 use crate::stream::served::Stream;
 
 /// Messages taken from one client before another's turn.
@@ -81,12 +83,12 @@ impl Broker {
 
     /// Somebody has connected.
     pub fn welcome(&mut self, Accepted { channel, peer, groups }: Accepted) {
-        let (pidfd, shortage) = match pidfd(peer.pid) {
+        let (pidfd, shortage) = match pidfd_of_peer(channel.as_fd(), peer.pid) {
             Ok(pidfd) => (Some(pidfd), None),
             // It connected and died.
             Err(Errno::ESRCH) => return,
             Err(errno @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)) => (None, Some(errno)),
-            // It cannot be seen from here (another PID namespace): only the connection tells of its end.
+            // It cannot be seen from here (another PID namespace, and an old kernel): only the connection tells of its end.
             Err(_) => (None, None),
         };
         for client in self.sessions.too_many_failed() {
@@ -94,7 +96,8 @@ impl Broker {
         }
         let allowed = self.rules.access.roles(peer, &groups);
         let (id, roles) = (self.sessions.number(), allowed.unwrap_or(Roles::CONSUMER));
-        let mut client = match Client::new(id, channel, peer, pidfd, roles, &self.poll) {
+        let other_user = (!self.rules.access.is_own(peer)).then_some(peer.uid);
+        let mut client = match Client::new(id, channel, (peer, other_user), pidfd, roles, &self.poll) {
             Ok(client) => client,
             Err(errno) => return warn!(%errno, "connection refused: the broker cannot watch its socket"),
         };
@@ -113,7 +116,7 @@ impl Broker {
             let text =
                 format_args!("the broker has {max} clients, the most that it accepts; raise --max-clients or end some");
             client.fail(ErrorCode::TooManyClients, text);
-        } else if !self.rules.access.is_own(peer) && of_user >= limits.per_user {
+        } else if other_user.is_some() && of_user >= limits.per_user {
             let text = format_args!(
                 "user {uid} has {of_user} clients, the most that one user may have; raise --max-clients-per-user"
             );
@@ -129,7 +132,7 @@ impl Broker {
             let Some(session) = self.sessions.get_mut(client).filter(|session| session.client.is_listened_to()) else {
                 return;
             };
-            let request = match requests::receive(session, &mut self.buffer) {
+            let request = match requests::receive(session, &mut self.streams, &mut self.buffer) {
                 Heard::Nothing => return,
                 Heard::Ignored => continue,
                 Heard::Request(request) => request,
@@ -321,11 +324,11 @@ impl Broker {
         self.streams.have_all_finished() && (ending.is_over(Instant::now()) || is_drained())
     }
 
-    /// The streams that keep a broker from its end which was told to end again.
-    pub fn stuck(&self) -> Option<Vec<StreamName>> {
-        self.ending.as_ref().filter(|ending| ending.is_urgent())?;
+    /// The streams that keep a broker from its end, where they are waited for no longer; and why not.
+    pub fn stuck(&self) -> Option<(Impatience, Vec<StreamName>)> {
+        let why = self.ending.as_ref()?.impatience(Instant::now())?;
         let stuck = self.streams.iter().filter(|stream| stream.life().finished().is_none());
-        Some(stuck.map(|stream| stream.name().clone()).collect())
+        Some((why, stuck.map(|stream| stream.name().clone()).collect()))
     }
 
     /// Tells everyone that the streams have ended, and stops their threads. Returns the streams.

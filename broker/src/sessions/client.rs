@@ -15,8 +15,9 @@ use super::access::Peer;
 use super::log_limit::CLIENTS;
 use super::outbox::{Outbox, Sent};
 use super::poll::{LAST_SUBSCRIPTION, Poll, Token, Watched};
-use crate::stream::debts::Process;
+use crate::stream::process::{Process, ProcessKey};
 use crate::stream::served::ReaderProcess;
+use crate::stream::waits::Debtor;
 
 /// A client must say `Hello` within this time.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(2);
@@ -56,6 +57,9 @@ pub enum HandedOver {
 pub struct Client {
     id: ClientId,
     peer: Peer,
+    /// Its user, unless that is the broker's: what all processes of another user do is counted together.
+    other_user: Option<u32>,
+    process: ProcessKey,
     pidfd: Option<Watched<OwnedFd>>,
     allowed: Roles,
     /// What it calls itself, once it has said so.
@@ -76,7 +80,7 @@ impl Client {
     pub fn new(
         id: ClientId,
         channel: Channel,
-        peer: Peer,
+        (peer, other_user): (Peer, Option<u32>),
         pidfd: Option<OwnedFd>,
         allowed: Roles,
         poll: &Poll,
@@ -84,6 +88,8 @@ impl Client {
         Ok(Self {
             id,
             peer,
+            other_user,
+            process: ProcessKey::of(id, peer.pid, pidfd.as_ref()),
             pidfd: pidfd.map(|pidfd| Watched::new(poll, Token::Process(id), pidfd)).transpose()?,
             allowed,
             name: ClientName::cut("unnamed"),
@@ -103,6 +109,21 @@ impl Client {
     /// Who it is, as the kernel says.
     pub fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// Its user, unless that is the broker's.
+    pub fn other_user(&self) -> Option<u32> {
+        self.other_user
+    }
+
+    /// Which process it is.
+    pub fn process_key(&self) -> ProcessKey {
+        self.process
+    }
+
+    /// Who answers for what is waited for it.
+    pub fn debtor(&self) -> Debtor {
+        self.other_user.map_or(Debtor::Process(self.process), Debtor::User)
     }
 
     pub fn name(&self) -> &ClientName {
@@ -126,14 +147,15 @@ impl Client {
         // Without a second descriptor the process counts as one that cannot be watched.
         let pidfd = self.pidfd.as_ref().and_then(|pidfd| pidfd.try_clone().ok());
         let (client, name, uid, pid) = (self.id, self.name.clone(), self.peer.uid, self.peer.pid);
-        ReaderProcess::MayLive(Process { client, name, uid, pid, pidfd })
+        ReaderProcess::MayLive(Process { client, name, uid, pid, key: self.process, pidfd })
     }
 
     /// A number for a new subscription; none is ever used twice. None when they are used up.
     pub fn number_subscription(&mut self) -> Option<SubscriptionId> {
         let id = self.next_subscription;
-        self.next_subscription += 1;
-        (id <= LAST_SUBSCRIPTION).then_some(SubscriptionId(id))
+        let is_left = id <= LAST_SUBSCRIPTION;
+        self.next_subscription += u32::from(is_left);
+        is_left.then_some(SubscriptionId(id))
     }
 }
 
@@ -211,7 +233,7 @@ impl Client {
         }
         self.outbox.clear();
         self.phase = Phase::Failed { deadline: Instant::now() + LINGER, reason: text.clone() };
-        self.tell(0, Tell::Error { code, text });
+        self.send(0, Tell::Error { code, text });
     }
 
     /// The connection is closed: waits a moment to learn whether the process ended.
@@ -258,15 +280,19 @@ impl Client {
         self.outbox.is_blocked()
     }
 
-    /// Says something; it waits its turn if the client is slow.
+    /// Says something; it waits its turn if the client is slow. One that has failed is told nothing after the reason, behind which
+    /// its output is shut.
     pub fn tell(&mut self, request: u32, body: Tell) {
+        if !matches!(self.phase, Phase::Dying { .. } | Phase::Failed { .. }) {
+            self.send(request, body);
+        }
+    }
+
+    fn send(&mut self, request: u32, body: Tell) {
         let bytes = match encode(&Reply { request, body }) {
             Ok(bytes) => bytes,
             Err(error) => return error!(client = %self.id, %error, "answer left out"),
         };
-        if matches!(self.phase, Phase::Dying { .. }) {
-            return;
-        }
         if self.outbox.push(bytes) { self.flush() } else { self.fail(ErrorCode::TooSlow, NOT_READ) }
     }
 

@@ -11,6 +11,10 @@ pub const DRAIN_LOOK: Duration = Duration::from_millis(10);
 /// together.
 const INSISTENCE: Duration = Duration::from_secs(1);
 
+/// So long after the first signal, drivers that have not returned are waited for no longer: a camera without power lets each
+/// question to it take seconds.
+pub const DRIVER_TIME: Duration = Duration::from_secs(5);
+
 /// The broker ends.
 #[derive(Debug)]
 pub struct Ending {
@@ -22,6 +26,15 @@ pub struct Ending {
     told: Option<Instant>,
     /// Another signal came [`INSISTENCE`] later: nothing is waited for.
     is_urgent: bool,
+}
+
+/// Why drivers are waited for no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Impatience {
+    /// Another signal came.
+    Insisted,
+    /// They have had [`DRIVER_TIME`].
+    TookTooLong,
 }
 
 impl Ending {
@@ -46,9 +59,12 @@ impl Ending {
         &self.reason
     }
 
-    /// Whether nothing is waited for, not even for a driver.
-    pub fn is_urgent(&self) -> bool {
-        self.is_urgent
+    /// Whether nothing is waited for any more, not even a driver; and why.
+    pub fn impatience(&self, now: Instant) -> Option<Impatience> {
+        let told = self.told?;
+        let took_long = now.saturating_duration_since(told) >= DRIVER_TIME;
+        let took_too_long = took_long.then_some(Impatience::TookTooLong);
+        if self.is_urgent { Some(Impatience::Insisted) } else { took_too_long }
     }
 
     /// Whether readers have had their time.
@@ -56,9 +72,10 @@ impl Ending {
         now >= self.deadline
     }
 
-    /// When to look whether readers are done.
+    /// When to look whether readers are done, and then whether the drivers are.
     pub fn next_look(&self, now: Instant) -> Instant {
-        self.deadline.min(now + DRAIN_LOOK)
+        let look = now + DRAIN_LOOK;
+        if self.is_over(now) { look } else { self.deadline.min(look) }
     }
 }
 
@@ -67,15 +84,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn drivers_have_their_time_after_a_signal() {
+        let now = Instant::now();
+        let mut ending = Ending::new(now, "over");
+        assert_eq!(ending.impatience(now + 2 * DRIVER_TIME), None, "nobody has asked for it");
+        ending.signal(now);
+        assert_eq!(ending.impatience(now + DRIVER_TIME / 2), None);
+        assert_eq!(ending.impatience(now + DRIVER_TIME), Some(Impatience::TookTooLong));
+    }
+
+    #[test]
     fn an_echo_of_a_signal_is_not_insistence() {
         let now = Instant::now();
         let mut ending = Ending::new(now + DRAIN, "over");
         ending.signal(now);
         ending.signal(now + INSISTENCE / 2);
-        assert!(!ending.is_urgent());
+        assert_eq!(ending.impatience(now + INSISTENCE), None);
         ending.signal(now + INSISTENCE);
-        assert!(ending.is_urgent());
+        assert_eq!(ending.impatience(now + INSISTENCE), Some(Impatience::Insisted));
         ending.hasten(now);
-        assert!(ending.is_over(now) && ending.next_look(now) == now);
+        assert!(ending.is_over(now) && ending.next_look(now) == now + DRAIN_LOOK, "a driver may take its time");
     }
 }

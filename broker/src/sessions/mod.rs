@@ -12,7 +12,7 @@ mod client;
 mod clock;
 mod delivery;
 mod descriptors;
-mod end;
+pub mod end;
 mod features;
 mod lease;
 pub mod listener;

@@ -1,7 +1,7 @@
 //! What the session thread sleeps on.
 
 use std::ops::Deref;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -134,17 +134,4 @@ impl<T: AsFd> Drop for Watched<T> {
         // The kernel refuses only what is not in the set.
         let _not_there = self.want(None);
     }
-}
-
-/// A descriptor that becomes readable when the process ends.
-///
-/// # Errors
-/// `ESRCH` where the process is gone already; else what the kernel says.
-#[expect(unsafe_code, reason = "pidfd_open has no safe interface in nix")]
-pub fn pidfd(pid: i32) -> Result<OwnedFd, Errno> {
-    // SAFETY: the call takes two numbers and touches no memory of ours.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let fd = Errno::result(fd).and_then(|fd| i32::try_from(fd).map_err(|_no_descriptor| Errno::EBADF))?;
-    // SAFETY: the kernel has just installed this descriptor for us, and nobody else knows its number.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

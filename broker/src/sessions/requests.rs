@@ -67,7 +67,7 @@ pub enum Outcome {
 }
 
 /// Takes a message of a client. One that breaks the protocol ends the session.
-pub fn receive(session: &mut Session, buffer: &mut Buffer) -> Heard {
+pub fn receive(session: &mut Session, streams: &mut Streams, buffer: &mut Buffer) -> Heard {
     let client = &mut session.client;
     let (version, request) = match client.receive(buffer) {
         Ok(_) if client.has_failed() => return Heard::Ignored,
@@ -83,7 +83,7 @@ pub fn receive(session: &mut Session, buffer: &mut Buffer) -> Heard {
         }
         Err(_gone) => {
             client.begin_dying();
-            subscribe::revoke_all(session);
+            subscribe::revoke_all(session, streams);
             return Heard::Nothing;
         }
     };
@@ -129,7 +129,7 @@ pub fn answer(session: &mut Session, desk: &mut Desk<'_>, request: u32, ask: Ask
         Ask::Stats { of, from } => return Outcome::Report { request, of, from },
         Ask::Subscribe { stream, policy, delivery, max_held, start } => {
             let wanted = Wanted { stream, policy, delivery, max_held, start };
-            subscribe::ask(session, streams, &rules.access, request, &wanted);
+            subscribe::ask(session, streams, request, &wanted);
             return Outcome::OthersFirst;
         }
         Ask::Unsubscribe { subscription } => {

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::broker::Broker;
 use super::clock::Alarm;
 use super::descriptors::DescriptorBudget;
+use super::end::Impatience;
 use super::listener::Listener;
 use super::log_limit::CLIENTS;
 use super::poll::{Poll, Token, Watched};
@@ -32,8 +33,8 @@ const ACCEPTED_AT_ONCE: usize = 16;
 pub enum ServeError {
     /// The kernel refuses something.
     System(Errno),
-    /// It was told twice to end; grab threads of these streams were still in their drivers.
-    Urgent(Vec<StreamName>),
+    /// It was told to end, and grab threads of these streams were still in their drivers.
+    Stuck(Impatience, Vec<StreamName>),
 }
 
 impl From<Errno> for ServeError {
@@ -78,11 +79,11 @@ impl Server {
     /// Serves until a signal comes or every stream has ended; returns the streams for the summary.
     ///
     /// # Errors
-    /// What the kernel refuses, or that a second signal came before the streams had ended.
+    /// What the kernel refuses, or that the streams had not ended in time after a signal.
     pub fn run(mut self) -> Result<Vec<Stream>, ServeError> {
         while !self.broker.is_done() {
-            if let Some(streams) = self.broker.stuck() {
-                return Err(ServeError::Urgent(streams));
+            if let Some((why, streams)) = self.broker.stuck() {
+                return Err(ServeError::Stuck(why, streams));
             }
             for token in self.poll.wait(self.broker.clock().next())? {
                 self.handle(token);

@@ -136,7 +136,7 @@ fn demoted(sessions: &mut Sessions, streams: &mut Streams, id: StreamId, member:
         if let Some(subscription) = subscriptions.values_mut().find(|subscription| is_it(subscription)) {
             subscription.demote();
             if let Some(stream) = streams.get_mut(id) {
-                stream.note_demotion(client.peer().pid, client.peer().uid, Instant::now());
+                subscribe::note_wait(subscription, stream, client, true);
             }
         }
     }

@@ -7,8 +7,7 @@ use framebroker_protocol::limits::SUBSCRIPTIONS_PER_SESSION;
 use framebroker_protocol::message::{AskedPolicy, Delivery, ErrorCode, Policy, Roles, Start, Tell};
 use framebroker_protocol::{Sequence, StreamName, StreamState, SubscriptionId, Text, stop_point};
 
-use super::access::Access;
-use super::client::HandedOver;
+use super::client::{Client, HandedOver};
 use super::delivery::unknown_subscription;
 use super::descriptors::{DescriptorBudget, PAGE_DESCRIPTORS};
 use super::membership::Membership;
@@ -42,25 +41,19 @@ pub struct Wanted {
 }
 
 /// A client asks for a subscription, which waits from now on until the ring is large enough, or is refused.
-pub fn ask(session: &mut Session, streams: &mut Streams, access: &Access, request: u32, wanted: &Wanted) {
-    if let Err((code, text)) = try_ask(session, streams, access, request, wanted) {
+pub fn ask(session: &mut Session, streams: &mut Streams, request: u32, wanted: &Wanted) {
+    if let Err((code, text)) = try_ask(session, streams, request, wanted) {
         session.client.refuse(request, code, text);
     }
 }
 
-fn try_ask(
-    session: &mut Session,
-    streams: &mut Streams,
-    access: &Access,
-    request: u32,
-    wanted: &Wanted,
-) -> Result<(), Refusal> {
+fn try_ask(session: &mut Session, streams: &mut Streams, request: u32, wanted: &Wanted) -> Result<(), Refusal> {
     let id = streams.named(&wanted.stream).map_err(|text| (ErrorCode::UnknownStream, Text::cut(text)))?;
     let Some(stream) = streams.get(id) else { return Ok(()) };
     let max_held = usize::try_from(wanted.max_held).unwrap_or(usize::MAX);
     let policy = wanted.policy.or(stream.limits().default_policy);
     let terms = Terms { policy, delivery: wanted.delivery, max_held, start: wanted.start };
-    may_subscribe(session, stream, access, terms)?;
+    may_subscribe(session, stream, terms)?;
     let Some(number) = session.client.number_subscription() else {
         return refuse(ErrorCode::Invalid, "this session has used all its subscription numbers; open another session");
     };
@@ -83,7 +76,7 @@ fn refuse<T>(code: ErrorCode, text: impl std::fmt::Display) -> Result<T, Refusal
 }
 
 /// Whether a session may subscribe to a stream on these terms, if there are segments enough.
-fn may_subscribe(session: &Session, stream: &Stream, access: &Access, terms: Terms) -> Result<(), Refusal> {
+fn may_subscribe(session: &Session, stream: &Stream, terms: Terms) -> Result<(), Refusal> {
     let name = stream.name();
     if !session.client.roles().contains(Roles::CONSUMER) {
         let text = "only a session of the role consumer subscribes; ask for that role when you connect";
@@ -95,14 +88,12 @@ fn may_subscribe(session: &Session, stream: &Stream, access: &Access, terms: Ter
     if stream.life().finished().is_some() || stream.core().page.state() == StreamState::Closed {
         return refuse(ErrorCode::StreamClosed, format_args!("stream {name} has ended"));
     }
-    let peer = session.client.peer();
-    let other_user = (!access.is_own(peer)).then_some(peer.uid);
     if terms.policy == Policy::Lossless {
         if stream.limits().lossless_timeout.is_zero() {
             let text = "this broker does not wait for readers (--lossless-timeout 0); use policy sequential";
             return refuse(ErrorCode::NotAdmitted, text);
         }
-        if let Some(rest) = stream.demotions().rest_of(peer.pid, other_user, Instant::now()) {
+        if let Some(rest) = stream.rest_of(session.client.debtor(), Instant::now()) {
             let text = format_args!(
                 "this program, or another of its user, was too slow as a lossless reader of stream {name}, and the source waited \
                  for it in vain; subscribe with policy sequential, or again in {} s",
@@ -111,7 +102,7 @@ fn may_subscribe(session: &Session, stream: &Stream, access: &Access, terms: Ter
             return refuse(ErrorCode::NotAdmitted, text);
         }
     }
-    let owed_bytes = stream.debts().bytes_of(peer.pid, other_user);
+    let owed_bytes = stream.debts().bytes_of(session.client.process_key(), session.client.other_user());
     if owed_bytes > stream.limits().memory_bytes / LARGEST_DEBT {
         let text = "too many frames were still held when earlier subscriptions ended: their memory counts until the process \
                     that may read them ends. Release frames before you end a subscription";
@@ -157,24 +148,27 @@ pub fn admit_waiting(sessions: &mut Sessions, streams: &mut Streams, poll: &Poll
 fn admit_or_refuse(sessions: &mut Sessions, stream: &mut Stream, key: SubscriptionKey, poll: &Poll) -> bool {
     let subscription = sessions.get(key.client).and_then(|session| session.subscriptions.get(&key.subscription));
     let Some((request, needed)) = subscription.and_then(Subscription::waits_for) else { return true };
+    let has_ended = stream.life().finished().is_some();
     let may_begin = stream.may_begin(needed);
-    if may_begin == Some(false) {
+    if may_begin == Some(false) && !has_ended {
         return false;
     }
     let Some(Session { client, subscriptions, .. }) = sessions.get_mut(key.client) else { return true };
     let Some(subscription) = subscriptions.get_mut(&key.subscription) else { return true };
     let begun = match may_begin {
-        Some(_) => begin(subscription, stream, key, poll),
+        // Nobody makes segments any more, nor waits for readers.
+        _ if has_ended => refuse(ErrorCode::StreamClosed, format_args!("stream {} has ended", stream.name())),
+        Some(_) => begin(subscription, stream, key, poll).map_err(|text| (ErrorCode::Unavailable, text)),
         None => {
             let text =
                 "the broker's machine has no memory for the segments this subscription needs; ask for fewer holds";
-            Err(Text::cut(text))
+            refuse(ErrorCode::Unavailable, text)
         }
     };
-    if let Err(text) = begun {
+    if let Err((code, text)) = begun {
         stream.take_back_grant(subscription.terms().max_held);
         subscriptions.remove(&key.subscription);
-        client.refuse(request, ErrorCode::Unavailable, text);
+        client.refuse(request, code, text);
     }
     true
 }
@@ -268,8 +262,9 @@ pub fn tell_news(session: &mut Session, streams: &Streams) {
 pub fn unsubscribe(session: &mut Session, streams: &mut Streams, request: u32, id: SubscriptionId) {
     let Session { client, subscriptions, .. } = session;
     let Some(ended) = subscriptions.remove(&id) else { return unknown_subscription(client, request, id) };
-    end(&ended, streams, client.process());
-    if let Some(request) = ended.unanswered() {
+    let unanswered = ended.unanswered();
+    end(ended, streams, client, client.process());
+    if let Some(request) = unanswered {
         client.refuse(request, ErrorCode::UnknownSubscription, "it was ended before it began");
     }
     client.tell(request, Tell::Unsubscribed { subscription: id });
@@ -280,7 +275,7 @@ pub fn unsubscribe(session: &mut Session, streams: &mut Streams, request: u32, i
 pub fn evict(session: &mut Session, streams: &mut Streams, id: SubscriptionId, reason: Text) {
     let Session { client, subscriptions, .. } = session;
     let Some(ended) = subscriptions.remove(&id) else { return };
-    end(&ended, streams, client.process());
+    end(ended, streams, client, client.process());
     stop_point("eviction.done");
     client.tell(0, Tell::Evicted { subscription: id, reason });
 }
@@ -289,19 +284,35 @@ pub fn evict(session: &mut Session, streams: &mut Streams, id: SubscriptionId, r
 pub fn end_all(session: &mut Session, streams: &mut Streams, has_process_ended: bool) {
     for subscription in std::mem::take(&mut session.subscriptions).into_values() {
         let process = if has_process_ended { ReaderProcess::Ended } else { session.client.process() };
-        end(&subscription, streams, process);
+        end(subscription, streams, &session.client, process);
     }
 }
 
 /// Nothing more is acquired by a client that has hung up; what it holds stays held until its process is seen dead or alive.
-pub fn revoke_all(session: &Session) {
-    let memberships = session.subscriptions.values().filter_map(Subscription::membership);
-    memberships.for_each(|membership| drop(membership.member().revoke()));
+pub fn revoke_all(session: &mut Session, streams: &mut Streams) {
+    let Session { client, subscriptions, .. } = session;
+    for subscription in subscriptions.values_mut() {
+        if let Some(stream) = streams.get_mut(subscription.stream()) {
+            note_wait(subscription, stream, client, false);
+        }
+        if let Some(membership) = subscription.membership() {
+            drop(membership.member().revoke());
+        }
+    }
 }
 
-fn end(subscription: &Subscription, streams: &mut Streams, process: ReaderProcess) {
+/// Notes how long the source has paused for a subscription that is no longer waited for, by its own will or not: leaving before it
+/// is demoted does not help.
+pub fn note_wait(subscription: &mut Subscription, stream: &mut Stream, client: &Client, was_demoted: bool) {
+    if let Some(waited) = subscription.take_waited() {
+        stream.note_wait(client.debtor(), waited, was_demoted, Instant::now());
+    }
+}
+
+fn end(mut subscription: Subscription, streams: &mut Streams, client: &Client, process: ReaderProcess) {
     let Some(stream) = streams.get_mut(subscription.stream()) else { return };
     stream.take_back_grant(subscription.terms().max_held);
+    note_wait(&mut subscription, stream, client, false);
     if let Some(membership) = subscription.membership() {
         stream.leave(membership.member(), process, Instant::now());
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::{Delivery, Subscribed};
 use framebroker_protocol::{Backing, ContextId, SegmentIndex, Sequence, StreamId, SubscriptionId};
@@ -48,6 +48,8 @@ pub struct Subscription {
     stream: StreamId,
     terms: Terms,
     phase: Phase,
+    /// What was waited for it is noted.
+    is_charged: bool,
     /// How long it holds what it holds.
     hold_times: HoldTimes,
     /// What its client is still to be told.
@@ -64,6 +66,7 @@ impl Subscription {
             stream,
             terms,
             phase: Phase::Waiting { request, needed },
+            is_charged: false,
             hold_times: HoldTimes::default(),
             news: News::default(),
             known: BTreeMap::new(),
@@ -186,6 +189,12 @@ impl Subscription {
         {
             self.news.remove(index, backing);
         }
+    }
+
+    /// How long the source has paused for it since it has got on; only once, where it is no longer waited for.
+    pub fn take_waited(&mut self) -> Option<Duration> {
+        let waited_ns = self.membership()?.member().waited_ns();
+        (!std::mem::replace(&mut self.is_charged, true)).then_some(Duration::from_nanos(waited_ns))
     }
 
     /// The ring no longer waits for it.

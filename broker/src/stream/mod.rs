@@ -5,16 +5,17 @@ pub mod admission;
 pub mod command;
 pub mod counters;
 pub mod debts;
-pub mod demotions;
 pub mod device;
 pub mod grab;
 pub mod health;
 pub mod hold_times;
 pub mod lossless_budget;
 pub mod pool;
+pub mod process;
 pub mod scheduling;
 pub mod served;
 pub mod settings_stamp;
+pub mod waits;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -1,44 +1,70 @@
-//! Who was too slow as a lossless reader while the source paused for it, and may not be one for a while. Pure: time is passed in.
+//! For whom the source has paused in vain, and who may therefore not be a lossless reader for a while. Pure: time is passed in.
 //!
-//! Without, a program that subscribes, reads nothing, and subscribes again when it was demoted makes the source pause nearly always.
+//! Without, a program that subscribes, reads nothing, is demoted or leaves before that, and subscribes again makes the source pause
+//! nearly always.
 
 use std::time::{Duration, Instant};
 
-/// A program that was waited for in vain is not waited for again until so many times as long has passed: together, pauses for it
-/// take a twentieth of the time at most.
-const REST: u32 = 20;
+use super::process::ProcessKey;
 
-/// Kept at most; the oldest is forgotten first.
+/// What was waited counts for so many times as long, and less and less: together, pauses for one debtor take a fortieth of the time.
+const REPAYMENT: u32 = 40;
+
+/// What counts beyond the half of the timeout that is allowed: with it, an hour passes until the next lossless subscription.
+const MOST: Duration = Duration::from_secs(3600 / REPAYMENT as u64);
+
+/// Kept at most; who owes least is forgotten first.
 const LIMIT: usize = 256;
 
-/// The last demotions of a stream.
-#[derive(Debug, Default)]
-pub struct Demotions(Vec<Demotion>);
-
-#[derive(Debug)]
-struct Demotion {
-    pid: i32,
-    uid: u32,
-    until: Instant,
+/// Who answers for what was waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Debtor {
+    /// A process of the broker's own user, since all programs may be of this user.
+    Process(ProcessKey),
+    /// All processes of another user, so that they cannot take turns.
+    User(u32),
 }
 
-impl Demotions {
-    /// The source has paused for `timeout` for this process in vain.
-    pub fn note(&mut self, pid: i32, uid: u32, timeout: Duration, now: Instant) {
-        self.0.retain(|demotion| demotion.until > now);
-        if self.0.len() >= LIMIT {
-            self.0.remove(0);
+/// What was waited on a stream.
+#[derive(Debug, Default)]
+pub struct Waits(Vec<Wait>);
+
+#[derive(Debug)]
+struct Wait {
+    debtor: Debtor,
+    owed: Duration,
+    at: Instant,
+}
+
+impl Wait {
+    fn owed(&self, now: Instant) -> Duration {
+        self.owed.saturating_sub(now.saturating_duration_since(self.at) / REPAYMENT)
+    }
+}
+
+impl Waits {
+    /// The source has paused so long for a reader that has got no further; `timeout` is when such a one is demoted.
+    pub fn note(&mut self, debtor: Debtor, waited: Duration, timeout: Duration, now: Instant) {
+        self.0.retain(|wait| !wait.owed(now).is_zero());
+        let known = self.0.iter().position(|wait| wait.debtor == debtor).map(|at| self.0.swap_remove(at));
+        let owed = known.map_or(Duration::ZERO, |wait| wait.owed(now)).saturating_add(waited);
+        if owed.is_zero() {
+            return;
         }
-        self.0.push(Demotion { pid, uid, until: now + timeout.saturating_mul(REST).min(Duration::from_secs(3600)) });
+        if self.0.len() >= LIMIT
+            && let Some((least, _)) = self.0.iter().enumerate().min_by_key(|(_, wait)| wait.owed(now))
+        {
+            self.0.swap_remove(least);
+        }
+        self.0.push(Wait { debtor, owed: owed.min((timeout / 2).saturating_add(MOST)), at: now });
     }
 
-    /// How long this process is not waited for, if so. Processes of a user other than the broker's rest together, so that they
-    /// cannot take turns.
+    /// How long this debtor is not waited for, if so: until it owes half of the timeout.
     #[must_use]
-    pub fn rest_of(&self, pid: i32, other_user: Option<u32>, now: Instant) -> Option<Duration> {
-        let same = |demotion: &&Demotion| demotion.pid == pid || other_user == Some(demotion.uid);
-        let until = self.0.iter().filter(same).map(|demotion| demotion.until).max()?;
-        until.checked_duration_since(now).filter(|rest| !rest.is_zero())
+    pub fn rest_of(&self, debtor: Debtor, timeout: Duration, now: Instant) -> Option<Duration> {
+        let wait = self.0.iter().find(|wait| wait.debtor == debtor)?;
+        let excess = wait.owed(now).saturating_sub(timeout / 2);
+        (!excess.is_zero()).then(|| excess.saturating_mul(REPAYMENT))
     }
 }
 
@@ -48,30 +74,57 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    #[test]
-    fn a_process_rests_and_may_then_come_again() {
-        let (mut demotions, now) = (Demotions::default(), Instant::now());
-        demotions.note(7, 1000, SECOND, now);
-        assert_eq!(demotions.rest_of(7, None, now + 5 * SECOND), Some(15 * SECOND));
-        assert_eq!(demotions.rest_of(8, None, now), None, "the broker's user has many programs");
-        assert_eq!(demotions.rest_of(7, None, now + 20 * SECOND), None);
+    fn process(inode: u64) -> Debtor {
+        Debtor::Process(ProcessKey::Inode(inode))
     }
 
     #[test]
-    fn processes_of_another_user_do_not_take_turns() {
-        let (mut demotions, now) = (Demotions::default(), Instant::now());
-        demotions.note(7, 1001, SECOND, now);
-        assert!(demotions.rest_of(8, Some(1001), now).is_some());
-        assert_eq!(demotions.rest_of(8, Some(1002), now), None);
-        assert_eq!(demotions.rest_of(8, None, now), None);
+    fn who_was_demoted_rests_and_may_then_come_again() {
+        let (mut waits, now) = (Waits::default(), Instant::now());
+        waits.note(process(7), SECOND, SECOND, now);
+        assert_eq!(waits.rest_of(process(7), SECOND, now + 5 * SECOND), Some(15 * SECOND));
+        assert_eq!(waits.rest_of(process(8), SECOND, now), None);
+        assert_eq!(waits.rest_of(Debtor::User(7), SECOND, now), None);
+        assert_eq!(waits.rest_of(process(7), SECOND, now + 20 * SECOND), None);
     }
 
+    /// Goal: whoever leaves before it is demoted, however early, has the source pause a fortieth of the time at most, and twice
+    /// the timeout at once. Method: one that comes whenever it may, for an hour.
     #[test]
-    fn no_more_is_kept_than_needed() {
-        let (mut demotions, now) = (Demotions::default(), Instant::now());
-        for pid in 0..10_000 {
-            demotions.note(pid, 1000, Duration::MAX, now);
+    fn leaving_early_gains_nothing() {
+        for share in [1, 5, 9, 10] {
+            let (mut waits, begin) = (Waits::default(), Instant::now());
+            let (mut now, mut waited) = (begin, Duration::ZERO);
+            while now < begin + 3600 * SECOND {
+                let pause = SECOND * share / 10;
+                (now, waited) = (now + pause, waited + pause);
+                waits.note(process(7), pause, SECOND, now);
+                now += waits.rest_of(process(7), SECOND, now).unwrap_or(SECOND / 100);
+            }
+            let most = (now - begin) / REPAYMENT + 2 * SECOND;
+            assert!(waited <= most, "{share}: {waited:?} of {:?}", now - begin);
         }
-        assert_eq!(demotions.0.len(), LIMIT);
+    }
+
+    #[test]
+    fn a_short_wait_is_forgiven() {
+        let (mut waits, now) = (Waits::default(), Instant::now());
+        waits.note(process(7), SECOND / 3, SECOND, now);
+        assert_eq!(waits.rest_of(process(7), SECOND, now), None);
+        waits.note(process(7), SECOND / 3, SECOND, now + 30 * SECOND);
+        assert_eq!(waits.rest_of(process(7), SECOND, now + 30 * SECOND), None);
+    }
+
+    #[test]
+    fn nobody_rests_for_more_than_an_hour_and_no_more_is_kept_than_needed() {
+        let (mut waits, now) = (Waits::default(), Instant::now());
+        for inode in 0..10_000 {
+            for _ in 0..3 {
+                waits.note(process(inode), Duration::MAX, Duration::MAX / 2, now);
+            }
+        }
+        assert_eq!(waits.0.len(), LIMIT);
+        assert_eq!(waits.rest_of(process(9999), Duration::MAX / 2, now), Some(3600 * SECOND));
+        assert_eq!(waits.rest_of(process(9999), Duration::MAX / 2, now + 3600 * SECOND), None);
     }
 }

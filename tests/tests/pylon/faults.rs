@@ -135,3 +135,17 @@ fn a_driver_that_hangs_does_not_keep_the_broker_alive() {
     let told = actor.ask("take 1000");
     assert!(told.contains("broker"), "{told}");
 }
+
+/// Goal: one signal is enough, whatever a driver does. Method: it never returns.
+#[test]
+fn a_driver_that_hangs_is_waited_for_a_while() {
+    let cameras = Cameras::default();
+    cameras.plug("4001", "fps=50");
+    let mut broker = Broker::start_program(&mut cameras.broker(), "--source pylon --segments 8");
+    subscribed(&broker, "policy=latest").take();
+    cameras.tell("4001", "fps=50 hang=retrieve");
+    broker.signal(Signal::SIGTERM);
+    let (status, said) = broker.ended();
+    assert!(!status.success() && said.is_empty(), "{status}: {said}");
+    broker.must_log("s after the signal: the driver of cam0 had not returned");
+}

@@ -214,3 +214,17 @@ fn what_costs_much_ends_the_turn() {
         assert!(!served() && served(), "{ask:?}");
     }
 }
+
+/// Goal: who failed can read why for as long as is promised, whatever else there would be to tell. Method: an answer that comes late.
+#[test]
+fn an_answer_after_the_failure_takes_no_reason_away() {
+    let mut world = World::new(false, 1024);
+    let mut client = world.connect_as(Roles::CONSUMER);
+    world.ask(&client, 5, hello(Roles::CONSUMER));
+    let id = client.id;
+    let session = world.sessions().get_mut(id).unwrap();
+    assert!(session.client.has_failed());
+    session.client.tell(4, Tell::Pong);
+    assert!(session.client.has_failed(), "it still waits for the reason to be read");
+    assert_eq!((client.refusal(), client.answer()), (Some((0, ErrorCode::Malformed)), None));
+}

@@ -91,6 +91,42 @@ fn only_who_was_demoted_is_told() {
     }
 }
 
+/// Goal: who had the source pause for most of its timeout, and leaves before it is demoted, is refused as if it had been; who had
+/// it pause for a moment is not; and a demotion counts once. Method: a grab thread that says how long it has waited.
+#[test]
+fn leaving_before_the_demotion_counts_as_one() {
+    let second = 1_000_000_000;
+    for (waited_ns, is_demoted, is_refused) in
+        [(9 * second / 10, false, true), (second / 10, false, false), (second / 2, true, true), (0, false, false)]
+    {
+        let mut world = World::new(false, 1024);
+        let (epoch, needs) = (world.stream().epoch(), Requirements { can_pause: true, ..needs() });
+        world.tell(Event::Described { stream: ID, epoch, description: description(), needs });
+        let mut client = world.connect_as(Roles::CONSUMER);
+        let lossless = || subscribe(AskedPolicy::Lossless, Delivery::Socket, 1);
+        world.ask(&client, 5, lossless());
+        world.let_others_work();
+        let member = Arc::clone(&world.grab.adopted[0]);
+        member.charge(waited_ns);
+        if is_demoted {
+            world.tell(Event::Demoted { stream: ID, member });
+        }
+        world.ask(&client, 6, Ask::Unsubscribe { subscription: SubscriptionId(1) });
+        let mut other = world.connect_as(Roles::CONSUMER);
+        client.read_all();
+        world.ask(&other, 7, lossless());
+        world.let_others_work();
+        let answer = other.answer();
+        let refused = matches!(answer, Some(Tell::Error { code: ErrorCode::NotAdmitted, .. }));
+        assert_eq!(refused, is_refused, "{waited_ns} ns: {answer:?}");
+        if is_demoted {
+            let debtor = world.session(&other).client.debtor();
+            let rest = world.stream().rest_of(debtor, Instant::now());
+            assert!(rest.is_some_and(|rest| rest <= Duration::from_secs(20)), "{rest:?}");
+        }
+    }
+}
+
 /// Goal: what happens before a client knows that its subscription has begun costs no memory. Method: a second subscription waits
 /// for the client to map what it was sent for the first; meanwhile the source comes and goes.
 #[test]
@@ -150,6 +186,35 @@ fn the_end_of_a_stream_is_told_once() {
     assert_eq!((client.answer(), client.answer()), (Some(closed), None));
     world.ask(&client, 6, subscribe(AskedPolicy::Sequential, SHARED, 1));
     assert_eq!(client.refusal(), Some((6, ErrorCode::StreamClosed)));
+}
+
+/// Goal: a stream that has ended keeps nobody waiting who asked before. Method: one that waits for the ring to grow, by either
+/// policy, when the stream ends; the grab thread has ended when it could begin.
+#[test]
+fn who_waits_when_a_stream_ends_is_answered() {
+    for policy in [AskedPolicy::Sequential, AskedPolicy::Lossless] {
+        let mut world = World::new(false, 1024);
+        let mut client = world.connect_as(Roles::CONSUMER);
+        world.ask(&client, 5, subscribe(policy, SHARED, 7));
+        assert_eq!((client.answer(), world.stream().granted()), (None, 7));
+        world.tell(Event::Finished { stream: ID, reason: "over".to_owned() });
+        assert_eq!((client.refusal(), world.stream().granted()), (Some((5, ErrorCode::StreamClosed)), 0));
+    }
+}
+
+/// Goal: who subscribes at the moment at which a producer comes gets what it gets a moment earlier or later. Method: before the grab
+/// thread has told what the producer needs.
+#[test]
+fn who_comes_with_the_producer_is_admitted() {
+    let mut world = World::new(true, 1024);
+    let (mut reader, producer) = (world.connect_as(Roles::CONSUMER), world.connect_as(Roles::PRODUCER));
+    world.ask(&producer, 5, produce(2));
+    world.ask(&reader, 6, subscribe(AskedPolicy::Sequential, SHARED, 3));
+    assert_eq!(subscribed(reader.answer()).max_held, 3);
+    assert_eq!(world.stream().pool().ordered(), 0, "nobody knows how large they must be");
+    world.let_others_work();
+    let stream = world.stream();
+    assert!(stream.pool().ordered() > 3 && stream.needs().payload_bytes == BYTES, "{:?}", stream.pool().ordered());
 }
 
 /// Goal: who reads is told before who fills: a producer that has been told that it has begun, or has failed, finds no reader that

@@ -170,9 +170,7 @@ impl Grab {
     /// Does what the source has to tell already.
     pub fn take_ready(&mut self) {
         self.settings_version = self.core.settings_version();
-        if let Some(event) = self.take_rest() {
-            self.take(event);
-        }
+        self.take_rest();
         self.settle();
     }
 
@@ -196,21 +194,21 @@ impl Grab {
         }
     }
 
-    /// Publishes what the source has filled already, and asks for nothing in its place: it may be stopped next. Returns what the
-    /// source tells beside frames. One that fills on meanwhile does not keep the thread.
-    fn take_rest(&mut self) -> Option<SourceEvent> {
+    /// Publishes what the source has filled already, and asks for nothing in its place: it may be stopped next. Where it tells that
+    /// it has gone or ended, it has. One that fills on meanwhile does not keep the thread.
+    fn take_rest(&mut self) {
         for _ in 0..SEGMENT_LIMIT {
             // A source that can pause does so while it has no segment, unless it is asked for a frame.
             if self.supply.queued() == 0 || self.is_ending() {
-                return None;
+                return;
             }
-            match self.source.collect()? {
-                SourceEvent::Filled(segment, info) => self.take_filled(segment, &info),
-                SourceEvent::Starved => self.core.counters.starved.add(1),
-                other => return Some(other),
+            match self.source.collect() {
+                Some(SourceEvent::Filled(segment, info)) => self.take_filled(segment, &info),
+                Some(SourceEvent::Starved) => self.core.counters.starved.add(1),
+                Some(last) => return self.take(last),
+                None => return,
             }
         }
-        None
     }
 
     fn take_filled(&mut self, segment: WritableSegment, info: &FrameInfo) {
@@ -490,10 +488,10 @@ impl Grab {
 
     /// Takes the frames of a producer: of a new one, or of the same whose frames change.
     fn attach(&mut self, Attached { source, epoch }: Attached) {
+        self.take_rest();
         if self.is_ending() {
             return;
         }
-        self.take_rest();
         self.end_source();
         self.supply.set_epoch(epoch);
         self.restart(source);

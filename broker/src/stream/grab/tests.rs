@@ -51,3 +51,71 @@ fn a_source_that_comes_early_waits_for_its_segments() {
     drop(commands);
     thread.join().unwrap();
 }
+
+/// Tells its end to whoever does not wait for it, as a camera does that goes at that moment.
+struct Going(std::collections::VecDeque<WritableSegment>, SourceEvent);
+
+impl Source for Going {
+    fn describe(&self) -> Description {
+        Description::default()
+    }
+
+    fn requirements(&self) -> Requirements {
+        Requirements { min_queued: 1, wanted_queued: 1, fixed_pool: true, can_pause: false, payload_bytes: 64 }
+    }
+
+    fn start(&mut self) -> Result<(), crate::source::SourceError> {
+        Ok(())
+    }
+
+    fn queue(&mut self, segment: WritableSegment) {
+        self.0.push_back(segment);
+    }
+
+    fn wait(&mut self, _: Duration) -> SourceEvent {
+        std::mem::replace(&mut self.1, SourceEvent::Timeout)
+    }
+
+    fn stop(&mut self) -> Vec<WritableSegment> {
+        self.0.drain(..).collect()
+    }
+
+    fn counters(&self) -> crate::source::TransportCounters {
+        crate::source::TransportCounters::default()
+    }
+}
+
+/// Goal: a source that goes or ends at the moment at which it is to be stopped, is taken at its word. Method: one that tells it when
+/// the rest of its frames is asked for, because it is renewed, or replaced by another.
+#[test]
+fn a_source_that_goes_while_it_is_stopped_is_gone() {
+    let gone = || SourceEvent::Gone("pulled".to_owned());
+    let ended = || SourceEvent::Ended("over".to_owned());
+    let another = || {
+        let source = Box::new(Going(std::collections::VecDeque::new(), SourceEvent::Timeout));
+        Command::Attach(Attached { source, epoch: Epoch(1) })
+    };
+    for (told, command, is_offline, is_ending) in [
+        (gone(), Command::Renew, true, false),
+        (gone(), another(), true, false),
+        (ended(), Command::Renew, false, true),
+        (ended(), another(), false, true),
+    ] {
+        let core = Arc::new(StreamCore::create("cam0".parse().unwrap(), StreamId(0)).unwrap());
+        let (events, received) = event_channel().unwrap();
+        let (device, _jobs) = channel();
+        let options = GrabOptions { frames: None, publish_incomplete: false, lossless_timeout: PATIENCE };
+        let source = Box::new(Going(std::collections::VecDeque::new(), told));
+        let mut grab = Grab::new(core, options, events, None, Some(source), device);
+        let segment = Memfd::default().allocate_at(SegmentIndex::new(0).unwrap(), Backing(1), 64).unwrap().1;
+        grab.handle(Command::Install(segment));
+        grab.begin();
+        assert!(matches!(received.next(), Some(Event::Online { .. })));
+        grab.handle(command);
+        let told: Vec<Event> = std::iter::from_fn(|| received.next()).collect();
+        let is_told = told.iter().any(|event| matches!(event, Event::Offline { reason, .. } if reason == "pulled"));
+        assert_eq!((is_told, grab.is_ending()), (is_offline, is_ending), "{told:?}");
+        let starts = told.iter().filter(|event| matches!(event, Event::Resized { epoch: Epoch(0), .. })).count();
+        assert_eq!(starts, 0, "it does not start again: {told:?}");
+    }
+}

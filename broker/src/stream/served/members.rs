@@ -7,7 +7,7 @@ use std::time::Instant;
 use framebroker_protocol::ring::{Member, Roster, SharedRoster};
 use framebroker_protocol::{ClientId, ClientName, ContextId, stop_point};
 
-use crate::stream::debts::Process;
+use crate::stream::process::{Process, ProcessKey};
 
 /// Whether the process of a subscription that ends may still read what it held.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Lingering {
     /// What it called itself.
     pub name: ClientName,
     /// Its process.
+    pub process: ProcessKey,
+    /// The same by its number.
     pub pid: i32,
     /// Its user.
     pub uid: u32,
@@ -67,11 +69,12 @@ impl Members {
     pub fn cut_off(&mut self, member: &Arc<Member>, process: &Process, since: Instant) -> Vec<ContextId> {
         let held = member.revoke();
         stop_point("eviction.revoked");
-        let Process { client, name, uid, pid, .. } = process;
+        let Process { client, name, uid, pid, key, .. } = process;
         self.lingering.extend(held.iter().map(|context| Lingering {
             context: *context,
             client: *client,
             name: name.clone(),
+            process: *key,
             pid: *pid,
             uid: *uid,
             since,
@@ -94,11 +97,11 @@ impl Members {
     }
 
     /// The ring is done with a quarantined frame. Returns the processes that may still read it.
-    pub fn forget(&mut self, context: ContextId) -> BTreeSet<i32> {
+    pub fn forget(&mut self, context: ContextId) -> BTreeSet<ProcessKey> {
         let gone = self.lingering.extract_if(.., |lingering| lingering.context == context);
-        let pids = gone.map(|lingering| lingering.pid).collect();
+        let processes = gone.map(|lingering| lingering.process).collect();
         self.change(|roster| roster.quarantined.retain(|other| other.segment() != context.segment()));
-        pids
+        processes
     }
 
     /// Who was cut off while it held this frame.

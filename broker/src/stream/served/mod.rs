@@ -23,9 +23,9 @@ use tracing::{info, warn};
 use super::StreamCore;
 use super::admission::{Capacity, Verdict};
 use super::command::{Attached, Command};
-use super::demotions::Demotions;
 use super::device::DeviceThread;
 use super::health::Health;
+use super::waits::{Debtor, Waits};
 use crate::events::SubscriptionKey;
 use crate::factory::{Epoch, Segment, WritableSegment};
 use crate::source::{Description, Requirements, Source};
@@ -70,7 +70,7 @@ pub struct Stream {
     controller: Option<Controller>,
     lease_counts: LeaseCounts,
     health: Health,
-    demotions: Demotions,
+    waits: Waits,
 }
 
 /// Its beginning and its end.
@@ -95,7 +95,7 @@ impl Stream {
             controller: None,
             lease_counts: LeaseCounts::default(),
             health: Health::default(),
-            demotions: Demotions::default(),
+            waits: Waits::default(),
             core,
         }
     }
@@ -192,17 +192,19 @@ impl Stream {
         was_offline
     }
 
-    /// The source has paused for this process in vain. A source that cannot pause waits for nobody.
-    pub fn note_demotion(&mut self, pid: i32, uid: u32, now: Instant) {
+    /// The source has paused so long for a reader that has got no further; that has ended, or `was_demoted`. A source that cannot
+    /// pause waits for nobody.
+    pub fn note_wait(&mut self, debtor: Debtor, waited: Duration, was_demoted: bool, now: Instant) {
+        let timeout = self.limits().lossless_timeout;
         if self.needs().can_pause {
-            self.demotions.note(pid, uid, self.limits().lossless_timeout, now);
+            self.waits.note(debtor, if was_demoted { waited.max(timeout) } else { waited }, timeout, now);
         }
     }
 
-    /// Who is not waited for, for a while.
+    /// How long this one is not waited for, if so.
     #[must_use]
-    pub fn demotions(&self) -> &Demotions {
-        &self.demotions
+    pub fn rest_of(&self, debtor: Debtor, now: Instant) -> Option<Duration> {
+        self.waits.rest_of(debtor, self.limits().lossless_timeout, now)
     }
 
     pub fn go_offline(&mut self, reason: String) {
@@ -377,7 +379,7 @@ impl Stream {
         let ReaderProcess::MayLive(process) = process else { return self.members.leave(member) };
         let held = self.members.cut_off(member, &process, now);
         if !held.is_empty() {
-            self.segments.debts_mut().watch(process.pid, process.uid, process.pidfd);
+            self.segments.debts_mut().watch(process.key, process.uid, process.pidfd);
             self.tell_grab(Command::Confirm { held, client: process.client });
         }
     }
@@ -449,10 +451,9 @@ impl Stream {
 /// Its segments.
 impl Stream {
     /// Whether there are no segments because nobody knows what the source needs: it has not been there yet, or is a producer
-    /// that has gone.
+    /// that has gone, or has just come and is still to be seen by the grab thread.
     fn is_ringless(&self) -> bool {
-        let is_vacant = self.producer_place.as_ref().is_some_and(|place| place.producer().is_none());
-        is_vacant || matches!(self.life, Life::Unseen(_))
+        self.needs().payload_bytes == 0 || matches!(self.life, Life::Unseen(_))
     }
 
     /// Orders segments in place of those that were given up, as far as the limits go. Without, the ring still has enough for
@@ -515,7 +516,9 @@ impl Stream {
         self.health.look(&self.core, now);
         let close = self.life.finished().filter(|finished| !finished.is_closed);
         let close = close.map(|finished| finished.drain_until.min(now + DRAIN_LOOK));
-        let times = [self.segments.size().shrink_at(), self.renewal.look_at(), Some(self.health.next_look()), close];
+        let debts = self.segments.debts_mut().look(now);
+        let times =
+            [self.segments.size().shrink_at(), self.renewal.look_at(), Some(self.health.next_look()), close, debts];
         times.into_iter().flatten().min()
     }
 

@@ -15,6 +15,7 @@ use crate::stream::StreamCore;
 use crate::stream::admission::Capacity;
 use crate::stream::debts::Debts;
 use crate::stream::pool::Pool;
+use crate::stream::process::ProcessKey;
 use crate::worker::{Order, Worker};
 
 /// The segments of a stream.
@@ -171,7 +172,7 @@ impl Segments {
     }
 
     /// The ring is done with a quarantined frame: the index of its segment is free, its memory is owed to who may read it.
-    pub fn vacate(&mut self, context: ContextId, readers: BTreeSet<i32>) {
+    pub fn vacate(&mut self, context: ContextId, readers: BTreeSet<ProcessKey>) {
         let bytes = self.pool.vacate(context.segment());
         self.debts.add(bytes, readers);
     }

@@ -59,10 +59,10 @@ impl RingSize {
 
     /// Whether segments that are too many have been so for long enough. They are not where there is no surplus.
     pub fn is_shrinking_due(&mut self, now: Instant, surplus: usize, shrink_after: Duration) -> bool {
-        let is_due = surplus > 0 && now >= *self.shrink_at.get_or_insert(now + shrink_after);
-        if is_due || surplus == 0 {
-            self.shrink_at = None;
-        }
+        // A time that the clock does not reach is never.
+        let at = if surplus == 0 { None } else { self.shrink_at.or_else(|| now.checked_add(shrink_after)) };
+        let is_due = at.is_some_and(|at| now >= at);
+        self.shrink_at = at.filter(|_| !is_due);
         is_due
     }
 
@@ -88,6 +88,8 @@ mod tests {
         assert!(!size.is_shrinking_due(began + grace / 2, 0, grace) && size.shrink_at().is_none(), "it was needed");
         assert!(!size.is_shrinking_due(began + grace, 1, grace));
         assert!(size.is_shrinking_due(began + 2 * grace, 1, grace) && size.shrink_at().is_none());
+        assert!(!size.is_shrinking_due(began, 1, Duration::MAX) && size.shrink_at().is_none(), "never");
+        assert!(size.is_shrinking_due(began, 1, Duration::ZERO), "at once");
     }
 
     #[test]
