@@ -34,7 +34,7 @@ pub enum ChannelError {
     /// The other end is gone.
     #[error("the connection is closed")]
     Closed,
-    /// Nothing to read, or no room to write, at the moment.
+    /// Nothing to read, or no room or memory to write, at the moment.
     #[error("the connection is not ready")]
     WouldBlock,
     /// Longer than allowed.
@@ -114,7 +114,8 @@ impl Channel {
             match sendmsg::<UnixAddr>(self.0.as_raw_fd(), &[IoSlice::new(bytes)], control, flags, None) {
                 Ok(_) => return Ok(()),
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Err(ChannelError::WouldBlock),
+                // Memory that the kernel lacks for a message will be there again: nobody loses the connection for it.
+                Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) => return Err(ChannelError::WouldBlock),
                 Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(ChannelError::Closed),
                 Err(Errno::EMSGSIZE) => return Err(ChannelError::TooLong),
                 Err(errno) => return Err(ChannelError::Failed(errno)),

@@ -6,15 +6,16 @@
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-use framebroker_protocol::message::{ErrorCode, Roles, Tell};
-use framebroker_protocol::socket::Buffer;
+use framebroker_protocol::codec::encode;
+use framebroker_protocol::message::{ErrorCode, Reply, Roles, Tell};
+use framebroker_protocol::socket::{Buffer, Channel};
 use framebroker_protocol::{BrokerId, ClientId, StreamName, SubscriptionId, Text, stop_point};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
 use super::client::{Client, HandedOver};
 use super::clock::{Alarm, Clock};
-use super::descriptors::{DescriptorBudget, RETRY};
+use super::descriptors::{DescriptorBudget, RETRY, advice};
 use super::end::{DRAIN, Ending, Impatience};
 use super::features::{self, Questions};
 use super::listener::Accepted;
@@ -83,7 +84,7 @@ impl Broker {
 
     /// Somebody has connected.
     pub fn welcome(&mut self, Accepted { channel, peer, groups }: Accepted) {
-        let (pidfd, shortage) = match pidfd_of_peer(channel.as_fd(), peer.pid) {
+        let (pidfd, mut shortage) = match pidfd_of_peer(channel.as_fd(), peer.pid) {
             Ok(pidfd) => (Some(pidfd), None),
             // It connected and died.
             Err(Errno::ESRCH) => return,
@@ -97,16 +98,17 @@ impl Broker {
         let allowed = self.rules.access.roles(peer, &groups);
         let (id, roles) = (self.sessions.number(), allowed.unwrap_or(Roles::CONSUMER));
         let other_user = (!self.rules.access.is_own(peer)).then_some(peer.uid);
-        let mut client = match Client::new(id, channel, (peer, other_user), pidfd, roles, &self.poll) {
+        let mut client = match Client::new(id, channel, (peer, other_user), roles, &self.poll) {
             Ok(client) => client,
-            Err(errno) => return warn!(%errno, "connection refused: the broker cannot watch its socket"),
+            Err((channel, errno)) => return turn_away(&channel, errno),
         };
+        if let Some(pidfd) = pidfd {
+            shortage = client.watch_process(pidfd, &self.poll).err();
+        }
         let (limits, uid) = (self.rules.limits, peer.uid);
         let (in_all, of_user) = self.sessions.count(uid);
         if let Some(errno) = shortage {
-            let text = format_args!(
-                "the broker has no descriptor left to watch this process ({errno}); raise its limit on open files (ulimit -n)"
-            );
+            let text = format_args!("the broker cannot watch this process ({errno}): {}", advice(errno));
             client.fail(ErrorCode::TooManyClients, text);
         } else if allowed.is_none() {
             let text = format_args!("user {uid} may not use this broker; start it with --allow-uid {uid}");
@@ -300,6 +302,18 @@ impl Broker {
         if self.sessions.any_subscription() {
             self.clock.set_latest(Alarm::Holds, now + self.rules.lease.interval());
         }
+    }
+}
+
+/// Says why to somebody whose connection the kernel does not watch.
+fn turn_away(channel: &Channel, errno: Errno) {
+    if CLIENTS.may_speak() {
+        warn!(%errno, "connection refused: the broker cannot watch its socket; {}", advice(errno));
+    }
+    let text = Text::cut(format_args!("the broker cannot watch this connection ({errno}): {}", advice(errno)));
+    if let Ok(bytes) = encode(&Reply { request: 0, body: Tell::Error { code: ErrorCode::TooManyClients, text } }) {
+        // Where that fails too, the end of the connection must do.
+        let _unheard = channel.try_send(&bytes, &[]);
     }
 }
 

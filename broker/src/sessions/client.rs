@@ -77,29 +77,41 @@ pub struct Client {
 /// Who it is.
 impl Client {
     /// A connection that was just accepted, and is watched from now on.
+    ///
+    /// # Errors
+    /// The kernel does not watch it; gives it back.
     pub fn new(
         id: ClientId,
         channel: Channel,
         (peer, other_user): (Peer, Option<u32>),
-        pidfd: Option<OwnedFd>,
         allowed: Roles,
         poll: &Poll,
-    ) -> Result<Self, Errno> {
+    ) -> Result<Self, (Channel, Errno)> {
         Ok(Self {
             id,
             peer,
             other_user,
-            process: ProcessKey::of(id, peer.pid, pidfd.as_ref()),
-            pidfd: pidfd.map(|pidfd| Watched::new(poll, Token::Process(id), pidfd)).transpose()?,
+            process: ProcessKey::Session(id),
+            pidfd: None,
             allowed,
             name: ClientName::cut("unnamed"),
             roles: Roles::NONE,
             phase: Phase::Strange { deadline: Instant::now() + HELLO_TIMEOUT },
             failure: None,
-            channel: Watched::new(poll, Token::Session(id), channel)?,
+            channel: Watched::or_back(poll, Token::Session(id), channel)?,
             outbox: Outbox::default(),
             next_subscription: 1,
         })
+    }
+
+    /// Watches its process too.
+    ///
+    /// # Errors
+    /// The kernel does not.
+    pub fn watch_process(&mut self, pidfd: OwnedFd, poll: &Poll) -> Result<(), Errno> {
+        self.process = ProcessKey::of(self.id, self.peer.pid, Some(&pidfd));
+        self.pidfd = Some(Watched::new(poll, Token::Process(self.id), pidfd)?);
+        Ok(())
     }
 
     pub fn id(&self) -> ClientId {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use framebroker_protocol::limits::SEGMENTS_PER_MESSAGE;
+use nix::errno::Errno;
 
 /// What a shared delivery gets beside its segments: two pages and a socket.
 pub const PAGE_DESCRIPTORS: usize = 3;
@@ -27,6 +28,16 @@ impl DescriptorBudget {
     /// Whether so many more may be sent. Where there are none, one message always may: else nobody would ever get any.
     pub fn allows(self, in_flight: usize, more: usize) -> bool {
         in_flight == 0 || in_flight + more <= self.0
+    }
+}
+
+/// What to do where the kernel has no more descriptors, or no more memory for them.
+pub fn advice(errno: Errno) -> &'static str {
+    match errno {
+        Errno::EMFILE => "raise its limit on open files (ulimit -n)",
+        Errno::ENFILE => "the machine has too many open files; raise fs.file-max",
+        Errno::ENOSPC => "raise fs.epoll.max_user_watches",
+        _ => "the machine is short of memory; try again later",
     }
 }
 

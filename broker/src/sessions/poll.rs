@@ -102,8 +102,16 @@ pub struct Watched<T: AsFd> {
 impl<T: AsFd> Watched<T> {
     /// Watches for something to read.
     pub fn new(poll: &Poll, token: Token, what: T) -> Result<Self, Errno> {
-        let mut watched = Self { what, poll: poll.clone(), token, wanted: None };
-        watched.want(Some(EpollFlags::EPOLLIN)).map(|()| watched)
+        Self::or_back(poll, token, what).map_err(|(_, errno)| errno)
+    }
+
+    /// The same; gives back what the kernel does not watch.
+    pub fn or_back(poll: &Poll, token: Token, what: T) -> Result<Self, (T, Errno)> {
+        let flags = EpollFlags::EPOLLIN;
+        match poll.0.add(what.as_fd(), EpollEvent::new(flags, token.to_bits())) {
+            Ok(()) => Ok(Self { what, poll: poll.clone(), token, wanted: Some(flags) }),
+            Err(errno) => Err((what, errno)),
+        }
     }
 
     /// Watches for what is wanted from now on, and for the end of the other side; with `None` for nothing at all.

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::broker::Broker;
 use super::clock::Alarm;
-use super::descriptors::DescriptorBudget;
+use super::descriptors::{DescriptorBudget, advice};
 use super::end::Impatience;
 use super::listener::Listener;
 use super::log_limit::CLIENTS;
@@ -134,7 +134,7 @@ impl Server {
                 Err(errno) => {
                     // Too many open files, above all: those that wait stay in the backlog until some are closed.
                     if CLIENTS.may_speak() {
-                        warn!(%errno, "cannot accept a connection; raise the limit on open files (ulimit -n)");
+                        warn!(%errno, "cannot accept a connection: {}", advice(errno));
                     }
                     // One that waits and cannot be accepted would wake this thread without end.
                     return self.listen(false);

@@ -91,11 +91,17 @@ impl Mapping {
     }
 
     fn advise(&self, advice: Advice) -> Result<(), ShmError> {
-        let advised = match &self.0 {
-            Map::Anywhere(map) => map.advise(advice),
-            Map::Aligned(map) => map.advise(advice as i32),
-        };
-        advised.map_err(|source| ShmError::Populate { bytes: self.len(), source })
+        loop {
+            let advised = match &self.0 {
+                Map::Anywhere(map) => map.advise(advice),
+                Map::Aligned(map) => map.advise(advice as i32),
+            };
+            match advised {
+                // Populating goes on where a signal has stopped it.
+                Err(source) if source.kind() == std::io::ErrorKind::Interrupted => {}
+                advised => return advised.map_err(|source| ShmError::Populate { bytes: self.len(), source }),
+            }
+        }
     }
 }
 

@@ -76,7 +76,7 @@ impl SharedObject {
         // A memfd is born readable and writable for all: another user's process could re-open it through /proc.
         fchmod(&fd, Mode::S_IRUSR | Mode::S_IWUSR).map_err(create)?;
         let size = i64::try_from(len).map_err(|_too_large| create(Errno::EFBIG))?;
-        ftruncate(&fd, size).map_err(create)?;
+        uninterrupted(|| ftruncate(&fd, size)).map_err(create)?;
         let object = Self { fd, len };
         object.add_seals(SIZE_SEALS)?;
         Ok(object)
@@ -182,6 +182,16 @@ impl SharedObject {
 impl AsFd for SharedObject {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// Calls again after a signal.
+fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            done => return done,
+        }
     }
 }
 
