@@ -6,6 +6,7 @@
 
 mod campaign;
 mod kill;
+mod shortage;
 mod soak;
 mod sources;
 
@@ -17,7 +18,7 @@ use clap::builder::PossibleValue;
 
 use self::campaign::{Campaign, Orders};
 
-const ALL: [&Campaign; 3] = [&sources::SOURCES, &kill::KILL, &soak::SOAK];
+const ALL: [&Campaign; 4] = [&kill::KILL, &shortage::SHORTAGE, &soak::SOAK, &sources::SOURCES];
 
 /// Attacks in rounds chosen at random; a short version of each is part of the gate (scripts/test.sh campaigns).
 #[derive(Debug, Parser)]
