@@ -5,9 +5,9 @@
 #     scripts/fuzz.sh [--seconds N] [--jobs N] [TARGET…]     each target for N seconds (default 60), N of them at once (2)
 #     scripts/fuzz.sh --list                                 the targets
 #
-# It begins with what tests/fuzz/seeds.py writes and tests/fuzz/corpus/TARGET keeps. What it finds is left in target/fuzz/found/TARGET with the command that repeats
-# it; inputs that reach new code are left in target/fuzz/new/TARGET (scripts/fuzz.sh --keep puts the few that matter into the
-# corpus). Needs a C++ compiler.
+# It begins with what tests/fuzz/seeds.py writes and tests/fuzz/corpus keeps. What it finds is left in
+# target/fuzz/found/TARGET with the command that repeats it; inputs that reach new code are left in target/fuzz/new/TARGET, of
+# which scripts/fuzz.sh --keep [TARGET…] puts those that matter into the corpus. Needs a C++ compiler.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -47,11 +47,17 @@ trap 'rm -rf "$scratch"' EXIT
 export TMPDIR=$scratch
 tests/fuzz/seeds.py "$scratch/seeds"
 
+# Begins with true inputs, and with those that were kept.
+for target in "${chosen[@]}"; do
+    mkdir -p "$scratch/kept/$target"
+    [ ! -f "tests/fuzz/corpus/$target.tar.gz" ] || tar -xzf "tests/fuzz/corpus/$target.tar.gz" -C "$scratch/kept/$target"
+done
+
 fuzz() {
-    local target=$1 found=target/fuzz/found/$1 new=target/fuzz/new/$1 corpus=tests/fuzz/corpus/$1
-    mkdir -p "$found" "$new" "$corpus"
+    local target=$1 found=target/fuzz/found/$1 new=target/fuzz/new/$1
+    mkdir -p "$found" "$new"
     local run=("$built/fuzz-$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=4096
-        -print_final_stats=1 -artifact_prefix="$found/" "$new" "$corpus" "$scratch/seeds/$target")
+        -print_final_stats=1 -artifact_prefix="$found/" "$new" "$scratch/kept/$target" "$scratch/seeds/$target")
     if "${run[@]}" >"$scratch/$target.log" 2>&1; then
         echo "$target: $(sed -n 's/^stat::number_of_executed_units: */inputs /p' "$scratch/$target.log")," \
             "$(grep -o 'cov: [0-9]*' "$scratch/$target.log" | tail -n 1), nothing found"
@@ -65,10 +71,10 @@ fuzz() {
 if [ -n "$keep" ]; then
     for target in "${chosen[@]}"; do
         mkdir -p "target/fuzz/new/$target" "$scratch/merged/$target"
-        "$built/fuzz-$target" -merge=1 "$scratch/merged/$target" "tests/fuzz/corpus/$target" "target/fuzz/new/$target" "$scratch/seeds/$target" 2>/dev/null
-        rm -rf "tests/fuzz/corpus/$target"
-        cp -r "$scratch/merged/$target" "tests/fuzz/corpus/$target"
-        echo "$target: $(ls "tests/fuzz/corpus/$target" | wc -l) inputs kept"
+        "$built/fuzz-$target" -merge=1 "$scratch/merged/$target" "$scratch/kept/$target" "target/fuzz/new/$target" 2>/dev/null
+        tar -c --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$scratch/merged/$target" . |
+            gzip -9n >"tests/fuzz/corpus/$target.tar.gz"
+        echo "$target: $(ls "$scratch/merged/$target" | wc -l) inputs kept"
     done
     exit
 fi
