@@ -115,7 +115,7 @@ impl CLibrary {
                 command.args(words.into_iter().map(chosen))
             }
         };
-        must(command.args(more));
+        must(command.args(more).args(sanitizing()));
     }
 
     /// Prepares a program that is linked with the shared library.
@@ -126,9 +126,13 @@ impl CLibrary {
         command
     }
 
-    /// Prepares a program to run under valgrind: any misuse of memory and any leak is exit status 99.
+    /// Prepares a program to run under valgrind: any misuse of memory and any leak is exit status 99. A program that looks
+    /// for that itself, as `scripts/sanitizers.sh` builds it, runs as it is.
     #[must_use]
     pub fn valgrind(&self, program: &Path) -> Command {
+        if !sanitizing().is_empty() {
+            return self.program(program);
+        }
         let mut command = self.program(Path::new("valgrind"));
         command.args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect,possible"]);
         command.arg("--error-exitcode=99").arg(program);
@@ -200,4 +204,10 @@ fn must(command: &mut Command) -> String {
     let errors = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{command:?}: {}\n{errors}", done.status);
     String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// What the compiler is told where the library was built with a sanitizer.
+fn sanitizing() -> Vec<String> {
+    let flags = std::env::var("CFLAGS").unwrap_or_default();
+    flags.split_whitespace().filter(|flag| flag.starts_with("-fsanitize=")).map(ToOwned::to_owned).collect()
 }

@@ -13,16 +13,21 @@ impl Chance {
         Self(seed)
     }
 
+    /// Any number.
+    pub fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
     /// One of so many numbers, from 0 on.
     ///
     /// # Panics
     /// When there is none to choose from.
     pub fn below(&mut self, count: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let count = u64::try_from(count).expect("a small number");
-        usize::try_from((mixed ^ (mixed >> 31)) % count).expect("less than a small number")
+        usize::try_from(self.number() % count).expect("less than a small number")
     }
 
     /// One of these.

@@ -124,7 +124,21 @@ impl Raw {
     /// # Panics
     /// When the broker refuses.
     pub fn subscribe(&mut self, policy: Policy, delivery: Delivery, max_held: u32) -> (Subscribed, Vec<OwnedFd>) {
-        let stream = "cam0".parse().expect("a stream name");
+        self.subscribe_to("cam0", policy, delivery, max_held)
+    }
+
+    /// As [`Self::subscribe`], to a stream of this name.
+    ///
+    /// # Panics
+    /// When the broker refuses.
+    pub fn subscribe_to(
+        &mut self,
+        stream: &str,
+        policy: Policy,
+        delivery: Delivery,
+        max_held: u32,
+    ) -> (Subscribed, Vec<OwnedFd>) {
+        let stream = stream.parse().expect("a stream name");
         self.send(Ask::Subscribe { stream, policy: policy.into(), delivery, max_held, start: Start::Next });
         match self.answer() {
             (Tell::Subscribed(subscribed), fds) => (subscribed, fds),

@@ -62,11 +62,23 @@ impl RawProducer {
     /// When the broker does not let it.
     #[must_use]
     pub fn attach(broker: &Broker) -> Self {
-        let mut raw = broker.raw();
+        Self::offer(broker.raw(), "cam0").unwrap_or_else(|answer| panic!("{answer}"))
+    }
+
+    /// As [`Self::attach`], to a stream of this name, over a connection on which nothing was said yet.
+    ///
+    /// # Errors
+    /// The broker's answer where it does not let it.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn offer(mut raw: Raw, stream: &str) -> Result<Self, String> {
         raw.hello_as(Roles::PRODUCER);
-        raw.send(Ask::Produce(produce()));
+        raw.send(Ask::Produce(Produce { stream: stream.parse().expect("a stream name"), ..produce() }));
         let (answer, fds) = raw.answer();
-        assert!(matches!(answer, Tell::Producing { .. }), "{answer:?}");
+        if !matches!(answer, Tell::Producing { .. }) {
+            return Err(format!("{answer:?}"));
+        }
         let [fd] = <[_; 1]>::try_from(fds).expect("one page");
         let again = fd.try_clone().expect("a second descriptor");
         let object = SharedObject::received(again, size_of::<ProducerPage>()).expect("an object that cannot shrink");
@@ -76,7 +88,7 @@ impl RawProducer {
         raw.send(Ask::Mapped);
         let mut producer = Self { raw, filler, taker, page, segments: BTreeMap::new() };
         while !producer.hear() {}
-        producer
+        Ok(producer)
     }
 
     /// Takes the next message; true if it says that frames are published.

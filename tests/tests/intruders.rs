@@ -2,47 +2,19 @@
 //! notices.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::message::{Ask, Delivery, Policy, Subscribed, Tell};
+use framebroker_protocol::message::{Ask, Delivery, Policy, Tell};
 use framebroker_protocol::pattern::Pattern;
-use framebroker_protocol::ring::{Claim, Pages, Reader, Taken};
+use framebroker_protocol::ring::{Claim, Reader, Taken};
 use framebroker_protocol::shm::{Mapped, SharedObject};
 use framebroker_protocol::sync::Arc;
 use framebroker_protocol::{ConsumerPage, PixelFormat, StreamPage};
 use framebroker_tests::actor::figure;
 use framebroker_tests::attack::ways_to_write;
-use framebroker_tests::{Beside, Broker, Raw, wait_for};
+use framebroker_tests::{Beside, Broker, Chance, Intruder, wait_for};
 
 const SMALL: &str = "--segments 8 --fps 200 --width 64 --height 64";
-
-/// A hostile reader of a shared delivery: it has the pages and can write what it likes into its own.
-struct Intruder {
-    raw: Raw,
-    pages: Arc<Pages>,
-    subscribed: Subscribed,
-    segments: Vec<OwnedFd>,
-}
-
-impl Intruder {
-    fn enter(broker: &Broker, max_held: u32) -> Self {
-        let mut raw = broker.raw();
-        raw.hello();
-        let (subscribed, fds) = raw.subscribe(Policy::Sequential, Delivery::Shared, max_held);
-        let mut fds = fds.into_iter();
-        let stream = Mapped::<StreamPage>::read_only(fds.next().unwrap()).unwrap();
-        let consumer = Mapped::<ConsumerPage>::writable(fds.next().unwrap()).unwrap();
-        let _notify = fds.next().unwrap();
-        raw.send(Ask::Mapped);
-        let pages = Arc::new(Pages { stream: Arc::new(stream), consumer: Arc::new(consumer) });
-        Self { raw, pages, subscribed, segments: fds.collect() }
-    }
-
-    fn reader(&self) -> Reader {
-        Reader::new(Arc::clone(&self.pages), 1, Policy::Sequential, self.subscribed.first)
-    }
-}
 
 /// Goal: a reader that vetoes, with its one hold, whatever is being retired never costs the source a frame. Method: it races
 /// to hold the oldest frame again and again while the source runs at 2000 frames/s.
@@ -95,7 +67,7 @@ fn a_revoked_reader_never_sees_a_byte_change() {
         Taken::Frame(hold) => Some(hold),
         _ => None,
     });
-    let Intruder { raw, pages, subscribed, segments } = intruder;
+    let Intruder { raw, pages, subscribed, segments, .. } = intruder;
     let at = subscribed.segments.iter().position(|info| info.index == hold.context.segment()).unwrap();
     let len = usize::try_from(subscribed.segments[at].bytes).unwrap();
     let fd = segments.into_iter().nth(at).unwrap();
@@ -237,32 +209,14 @@ fn nothing_becomes_writable_but_the_own_page() {
 fn scribbling_into_the_own_page_harms_nobody() {
     let broker = Broker::start(SMALL);
     let beside = Beside::start(&broker);
-    let mut raw = broker.raw();
-    raw.hello();
-    let (_, fds) = raw.subscribe(Policy::Lossless, Delivery::Shared, 2);
-    let page = SharedObject::received(fds.into_iter().nth(1).unwrap(), size_of::<ConsumerPage>()).unwrap();
-    let mapping = page.map_writable().unwrap();
-    raw.send(Ask::Mapped);
-    let mut noise = 0x9E37_79B9_7F4A_7C15_u64;
+    let intruder = Intruder::enter_as(broker.raw(), "cam0", Policy::Lossless, 2);
+    let mut chance = Chance::of(1);
     let deadline = Instant::now() + Duration::from_secs(2);
     while Instant::now() < deadline {
-        for word in 0..size_of::<ConsumerPage>() / 8 {
-            noise ^= noise << 13;
-            noise ^= noise >> 7;
-            noise ^= noise << 17;
-            scribble(&mapping, word, noise);
-        }
+        intruder.scribble(&mut chance);
     }
     beside.noticed_nothing();
     assert_eq!(broker.stats().incomplete, 0);
-    drop(raw);
+    drop(intruder);
     broker.end_clean();
-}
-
-#[expect(unsafe_code, reason = "the hostile consumer writes into its page what it likes")]
-fn scribble(mapping: &framebroker_protocol::shm::Mapping, word: usize, value: u64) {
-    // SAFETY: `word` is below the page's number of words, and the mapping is writable and this process's own.
-    let target = unsafe { mapping.as_mut_ptr().cast::<u64>().add(word) };
-    // SAFETY: as above; the broker reads it as an atomic.
-    unsafe { target.write_volatile(value) };
 }
