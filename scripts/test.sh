@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing and runs every gate. Needs Rust and, for cameras in a network of their own and for other users,
-# root. Takes about twenty minutes on two cores from a clean checkout.
+# root. Takes about forty minutes on two cores from a clean checkout.
 #
 #   scripts/test.sh                 everything
 #   scripts/test.sh docs clippy     these parts only
