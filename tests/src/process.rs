@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::wait_for;
+use crate::{PATIENCE, wait_for};
 
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
@@ -83,10 +83,14 @@ impl Process {
     /// Sends it a signal.
     ///
     /// # Panics
-    /// When it is gone.
+    /// When it is gone, or does not stop when it is told to.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.pid()).expect("a process ID"));
         kill(pid, signal).unwrap_or_else(|errno| panic!("cannot send {signal} to {pid}: {errno}"));
+        if signal == Signal::SIGSTOP {
+            // A thread that is on a processor goes on for a moment, and may still answer.
+            wait_for("the process to stop", PATIENCE, || has_stopped(pid).then_some(()));
+        }
     }
 
     /// Kills it with SIGKILL and waits until it is gone.
@@ -124,4 +128,12 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Whether no thread of a process runs.
+fn has_stopped(pid: Pid) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let states = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok());
+    // The state follows the name, which is in brackets: stopped, ended.
+    states.into_iter().all(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with(['T', 't', 'Z', 'X'])))
 }

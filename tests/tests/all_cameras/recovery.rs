@@ -78,7 +78,7 @@ fn the_broker_ends_while_sources_are_away() {
     let mut rig = Rig::start();
     let control = rig.controller();
     let mut readers = Reader::two_of_each(&rig);
-    rig.tell(Device::BaslerA, "slow=GainRaw slow_ms=8000");
+    rig.tell(Device::BaslerA, "slow=GainRaw slow_ms=3000");
     let asked = std::thread::spawn(move || control.set_feature("basler-a", "GainRaw", 3));
     wait_for("the question to reach the camera", RETURN, || rig.was_asked(Device::BaslerA).then_some(()));
     rig.take_away(Device::GigeA);
