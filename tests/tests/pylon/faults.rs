@@ -142,8 +142,11 @@ fn a_driver_that_hangs_is_waited_for_a_while() {
     let cameras = Cameras::default();
     cameras.plug("4001", "fps=50");
     let mut broker = Broker::start_program(&mut cameras.broker(), "--source pylon --segments 8");
-    subscribed(&broker, "policy=latest").take();
+    let mut actor = subscribed(&broker, "policy=latest");
+    actor.take();
     cameras.tell("4001", "fps=50 hang=retrieve");
+    // No more frames: it hangs.
+    actor.ask("drain 500");
     broker.signal(Signal::SIGTERM);
     let (status, said) = broker.ended();
     assert!(!status.success() && said.is_empty(), "{status}: {said}");
