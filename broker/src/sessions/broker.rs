@@ -348,6 +348,12 @@ impl Broker {
     /// Tells everyone that the streams have ended, and stops their threads. Returns the streams.
     pub fn close(mut self) -> Vec<Stream> {
         self.streams.iter_mut().for_each(Stream::close);
+        self.tell_the_end();
+        self.streams.into_all()
+    }
+
+    /// Tells everyone that there will be no more frames, where that was not told yet.
+    pub fn tell_the_end(&mut self) {
         let reason = self.ending.as_ref().map_or("the broker ends", Ending::reason);
         for Session { client, subscriptions, production } in self.sessions.iter_mut() {
             for subscription in subscriptions.values().filter(|subscription| !subscription.knows_the_end()) {
@@ -357,6 +363,5 @@ impl Broker {
                 client.fail(ErrorCode::StreamClosed, reason);
             }
         }
-        self.streams.into_all()
     }
 }

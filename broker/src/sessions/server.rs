@@ -83,6 +83,7 @@ impl Server {
     pub fn run(mut self) -> Result<Vec<Stream>, ServeError> {
         while !self.broker.is_done() {
             if let Some((why, streams)) = self.broker.stuck() {
+                self.broker.tell_the_end();
                 return Err(ServeError::Stuck(why, streams));
             }
             for token in self.poll.wait(self.broker.clock().next())? {
