@@ -21,32 +21,23 @@ pub use model::{
 
 pub use mailbox::Mailbox;
 
+/// How a word is loaded in front of a fence. ThreadSanitizer sees no fences, and is used on writable memory only.
+const BEFORE_FENCE: Ordering = if cfg!(thread_sanitizer) { Ordering::Acquire } else { Ordering::Relaxed };
+
 /// An acquire load that is sound on memory this process cannot write.
 #[cfg_attr(loom, track_caller)]
 #[inline]
 pub fn load_acquire(word: &AtomicU64) -> u64 {
-    // ThreadSanitizer sees no fences; here it may look at writable memory only, where this load is as sound.
-    #[cfg(thread_sanitizer)]
-    return word.load(Ordering::Acquire);
-    #[cfg(not(thread_sanitizer))]
-    {
-        let value = word.load(Ordering::Relaxed);
-        fence(Ordering::Acquire);
-        value
-    }
+    let value = word.load(BEFORE_FENCE);
+    fence(Ordering::Acquire);
+    value
 }
 
 /// [`load_acquire`] for 32-bit words.
 #[cfg_attr(loom, track_caller)]
 #[inline]
 pub fn load_acquire_u32(word: &AtomicU32) -> u32 {
-    // ThreadSanitizer sees no fences; here it may look at writable memory only, where this load is as sound.
-    #[cfg(thread_sanitizer)]
-    return word.load(Ordering::Acquire);
-    #[cfg(not(thread_sanitizer))]
-    {
-        let value = word.load(Ordering::Relaxed);
-        fence(Ordering::Acquire);
-        value
-    }
+    let value = word.load(BEFORE_FENCE);
+    fence(Ordering::Acquire);
+    value
 }
