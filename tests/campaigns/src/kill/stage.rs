@@ -182,13 +182,14 @@ impl Stage {
                 "the broker's memory grew from {warm_kb} kB to {now_kb} kB"
             );
         }
-        let segments =
-            usize::try_from(self.connection.stats().unwrap().iter().map(|it| it.active_buffers).sum::<u64>()).unwrap();
         // Its pages, and a frame that it holds in a segment that has gone since.
-        let most = segments + 4;
+        let beside = 4;
         for witness in &self.witnesses {
-            let mapped = mapped_objects(witness.pid());
-            assert!(mapped <= most, "a witness has {mapped} objects mapped, and the broker has {segments} segments");
+            // A segment that the ring has just given up is unmapped when the witness has read that.
+            wait_for("a witness to have no more mapped than there is", PATIENCE, || {
+                let segments: u64 = self.connection.stats().unwrap().iter().map(|it| it.active_buffers).sum();
+                (mapped_objects(witness.pid()) <= usize::try_from(segments).unwrap() + beside).then_some(())
+            });
         }
         let lost: u64 = Reader::look_all(&mut self.witnesses).iter().map(|seen| figure(seen, "lost")).sum();
         wait_for("dead debtors to be forgotten", PATIENCE, || {
