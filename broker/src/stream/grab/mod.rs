@@ -226,14 +226,10 @@ impl Grab {
 
     fn publish(&mut self, segment: WritableSegment, info: &FrameInfo) {
         let settings_version = self.stamp();
-        let now_ns = monotonic_ns();
+        let (monotonic_ns, realtime_ns) = (monotonic_ns(), realtime_ns());
         // Context, usage count and buffer context are the writer's to set.
-        let header =
-            FrameHeader { settings_version, monotonic_ns: now_ns, realtime_ns: realtime_ns(), ..info.header() };
-        let (context, calls) = self.supply.publish(segment, header, now_ns);
-        let took_ns = monotonic_ns() - now_ns;
-        // Before the rest, so that nobody sleeps longer than need be.
-        self.supply.wake(calls);
+        let header = FrameHeader { settings_version, monotonic_ns, realtime_ns, ..info.header() };
+        let (context, took_ns) = self.supply.publish(segment, header);
         self.core.set_geometry(info.width, info.height, info.pixel_format);
         let counters = &self.core.counters;
         counters.publish.add(took_ns);

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use framebroker_protocol::message::Start;
-use framebroker_protocol::ring::{Calls, Member, Releases, Retired, SharedRoster, Writer};
+use framebroker_protocol::ring::{Member, Releases, Retired, SharedRoster, Writer};
 use framebroker_protocol::shm::Mapped;
 use framebroker_protocol::{
-    ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, SegmentSet, Sequence, StreamPage, StreamState, stop_point,
+    ContextId, FrameHeader, SEGMENT_LIMIT, SegmentIndex, SegmentSet, Sequence, StreamPage, StreamState, monotonic_ns,
+    stop_point,
 };
 
 use crate::factory::{Epoch, WritableSegment};
@@ -180,21 +181,20 @@ impl Supply {
         self.keep(segment);
     }
 
-    /// Publishes what the source has filled. [`Self::wake`] comes next.
-    pub fn publish(&mut self, mut segment: WritableSegment, header: FrameHeader, now_ns: u64) -> (ContextId, Calls) {
+    /// Publishes what the source has filled, complete in memory since `header.monotonic_ns`, and wakes the readers that sleep. Returns
+    /// the frame, and the ns from then until readers could find it.
+    pub fn publish(&mut self, mut segment: WritableSegment, header: FrameHeader) -> (ContextId, u64) {
         let index = segment.index();
-        self.queued.retain(|queued| *queued != index);
         segment.count_use();
-        let (context, calls) = self.writer.publish(index, header, now_ns);
+        let (context, calls) = self.writer.publish(index, header, header.monotonic_ns);
+        let took_ns = monotonic_ns() - header.monotonic_ns;
+        // Before the rest, so that nobody sleeps longer than need be.
+        self.writer.wake(calls);
+        self.queued.retain(|queued| *queued != index);
         if let Some(place) = self.published.get_mut(index.as_usize()) {
             *place = Some((context, segment));
         }
-        (context, calls)
-    }
-
-    /// Wakes the readers that sleep.
-    pub fn wake(&self, calls: Calls) {
-        self.writer.wake(calls);
+        (context, took_ns)
     }
 
     /// Tells the stream's state to its readers.
