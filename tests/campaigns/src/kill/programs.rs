@@ -77,7 +77,7 @@ impl Programs {
         gcc.args(["-std=c11", "-D_GNU_SOURCE", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread"]);
         gcc.arg("-I").arg(headers).arg("-I").arg(checks).arg(victim(&format!("{name}.c")));
         gcc.arg(self.built.join("libframebroker_c.a")).args(["-lgcc_s", "-lm", "-ldl"]);
-        must(gcc.arg("-o").arg(self.built.join(format!("{name}-c"))));
+        replace(&self.built.join(format!("{name}-c")), |program| must(gcc.arg("-o").arg(program)));
     }
 
     fn install_python(&self) {
@@ -86,7 +86,8 @@ impl Programs {
         must(Command::new("mkdir").arg("--parents").arg(&folder));
         must(Command::new("cp").arg("--recursive").arg("--update").arg(sources).arg(&folder));
         let module = folder.join("framebroker/_framebroker.abi3.so");
-        must(Command::new("cp").arg(self.built.join("lib_framebroker.so")).arg(module));
+        let library = self.built.join("lib_framebroker.so");
+        replace(&module, |module| must(Command::new("cp").arg(library).arg(module)));
     }
 }
 
@@ -96,6 +97,13 @@ fn root() -> &'static Path {
 
 fn victim(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kill/victims").join(name)
+}
+
+/// Has a file made, and puts it into its place at once: another campaign may be using the one that is there.
+fn replace(place: &Path, make: impl FnOnce(&Path)) {
+    let made = place.with_extension(std::process::id().to_string());
+    make(&made);
+    std::fs::rename(&made, place).unwrap_or_else(|error| panic!("cannot rename {}: {error}", made.display()));
 }
 
 fn must(command: &mut Command) {
