@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use framebroker_protocol::message::{Ask, Roles, StatsEntries, StatsOf, StreamInfo, Tell};
+use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Roles, StatsEntries, StatsOf, StreamInfo, Tell};
 use framebroker_protocol::stats::{ClientStats, SegmentStats, StreamStats};
-use framebroker_protocol::{BrokerId, ClientId, ClientName, StreamId};
+use framebroker_protocol::{BrokerId, ClientId, ClientName, DEFAULT_MAX_HELD, FrameRef, StreamId};
 
 use crate::connect::{Connector, Session, paged};
 use crate::deadline::Deadline;
 use crate::error::Violation;
 use crate::fork::Generation;
+use crate::kept::Kept;
 use crate::producer::ProducerBuilder;
 use crate::subscription::SubscriptionBuilder;
-use crate::{Error, Result};
+use crate::{Error, Frame, Result};
 
 /// A connection to a broker, for questions. May be used by several threads; they take turns.
 ///
@@ -28,11 +29,23 @@ pub struct Broker {
     id: BrokerId,
     client_id: ClientId,
     generation: Generation,
+    max_acquired: u32,
+    /// By which frames are acquired.
+    acquiring: Kept,
 }
 
 /// How to connect to a broker.
-#[derive(Debug, Clone, Default)]
-pub struct BrokerBuilder(Connector);
+#[derive(Debug, Clone)]
+pub struct BrokerBuilder {
+    connector: Connector,
+    max_acquired: u32,
+}
+
+impl Default for BrokerBuilder {
+    fn default() -> Self {
+        Self { connector: Connector::default(), max_acquired: DEFAULT_MAX_HELD }
+    }
+}
 
 impl BrokerBuilder {
     /// The broker's socket. Without it: the variable `FRAMEBROKER_SOCKET`, else the first of
@@ -40,14 +53,14 @@ impl BrokerBuilder {
     /// a broker answers.
     #[must_use]
     pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
-        self.0.socket = Some(path.into());
+        self.connector.socket = Some(path.into());
         self
     }
 
     /// What this client is called in statistics and logs; cut to 63 bytes. Default: the program's name.
     #[must_use]
     pub fn name(mut self, name: &str) -> Self {
-        self.0.name = ClientName::cut(name);
+        self.connector.name = ClientName::cut(name);
         self
     }
 
@@ -56,7 +69,7 @@ impl BrokerBuilder {
     /// Whom you trust here can change frames while you read them.
     #[must_use]
     pub fn server_uid(mut self, uid: u32) -> Self {
-        self.0.server_uids.push(uid);
+        self.connector.server_uids.push(uid);
         self
     }
 
@@ -64,14 +77,21 @@ impl BrokerBuilder {
     /// never need it.
     #[must_use]
     pub fn control(mut self, wanted: bool) -> Self {
-        self.0.roles = if wanted { Roles::CONSUMER.with(Roles::CONTROL) } else { Roles::CONSUMER };
+        self.connector.roles = if wanted { Roles::CONSUMER.with(Roles::CONTROL) } else { Roles::CONSUMER };
         self
     }
 
     /// How long connecting and every answer may take. Default: 5 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.0.timeout = timeout;
+        self.connector.timeout = timeout;
+        self
+    }
+
+    /// Frames of one stream that [`Broker::acquire`] may hold at once, 1 to 64. Default: 2. Each costs the broker a segment.
+    #[must_use]
+    pub fn max_acquired(mut self, frames: u32) -> Self {
+        self.max_acquired = frames;
         self
     }
 
@@ -80,7 +100,7 @@ impl BrokerBuilder {
     /// # Errors
     /// [`Error::NoBroker`] with every path tried and what came of it.
     pub fn connect(self) -> Result<Broker> {
-        let session = self.0.connect(Deadline::after(None))?;
+        let session = self.connector.connect(Deadline::after(None))?;
         Ok(Broker {
             socket: session.socket.clone(),
             server_pid: session.server_pid,
@@ -88,7 +108,9 @@ impl BrokerBuilder {
             client_id: session.client,
             generation: Generation::current()?,
             session: Mutex::new(session),
-            connector: self.0,
+            connector: self.connector,
+            max_acquired: self.max_acquired,
+            acquiring: Kept::default(),
         })
     }
 }
@@ -196,6 +218,29 @@ impl Broker {
     /// was started with `--source producer`.
     pub fn produce(&self, stream: &str) -> ProducerBuilder {
         ProducerBuilder::new(self.connector.clone(), stream)
+    }
+
+    /// Holds the frame of an [address](Frame::reference), from whatever thread or process that comes. Subscribes to its stream
+    /// when a frame of it is first asked for, on a connection of its own, which is kept until this object is dropped; then and
+    /// where the broker was started anew it may take as long as [`SubscriptionBuilder::open`]. Threads may ask at once.
+    ///
+    /// # Errors
+    /// [`Error::Gone`] if it was retired, never existed, or is of another run of the broker; [`Error::Full`] where
+    /// [`BrokerBuilder::max_acquired`] of its stream are held; else as [`SubscriptionBuilder::open`] and [`Subscription::next`].
+    pub fn acquire(&self, frame: &FrameRef) -> Result<Frame> {
+        // Before the locks, as below.
+        self.generation.check()?;
+        let open = |delivery| {
+            let builder = self.subscribe(frame.stream.as_str()).max_held(self.max_acquired);
+            // No frame but those that are asked for is wanted.
+            builder.policy(Policy::Latest).delivery(delivery).open()
+        };
+        let open = || match open(Delivery::Shared) {
+            // Segments that anybody could change are handed out by socket only.
+            Err(Error::Refused { code: ErrorCode::Invalid, .. }) => open(Delivery::Socket),
+            opened => opened,
+        };
+        self.acquiring.take(&frame.stream, open, |subscription| subscription.acquire(frame))
     }
 
     fn entries<T>(&self, of: StatsOf, take: impl Fn(StatsEntries) -> Option<Vec<T>>) -> Result<Vec<T>> {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use framebroker_protocol::message::Ask;
 use framebroker_protocol::ring::Pages;
-use framebroker_protocol::{ContextId, SubscriptionId, stop_point};
+use framebroker_protocol::{BrokerId, ContextId, FrameRef, StreamName, SubscriptionId, stop_point};
 
 use crate::Result;
 use crate::link::Link;
@@ -19,6 +19,10 @@ use crate::link::Link;
 #[derive(Debug)]
 pub struct Connection {
     pub link: Link,
+    /// Which run of a broker it leads to.
+    pub broker: BrokerId,
+    /// The stream that is subscribed to.
+    pub stream: StreamName,
     pub subscription: SubscriptionId,
     /// Of a shared delivery.
     pages: Option<Arc<Pages>>,
@@ -48,8 +52,19 @@ pub enum Held {
 }
 
 impl Connection {
-    pub fn new(link: Link, subscription: SubscriptionId, pages: Option<Arc<Pages>>) -> Self {
-        Self { link, subscription, pages, holds: AtomicU32::new(0) }
+    pub fn new(
+        link: Link,
+        broker: BrokerId,
+        stream: StreamName,
+        subscription: SubscriptionId,
+        pages: Option<Arc<Pages>>,
+    ) -> Self {
+        Self { link, broker, stream, subscription, pages, holds: AtomicU32::new(0) }
+    }
+
+    /// The address of one of its frames.
+    pub fn reference(&self, context: ContextId) -> FrameRef {
+        FrameRef { broker: self.broker, stream: self.stream.clone(), context }
     }
 
     /// Whether this is the process that subscribed, not a forked child of it.
@@ -75,6 +90,11 @@ impl Connection {
 }
 
 impl HoldGuard {
+    /// By which it is held.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Whether the hold is this process's own, not the parent's.
     pub fn is_ours(&self) -> bool {
         self.connection.is_ours()

@@ -9,7 +9,7 @@ use framebroker_protocol::codec::CodecError;
 use framebroker_protocol::message::ErrorCode;
 use framebroker_protocol::shm::ShmError;
 use framebroker_protocol::socket::ChannelError;
-use framebroker_protocol::{ContextId, TextError};
+use framebroker_protocol::{BrokerId, ContextId, FrameRef, StreamName, TextError};
 use nix::errno::Errno;
 
 /// The result of most calls of this library.
@@ -34,13 +34,24 @@ pub enum Error {
         /// Frames the subscription may hold.
         max_held: u32,
     },
-    /// The frame asked for by its context ID was retired, or never existed.
-    #[error(
-        "frame {context} is gone: its segment was filled again. Take frames sooner, or keep more with --segments or --history of the broker"
-    )]
+    /// The frame asked for is gone.
+    #[error("frame {context} is gone: {reason}")]
     Gone {
         /// The frame.
         context: ContextId,
+        /// In what way.
+        reason: GoneReason,
+    },
+    /// The frame asked for is of another stream than the subscription.
+    #[error(
+        "frame {frame} is of stream {}, and this subscription is to {stream}: acquire it by a subscription to its own stream, or by the broker object",
+        .frame.stream
+    )]
+    OtherStream {
+        /// The frame.
+        frame: FrameRef,
+        /// The subscription's stream.
+        stream: StreamName,
     },
     /// Frames of this stream cannot be compared with those of others in the way that was asked for.
     #[error("frames of stream {stream} have no {missing}: match by another property, as by the time of arrival")]
@@ -141,6 +152,25 @@ pub enum Error {
         what: &'static str,
         /// The kernel's error.
         source: Errno,
+    },
+}
+
+/// In what way a frame is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum GoneReason {
+    /// It was retired, or never existed.
+    #[error(
+        "its segment was filled again. Take frames sooner, or keep more with --segments or --history of the broker"
+    )]
+    Retired,
+    /// It is of another run of the broker. The frames of a run end with it.
+    #[error("it is of an earlier or other run of the broker, {of}, and this is {at}")]
+    OtherBroker {
+        /// The run that the frame is of.
+        of: BrokerId,
+        /// The run that was asked.
+        at: BrokerId,
     },
 }
 

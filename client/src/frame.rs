@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use framebroker_protocol::chunks::Chunks;
-use framebroker_protocol::{Backing, ContextId, FrameHeader, PixelFormat, Sequence, monotonic_ns, stop_point};
+use framebroker_protocol::{
+    Backing, BrokerId, ContextId, FrameHeader, FrameRef, PixelFormat, Sequence, StreamName, monotonic_ns, stop_point,
+};
 
 use crate::connection::HoldGuard;
 use crate::error::Violation;
@@ -57,7 +59,27 @@ impl Frame {
         Ok(Self { hold, segment: Arc::clone(segment), header, context, image, chunk })
     }
 
-    /// The context ID, which names this frame in the whole life of its stream.
+    /// The frame's address: what to hand to other threads and processes, which get this frame by it, or an error:
+    /// [`Broker::acquire`](crate::Broker::acquire). The frame must stay held until they have it, or it may be gone.
+    #[must_use]
+    pub fn reference(&self) -> FrameRef {
+        self.hold.connection().reference(self.context)
+    }
+
+    /// The stream it is of.
+    #[must_use]
+    pub fn stream(&self) -> &StreamName {
+        &self.hold.connection().stream
+    }
+
+    /// Which run of a broker it is of.
+    #[must_use]
+    pub fn broker_id(&self) -> BrokerId {
+        self.hold.connection().broker
+    }
+
+    /// The context ID, which names this frame within its stream and in the life of its broker:
+    /// [`Self::reference`] names it everywhere.
     #[must_use]
     pub fn context(&self) -> ContextId {
         self.context

@@ -14,7 +14,7 @@
 //! * [`Broker`]: finds the broker, lists streams and statistics, reads and sets [camera features](Broker::set_feature), and
 //!   [subscribes](Broker::subscribe).
 //! * [`Subscription`]: hands out frames: [waiting](Subscription::next), [without waiting](Subscription::try_next), beside
-//!   other descriptors in a poll of your own, or [one by its context ID](Subscription::acquire).
+//!   other descriptors in a poll of your own, or [one by its address](Subscription::acquire).
 //! * [`Frame`]: what was seen and when; the bytes lie where the camera's driver put them. While a frame lives nobody
 //!   refills its segment; dropping it, in any thread, gives it back. A frame outlives subscription, broker object and even
 //!   the broker.
@@ -39,6 +39,7 @@ mod error;
 mod features;
 pub mod fork;
 mod frame;
+mod kept;
 pub mod limits;
 mod link;
 mod payload;
@@ -48,7 +49,7 @@ mod subscription;
 mod synced;
 
 pub use broker::{Broker, BrokerBuilder};
-pub use error::{Apart, Attempt, Error, Result, Unreachable, Violation, WaitingFor};
+pub use error::{Apart, Attempt, Error, GoneReason, Result, Unreachable, Violation, WaitingFor};
 pub use features::Setting;
 pub use frame::Frame;
 pub use framebroker_protocol::FrameInfo;
@@ -59,10 +60,10 @@ pub use framebroker_protocol::message::{
 };
 pub use framebroker_protocol::ring::{Predictive, WaitMode};
 pub use framebroker_protocol::{
-    Backing, BrokerId, ClientId, ContextId, Counters, FeatureName, FrameHeader, PixelFormat, SegmentIndex, Sequence,
-    StreamId, StreamName, StreamState, Text, stats,
+    Backing, BrokerId, ClientId, ContextId, Counters, FeatureName, FrameHeader, FrameRef, NoFrameRef, PixelFormat,
+    SegmentIndex, Sequence, StreamId, StreamName, StreamState, Text, stats,
 };
 pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder, Publisher};
 pub use segments::MappedSegment;
-pub use subscription::{Frames, SettingsChange, Subscription, SubscriptionBuilder};
+pub use subscription::{FrameAddress, Frames, SettingsChange, Subscription, SubscriptionBuilder};
 pub use synced::{FrameSet, Incomplete, SyncBy, SyncStats, SyncedSubscription};

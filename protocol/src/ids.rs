@@ -90,7 +90,8 @@ impl fmt::Display for Sequence {
     }
 }
 
-/// Names one frame: `sequence << 16 | segment index`. Zero names none.
+/// Names one frame of a stream, in the life of a broker: `sequence << 16 | segment index`. Zero names none. What names it
+/// everywhere is a [`FrameRef`](crate::FrameRef).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
 pub struct ContextId(u64);
@@ -164,7 +165,7 @@ impl fmt::Display for ContextId {
 pub struct Backing(pub u32);
 
 /// Names one run of a broker; random.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BrokerId(pub u64);
 

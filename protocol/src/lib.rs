@@ -15,6 +15,7 @@ pub mod chunks;
 pub mod codec;
 pub mod feature;
 mod frame_info;
+mod frame_ref;
 pub mod header;
 mod ids;
 pub mod layout;
@@ -32,6 +33,7 @@ mod text;
 mod words;
 
 pub use frame_info::FrameInfo;
+pub use frame_ref::{FrameRef, NoFrameRef};
 pub use header::FrameHeader;
 pub use ids::{
     Backing, BrokerId, ClientId, ConsumerId, ContextId, FIRST_BUFFER_CONTEXT, NoFrame, NoSegment, SegmentIndex,

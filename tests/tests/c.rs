@@ -17,6 +17,9 @@ use nix::sys::signal::Signal;
 const SMALL: &str = "--segments 16 --fps 100 --width 320 --height 240";
 /// Its second frame comes when every test has long ended.
 const SLOW: &str = "--segments 8 --fps 0.01 --width 64 --height 64";
+/// Frames of both have the same context IDs.
+const TWO_STREAMS: &str =
+    "segments = 16\nwidth = 64\nheight = 48\nfps = 50\n[[stream]]\nname = \"left\"\n[[stream]]\nname = \"right\"\n";
 const OPENCV: [&str; 3] = ["-I/usr/include/opencv4", "-lopencv_imgproc", "-lopencv_core"];
 
 /// Goal: C programs get every byte, number and figure right, on all terms. Method: a program that verifies the pattern by
@@ -103,6 +106,27 @@ fn a_c_program_goes_on_with_the_next_broker() {
     broker.kill();
     assert_eq!(process.line(PATIENCE).as_deref(), Some("gone"));
     let broker = broker.start_again(SMALL);
+    assert_eq!(process.line(PATIENCE).as_deref(), Some("done"));
+    assert!(process.ended(PATIENCE).success());
+    broker.end_clean();
+}
+
+/// Goal: an address brings its frame or an error, never another frame. Method: a C program hands one over, and keeps it while the
+/// broker is started anew.
+#[test]
+fn an_address_brings_its_frame_or_none() {
+    let scratch = Scratch::default();
+    let addresses = test_program("addresses.c", &scratch);
+    let file = scratch.file("two.toml");
+    std::fs::write(&file, TWO_STREAMS).unwrap();
+    let options = format!("--config {}", file.display());
+    let mut broker = Broker::start(&options);
+    let mut process = Process::start(program(&addresses).arg(broker.socket()));
+    let said = process.line(PATIENCE).unwrap_or_default();
+    assert!(said.starts_with("handed over ") && said.contains("/left/"), "{said}");
+    broker.kill();
+    let broker = broker.start_again(&options);
+    process.say("go on");
     assert_eq!(process.line(PATIENCE).as_deref(), Some("done"));
     assert!(process.ended(PATIENCE).success());
     broker.end_clean();

@@ -9,12 +9,16 @@ use framebroker_protocol::limits::MESSAGE_BYTES;
 use framebroker_protocol::message::{
     Ask, AskedPolicy, Delivery, ErrorCode, Policy, Request, Roles, Start, StatsOf, Tell,
 };
-use framebroker_protocol::{ClientName, ContextId, PROTOCOL_VERSION, SegmentIndex, Sequence};
+use framebroker_protocol::{BrokerId, ClientName, ContextId, FrameRef, PROTOCOL_VERSION, SegmentIndex, Sequence};
 use framebroker_tests::broker::run;
 use framebroker_tests::raw::Heard;
 use framebroker_tests::{Actor, Beside, Broker, PATIENCE, Raw, binaries, wait_for};
 
 const SMALL: &str = "--segments 8 --fps 200 --width 64 --height 64";
+
+fn frame_ref(context: ContextId) -> FrameRef {
+    FrameRef { broker: BrokerId(1), stream: "cam0".parse().unwrap(), context }
+}
 
 fn hello(version: u32, roles: Roles) -> Ask {
     Ask::Hello { version, name: ClientName::cut("hostile"), roles }
@@ -50,7 +54,8 @@ fn breaches_are_named_and_end_the_session() {
             raw.hello();
             let subscription = framebroker_protocol::SubscriptionId(1);
             let context = ContextId::new(Sequence(1), SegmentIndex::new(0).unwrap());
-            let mut bytes = encode(&Request { id: 1, body: Ask::Acquire { subscription, context } }).unwrap();
+            let mut bytes =
+                encode(&Request { id: 1, body: Ask::Acquire { subscription, frame: frame_ref(context) } }).unwrap();
             let at = bytes.len() - 8;
             bytes[at..].copy_from_slice(&(1u64 << 16 | 0xffff).to_le_bytes());
             raw.channel().send(&bytes).unwrap();
@@ -103,7 +108,7 @@ fn refusals_leave_the_session_open() {
         (subscribe("cam0", 65), ErrorCode::Invalid, "1 to 64"),
         (subscribe("cam0", 63), ErrorCode::NotAdmitted, "--segments 67"),
         (Ask::Release { subscription, context }, ErrorCode::UnknownSubscription, "77"),
-        (Ask::Acquire { subscription, context }, ErrorCode::UnknownSubscription, "77"),
+        (Ask::Acquire { subscription, frame: frame_ref(context) }, ErrorCode::UnknownSubscription, "77"),
         (Ask::Unsubscribe { subscription }, ErrorCode::UnknownSubscription, "77"),
     ] {
         raw.send(ask);

@@ -2,12 +2,14 @@
 
 use framebroker_protocol::message::{ErrorCode, Tell};
 use framebroker_protocol::ring::Hold;
-use framebroker_protocol::{ContextId, SubscriptionId, stop_point};
+use framebroker_protocol::{BrokerId, ContextId, FrameRef, SubscriptionId, stop_point};
 
 use super::client::Client;
 use super::session::Session;
 use super::socket_reader::{SocketReader, Unavailable};
+use super::streams::Streams;
 use super::subscription::Subscription;
+use crate::stream::served::Stream;
 
 /// Sends a session the frames there are for it.
 pub fn send_frames(session: &mut Session) {
@@ -47,12 +49,30 @@ pub fn release(session: &mut Session, request: u32, id: SubscriptionId, context:
     }
 }
 
-/// The client wants one certain frame.
-pub fn acquire(session: &mut Session, request: u32, id: SubscriptionId, context: ContextId) {
+/// The client wants one certain frame. Its context ID names another frame in other streams, and at other brokers.
+pub fn acquire(
+    session: &mut Session,
+    streams: &Streams,
+    broker: BrokerId,
+    request: u32,
+    id: SubscriptionId,
+    frame: &FrameRef,
+) {
     let Session { client, subscriptions, .. } = session;
-    let Some(reader) = subscriptions.get_mut(&id).and_then(Subscription::socket_reader) else {
+    let Some(subscription) = subscriptions.get_mut(&id) else { return unknown_subscription(client, request, id) };
+    let stream = streams.get(subscription.stream()).map(Stream::name);
+    let Some((reader, stream)) = subscription.socket_reader().zip(stream) else {
         return unknown_subscription(client, request, id);
     };
+    if frame.broker != broker {
+        let text = format_args!("frame {frame} is of another run of the broker: this is {broker}");
+        return client.refuse(request, ErrorCode::Gone, text);
+    }
+    if frame.stream != *stream {
+        let text = format_args!("frame {frame} is of another stream: this subscription is to {stream}");
+        return client.refuse(request, ErrorCode::Invalid, text);
+    }
+    let context = frame.context;
     match reader.acquire(request, context) {
         Ok(()) => {}
         Err(Unavailable::Gone) => {

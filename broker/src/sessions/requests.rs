@@ -137,7 +137,9 @@ pub fn answer(session: &mut Session, desk: &mut Desk<'_>, request: u32, ask: Ask
             return Outcome::OthersFirst;
         }
         Ask::Release { subscription, context } => delivery::release(session, request, subscription, context),
-        Ask::Acquire { subscription, context } => delivery::acquire(session, request, subscription, context),
+        Ask::Acquire { subscription, frame } => {
+            delivery::acquire(session, streams, desk.broker, request, subscription, &frame);
+        }
         Ask::Produce(asked) => {
             produce::ask(session, streams, request, asked, rules.producer_rate, desk.is_ending);
             return Outcome::OthersFirst;

@@ -73,6 +73,11 @@
 #define FB_TEXT_BYTES 256
 
 /**
+ * Bytes of a frame's address as a text, with its NUL.
+ */
+#define FB_FRAME_REF_TEXT_BYTES 104
+
+/**
  * Bytes of a feature's name in a structure, with its NUL.
  */
 #define FB_FEATURE_BYTES 128
@@ -123,7 +128,7 @@ typedef enum {
      */
     FB_ERROR_FULL = -4,
     /**
-     * The caller: the frame asked for by its context ID was retired, or never existed.
+     * The caller: the frame asked for was retired, never existed, or is of another run of the broker; the text says which.
      */
     FB_ERROR_GONE = -5,
     /**
@@ -147,6 +152,10 @@ typedef enum {
      * The caller: the frame has no such chunk; the text says which it has, if any.
      */
     FB_ERROR_NO_CHUNK = -10,
+    /**
+     * The caller: the frame asked for is of another stream than the subscription.
+     */
+    FB_ERROR_OTHER_STREAM = -11,
     /**
      * No broker was found. The text names every path tried and what came of it.
      */
@@ -582,6 +591,10 @@ typedef struct {
      * must allow it: its own user always may. Reading settings, and subscribing, need it not.
      */
     uint32_t control;
+    /**
+     * Frames of one stream that fb_broker_acquire may hold at once, 1 to 64. 0: 2.
+     */
+    uint32_t max_acquired;
 } fb_connect_options;
 
 /**
@@ -804,7 +817,8 @@ typedef struct {
      */
     size_t chunk_bytes;
     /**
-     * Names this frame in the whole life of its stream, in every process: sequence << 16 | segment.
+     * Names this frame in its stream and the life of its broker, in every process: sequence << 16 | segment.
+     * fb_frame_reference gives what names it everywhere.
      */
     uint64_t context;
     /**
@@ -1070,6 +1084,25 @@ typedef struct {
      */
     uint32_t backing;
 } fb_segment;
+
+/**
+ * The address of a frame, which names it among the frames of all streams and brokers. Plain bytes of a fixed size: send it
+ * through a pipe, keep it in shared memory. It has no size of its own, and never grows.
+ */
+typedef struct {
+    /**
+     * The run of the broker that the frame is of.
+     */
+    uint64_t broker_id;
+    /**
+     * Its context ID.
+     */
+    uint64_t context;
+    /**
+     * Its stream's name.
+     */
+    char stream[FB_NAME_BYTES];
+} fb_frame_ref;
 
 /**
  * What a camera sent with an image beside its pixels (SFNC: chunk data), as name and value.
@@ -1616,9 +1649,14 @@ fb_status fb_try_next(fb_subscription *subscription,
  * Holds the frame of a context ID, whatever the policy, as fb_next gives it. Neither the order of other frames nor the
  * counters change. Waits for the broker where it must: with FB_DELIVERY_SOCKET always, else only if the segment is new.
  *
+ * That the number is of this stream and this run of the broker nobody can check: if it is not, it may name another frame here.
+ * Use fb_acquire_ref for what comes from other processes.
+ *
  * FB_ERROR_GONE if it was retired or never existed; else as fb_next.
  */
-fb_status fb_acquire(fb_subscription *subscription, uint64_t context, fb_frame **frame);
+fb_status fb_acquire(fb_subscription *subscription,
+                     uint64_t context,
+                     fb_frame **frame);
 
 /**
  * A descriptor for poll, select or epoll (level-triggered). It is readable whenever fb_try_next may have something to say:
@@ -1670,6 +1708,49 @@ fb_status fb_subscription_segments(fb_subscription *subscription,
                                    fb_segment *segments,
                                    size_t capacity,
                                    size_t *count);
+
+/**
+ * A frame's address: what to hand to other threads and processes, which get this frame by it (fb_broker_acquire,
+ * fb_acquire_ref) or an error, never another one. The frame must stay held until they have it, or it may be gone.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_frame_reference(fb_frame *frame, fb_frame_ref *address);
+
+/**
+ * An address as a text, "BROKER/STREAM/CONTEXT", with its NUL. FB_FRAME_REF_TEXT_BYTES are enough for any.
+ *
+ * FB_ERROR_ARGUMENT where capacity is too small, or it is no address.
+ */
+fb_status fb_frame_ref_to_text(const fb_frame_ref *address, char *text, size_t capacity);
+
+/**
+ * The address that a text says, as fb_frame_ref_to_text, other languages and `str()` of Python give it.
+ *
+ * FB_ERROR_ARGUMENT.
+ */
+fb_status fb_frame_ref_from_text(const char *text, fb_frame_ref *address);
+
+/**
+ * Holds the frame of an address, as fb_acquire does, and checks it: FB_ERROR_GONE if it was retired, never existed, or is of
+ * another run of the broker; FB_ERROR_OTHER_STREAM if it is of another stream than the subscription. Else as fb_next.
+ */
+fb_status fb_acquire_ref(fb_subscription *subscription,
+                         const fb_frame_ref *address,
+                         fb_frame **frame);
+
+/**
+ * Holds the frame of an address, of whatever stream: no subscription is needed. Subscribes behind the scenes when a frame of a
+ * stream is first asked for, on a connection that is kept until fb_broker_close; then, and where the broker was started anew, it
+ * may take as long as fb_subscribe. Thread-safe. max_acquired of the fb_connect_options says how many frames of a stream may be
+ * held so.
+ *
+ * FB_ERROR_GONE if it was retired, never existed, or is of another run of the broker. FB_ERROR_FULL: release one. Else as
+ * fb_subscribe and fb_next.
+ */
+fb_status fb_broker_acquire(fb_broker *broker,
+                            const fb_frame_ref *address,
+                            fb_frame **frame);
 
 /**
  * How many chunks a frame has by name: 0 if the camera sent none, and if they are in the camera's own form, which

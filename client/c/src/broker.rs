@@ -81,6 +81,9 @@ pub unsafe extern "C" fn fb_broker_connect(
                 builder = builder.timeout(Duration::from_millis(options.timeout_ms));
             }
             builder = builder.control(options.control != 0);
+            if options.max_acquired != 0 {
+                builder = builder.max_acquired(options.max_acquired);
+            }
         }
         place.put(tables()?.brokers.insert(Arc::new(builder.connect()?))?);
         Ok(())

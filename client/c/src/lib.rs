@@ -21,6 +21,8 @@ pub mod broker;
 pub mod frame;
 pub mod subscription;
 
+pub mod frame_ref;
+
 pub mod chunk;
 
 pub mod features;

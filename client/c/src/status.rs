@@ -28,7 +28,7 @@ pub enum fb_status {
     FB_ERROR_BUSY = -3,
     /// The caller: as many frames are held as the subscription may hold. Release one before asking for the next.
     FB_ERROR_FULL = -4,
-    /// The caller: the frame asked for by its context ID was retired, or never existed.
+    /// The caller: the frame asked for was retired, never existed, or is of another run of the broker; the text says which.
     FB_ERROR_GONE = -5,
     /// The caller: a forked child used what its parent opened. Connect and subscribe again in the child.
     FB_ERROR_FORKED = -6,
@@ -41,6 +41,8 @@ pub enum fb_status {
     FB_ERROR_NOT_COMPARABLE = -9,
     /// The caller: the frame has no such chunk; the text says which it has, if any.
     FB_ERROR_NO_CHUNK = -10,
+    /// The caller: the frame asked for is of another stream than the subscription.
+    FB_ERROR_OTHER_STREAM = -11,
 
     /// No broker was found. The text names every path tried and what came of it.
     FB_ERROR_NO_BROKER = -20,
@@ -119,6 +121,7 @@ fn status_of(error: &Error) -> fb_status {
         Error::Name(_) => FB_ERROR_ARGUMENT,
         Error::Full { .. } => FB_ERROR_FULL,
         Error::Gone { .. } => FB_ERROR_GONE,
+        Error::OtherStream { .. } => FB_ERROR_OTHER_STREAM,
         Error::Forked => FB_ERROR_FORKED,
         Error::Frame { .. } => FB_ERROR_ARGUMENT,
         Error::NotKept { .. } => FB_ERROR_NOT_KEPT,
@@ -221,6 +224,7 @@ names!(
     FB_ERROR_FILLING,
     FB_ERROR_NOT_COMPARABLE,
     FB_ERROR_NO_CHUNK,
+    FB_ERROR_OTHER_STREAM,
     FB_ERROR_NO_BROKER,
     FB_ERROR_BROKER_GONE,
     FB_ERROR_NO_ANSWER,

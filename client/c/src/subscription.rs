@@ -129,6 +129,9 @@ pub extern "C" fn fb_try_next(
 /// Holds the frame of a context ID, whatever the policy, as fb_next gives it. Neither the order of other frames nor the
 /// counters change. Waits for the broker where it must: with FB_DELIVERY_SOCKET always, else only if the segment is new.
 ///
+/// That the number is of this stream and this run of the broker nobody can check: if it is not, it may name another frame here.
+/// Use fb_acquire_ref for what comes from other processes.
+///
 /// FB_ERROR_GONE if it was retired or never existed; else as fb_next.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_acquire(
@@ -253,7 +256,7 @@ pub unsafe extern "C" fn fb_subscription_segments(
 }
 
 /// Takes a frame of a subscription and makes a handle of it.
-fn hand_out(
+pub fn hand_out(
     subscription: *mut fb_subscription,
     frame: Option<&mut MaybeUninit<*mut fb_frame>>,
     take: impl FnOnce(&mut Subscription) -> Result<Frame, Failure>,

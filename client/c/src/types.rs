@@ -123,6 +123,8 @@ pub struct fb_connect_options {
     /// Not 0: this connection may change camera settings (fb_feature_set_…, fb_feature_execute, fb_control_take). The broker
     /// must allow it: its own user always may. Reading settings, and subscribing, need it not.
     pub control: u32,
+    /// Frames of one stream that fb_broker_acquire may hold at once, 1 to 64. 0: 2.
+    pub max_acquired: u32,
 }
 
 /// The terms of a subscription. Begin with FB_INIT(fb_subscribe_options): 0 stands for the default everywhere.
@@ -310,6 +312,22 @@ pub struct fb_segment {
     pub backing: u32,
 }
 
+/// Bytes of a frame's address as a text, with its NUL.
+pub const FB_FRAME_REF_TEXT_BYTES: usize = 104;
+
+/// The address of a frame, which names it among the frames of all streams and brokers. Plain bytes of a fixed size: send it
+/// through a pipe, keep it in shared memory. It has no size of its own, and never grows.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct fb_frame_ref {
+    /// The run of the broker that the frame is of.
+    pub broker_id: u64,
+    /// Its context ID.
+    pub context: u64,
+    /// Its stream's name.
+    pub stream: [c_char; FB_NAME_BYTES],
+}
+
 /// All that is known about a frame, and where its bytes are. Units: pixels, bytes, nanoseconds.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
@@ -325,7 +343,8 @@ pub struct fb_frame_info {
     pub chunk: *const u8,
     /// Bytes of chunk data.
     pub chunk_bytes: usize,
-    /// Names this frame in the whole life of its stream, in every process: sequence << 16 | segment.
+    /// Names this frame in its stream and the life of its broker, in every process: sequence << 16 | segment.
+    /// fb_frame_reference gives what names it everywhere.
     pub context: u64,
     /// The frame's number in its stream: 1, 2, 3, … Gaps are frames that this subscription did not get.
     pub sequence: u64,

@@ -39,7 +39,7 @@ def zero_copy() -> None:
     with OwnBroker(*SIZE) as own, framebroker.Broker(own.socket) as broker, broker.subscribe("cam0") as subscription:
         with subscription.next(20) as frame:
             other = "import sys, strategies; strategies.read_there(*sys.argv[1:])"
-            command = [sys.executable, "-c", other, own.socket, str(frame.context)]
+            command = [sys.executable, "-c", other, own.socket, str(frame.ref)]
             there = subprocess.run(
                 command, check=True, capture_output=True, text=True, cwd=os.path.dirname(__file__) or "."
             )
@@ -49,12 +49,11 @@ def zero_copy() -> None:
             print("the same memory" if there.stdout.split()[-1] == here else "NOT the same memory")
 
 
-def read_there(socket: str, context: str) -> None:
-    """Reads an image by its context ID, in another process."""
-    with framebroker.Broker(socket) as broker, broker.subscribe("cam0") as subscription:
-        with subscription.acquire(int(context)) as frame:
-            place = mapped_object(frame.array.ctypes.data)
-            print(f"process {os.getpid()} reads image {frame.sequence} in memory object {place}")
+def read_there(socket: str, address: str) -> None:
+    """Reads an image by its address, in another process."""
+    with framebroker.Broker(socket) as broker, broker.acquire(framebroker.FrameRef.parse(address)) as frame:
+        place = mapped_object(frame.array.ctypes.data)
+        print(f"process {os.getpid()} reads image {frame.sequence} in memory object {place}")
 
 
 def mapped_object(address: int) -> str:

@@ -11,12 +11,16 @@ use pyo3::types::PyTuple;
 
 use crate::error::{BrokerGoneError, ClosedError, raised};
 use crate::features::{self, Feature, Setting};
+use crate::frame::Frame;
 use crate::frame_info::Shape;
+use crate::frame_ref::FrameRef;
+use crate::ledger::{Ledger, Place};
 use crate::options;
 use crate::pixel_format::PixelFormat;
 use crate::producer::{self, Producer};
 use crate::records::{ClientStats, SegmentStats, StreamInfo, StreamStats};
 use crate::subscription::Subscription;
+use crate::waiting::{ended, take_with_room};
 
 /// A connection to a broker, for questions, subscriptions and producers.
 ///
@@ -26,6 +30,8 @@ pub struct Broker {
     /// `None` once it was closed.
     client: Mutex<Option<Arc<client::Broker>>>,
     socket: PathBuf,
+    /// Frames that were acquired, and are out.
+    ledger: Ledger,
     generation: Generation,
 }
 
@@ -34,13 +40,17 @@ impl Broker {
         // Before the lock: in a forked child another thread of the parent may seem to have it for ever.
         self.generation.check().map_err(|error| raised(&error))?;
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        client.ok_or_else(|| ClosedError::new_err("this broker object was closed by this program"))
+        client.ok_or_else(closed)
     }
 
     fn ask<T: Send>(&self, py: Python<'_>, ask: impl FnOnce(&client::Broker) -> Result<T> + Send) -> PyResult<T> {
         let client = self.client()?;
         py.detach(move || ask(&client)).map_err(|error| raised(&error))
     }
+}
+
+fn closed() -> PyErr {
+    ClosedError::new_err("this broker object was closed by this program")
 }
 
 #[pymethods]
@@ -55,10 +65,11 @@ impl Broker {
     /// ``server_uids``: users to trust with a broker, beside this one and root. They can change frames while you read them.
     /// ``control``: whether this connection may change camera settings; the broker must allow it. Subscriptions never need
     /// it.
+    /// ``max_acquired``: frames of one stream that :meth:`acquire` may hold at once, 1 to 64. Each costs the broker a segment.
     ///
     /// Raises :class:`NoBrokerError`, which lists every socket that was tried.
     #[new]
-    #[pyo3(signature = (path=None, name=None, *, timeout=5.0, server_uids=Vec::new(), control=false))]
+    #[pyo3(signature = (path=None, name=None, *, timeout=5.0, server_uids=Vec::new(), control=false, max_acquired=2))]
     fn new(
         py: Python<'_>,
         path: Option<PathBuf>,
@@ -66,10 +77,12 @@ impl Broker {
         timeout: f64,
         server_uids: Vec<u32>,
         control: bool,
+        max_acquired: u32,
     ) -> PyResult<Self> {
         let name = name.map_or_else(|| program(py), Ok)?;
         let timeout = options::seconds("timeout", timeout)?;
-        let mut builder = client::Broker::builder().name(&name).timeout(timeout).control(control);
+        let mut builder =
+            client::Broker::builder().name(&name).timeout(timeout).control(control).max_acquired(max_acquired);
         if let Some(path) = path {
             builder = builder.socket(path);
         }
@@ -79,7 +92,7 @@ impl Broker {
         let connect = || Ok((builder.connect()?, Generation::current()?));
         let (client, generation) = py.detach(connect).map_err(|error| raised(&error))?;
         let socket = client.socket().to_owned();
-        Ok(Self { client: Mutex::new(Some(Arc::new(client))), socket, generation })
+        Ok(Self { client: Mutex::new(Some(Arc::new(client))), socket, ledger: Ledger::new()?, generation })
     }
 
     /// All streams, as they are now.
@@ -262,6 +275,19 @@ impl Broker {
             builder = builder.interval(producer::interval(fps)?);
         }
         Producer::open(py, stream.to_owned(), builder, shape)
+    }
+
+    /// Holds the frame of an address (:attr:`Frame.ref`), from whatever thread or process that comes. Subscribes to its stream when a
+    /// frame of it is first asked for, on a connection of its own, which is kept until :meth:`close`; then, and where the broker was
+    /// started anew, it may take as long as :meth:`subscribe`. Threads may ask at once.
+    ///
+    /// Raises :class:`FrameGoneError` if it was retired, never was, or is of another run of the broker, :class:`HeldFramesError` where
+    /// ``max_acquired`` of its stream are held, else as :meth:`subscribe` and :meth:`Subscription.next`.
+    fn acquire(&self, py: Python<'_>, frame: &Bound<'_, FrameRef>) -> PyResult<Frame> {
+        let (client, address) = (self.client()?, &frame.get().0);
+        let acquire = || ended(py.detach(|| client.acquire(address)).map(Some));
+        let taken = take_with_room(py, &[&self.ledger], acquire)?.ok_or_else(closed)?;
+        Frame::taken(py, taken, &self.ledger, Arc::new(Place::here(py)?))
     }
 
     /// Closes the connection. Subscriptions and producers go on.

@@ -1,6 +1,6 @@
 //! From the Rust library's errors to the exceptions of `framebroker._errors`.
 
-use framebroker_client::{Error, ErrorCode, WaitingFor};
+use framebroker_client::{Error, ErrorCode, GoneReason, WaitingFor};
 use pyo3::prelude::*;
 
 mod classes {
@@ -21,6 +21,7 @@ mod classes {
     pyo3::import_exception!(framebroker._errors, EvictedError);
     pyo3::import_exception!(framebroker._errors, HeldFramesError);
     pyo3::import_exception!(framebroker._errors, FrameGoneError);
+    pyo3::import_exception!(framebroker._errors, OtherStreamError);
     pyo3::import_exception!(framebroker._errors, ReleasedError);
     pyo3::import_exception!(framebroker._errors, ClosedError);
     pyo3::import_exception!(framebroker._errors, JoinedError);
@@ -43,7 +44,8 @@ pub fn raised(error: &Error) -> PyErr {
     match error {
         Error::Name(_) => classes::InvalidNameError::new_err(text),
         Error::Full { .. } => HeldFramesError::new_err((text, Vec::<(u64, String)>::new())),
-        Error::Gone { context } => classes::FrameGoneError::new_err((text, context.as_u64())),
+        Error::Gone { context, reason } => classes::FrameGoneError::new_err((text, context.as_u64(), gone(*reason))),
+        Error::OtherStream { stream, .. } => classes::OtherStreamError::new_err((text, stream.to_string())),
         Error::NotComparable { .. } => classes::NotComparableError::new_err(text),
         Error::Forked => forked(),
         Error::Frame { .. } => classes::InvalidFrameError::new_err(text),
@@ -92,6 +94,13 @@ fn refused(code: ErrorCode, text: String) -> PyErr {
         ErrorCode::CameraFailed => classes::CameraFailedError::new_err((text, name)),
         ErrorCode::StreamClosed => StreamClosedError::new_err((text.clone(), text)),
         _ => classes::RefusedError::new_err((text, name)),
+    }
+}
+
+fn gone(reason: GoneReason) -> &'static str {
+    match reason {
+        GoneReason::OtherBroker { .. } => "other-broker",
+        _ => "retired",
     }
 }
 

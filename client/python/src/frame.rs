@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use framebroker_client as client;
 use framebroker_client::{ChunkValue, FrameHeader};
-use pyo3::exceptions::{PyBufferError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyTuple};
 
 use crate::dlpack;
 use crate::error::ReleasedError;
+use crate::frame_ref::FrameRef;
 use crate::hold::{Held, Hold, fill_pixels, has_views};
 use crate::ledger::{Ledger, Place};
 use crate::pixel_format::PixelFormat;
@@ -31,7 +32,7 @@ const PIXELS: &str = "framebroker._pixels";
 #[pyclass(frozen, weakref, module = "framebroker")]
 pub struct Frame {
     header: FrameHeader,
-    context: client::ContextId,
+    address: client::FrameRef,
     /// `None` once it was given back.
     hold: Mutex<Option<Py<Hold>>>,
 }
@@ -39,10 +40,10 @@ pub struct Frame {
 impl Frame {
     /// A frame that was just taken, by the line of the program at `place`.
     pub fn taken(py: Python<'_>, frame: client::Frame, ledger: &Ledger, place: Arc<Place>) -> PyResult<Self> {
-        let (header, context) = (*frame.header(), frame.context());
-        let held = Held::new(frame, ledger.enter(context, place));
+        let (header, address) = (*frame.header(), frame.reference());
+        let held = Held::new(frame, ledger.enter(address.context, place));
         let hold = Py::new(py, Hold(Arc::new(held)))?;
-        Ok(Self { header, context, hold: Mutex::new(Some(hold)) })
+        Ok(Self { header, address, hold: Mutex::new(Some(hold)) })
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Py<Hold>>> {
@@ -55,7 +56,7 @@ impl Frame {
             Some(hold) => Ok(hold.bind(py).clone()),
             None => Err(ReleasedError::new_err(format!(
                 "frame {} was given back: use its bytes before release() or the end of its with block, or copy() them",
-                self.context
+                self.address.context
             ))),
         }
     }
@@ -142,7 +143,7 @@ impl Frame {
             return Err(PyBufferError::new_err(format!(
                 "frame {} is in use: arrays, memoryviews or tensors made of it live; drop them (del) first, or copy() what \
                  is needed longer",
-                self.context
+                self.address.context
             )));
         }
         let hold = slot.take();
@@ -241,16 +242,36 @@ impl Frame {
         PyTuple::new(py, self.hold(py)?.get().0.geometry().shape())
     }
 
-    /// The context ID, ``sequence << 16 | segment``: names the frame in the whole life of its stream, in every process.
+    /// The frame's address: what to hand to other threads and processes, as it is or as ``str(frame.ref)``. They get this frame by
+    /// :meth:`Broker.acquire`, as long as somebody holds it.
+    #[getter(r#ref)]
+    fn reference(&self) -> FrameRef {
+        FrameRef(self.address.clone())
+    }
+
+    /// Name of the stream it is of.
+    #[getter]
+    fn stream(&self) -> &str {
+        self.address.stream.as_str()
+    }
+
+    /// Which run of a broker it is of.
+    #[getter]
+    fn broker_id(&self) -> u64 {
+        self.address.broker.0
+    }
+
+    /// The context ID, ``sequence << 16 | segment``: names the frame within its stream and in the life of its broker, in every
+    /// process. :attr:`ref` names it everywhere.
     #[getter]
     fn context(&self) -> u64 {
-        self.context.as_u64()
+        self.address.context.as_u64()
     }
 
     /// The frame's number in its stream: 1, 2, 3, … Gaps are frames that this subscription did not get.
     #[getter]
     fn sequence(&self) -> u64 {
-        self.context.sequence().0
+        self.address.context.sequence().0
     }
 
     /// 1000 + index of the segment that the frame lies in.
@@ -361,6 +382,13 @@ impl Frame {
     #[getter]
     fn settings_version(&self) -> u32 {
         self.header.settings_version
+    }
+
+    /// Its bytes are not to be copied from process to process.
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err(
+            "a frame cannot be pickled: send frame.ref, and take the frame there by acquire(); frame.copy() is an array of your own",
+        ))
     }
 
     fn __repr__(&self) -> String {

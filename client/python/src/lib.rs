@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `broker`, `subscription`, `frame`, `producer`, `blank` | the classes of these names |
 //! | `synced`, `member`, `frame_set` | several subscriptions as one: sets of frames |
+//! | `frame_ref` | addresses of frames |
 //! | `features` | camera settings |
 //! | `frame_info` | what a program says of a frame that it publishes |
 //! | `turns`, `waiting` | how threads share a subscription or producer, and wait for what comes of it |
@@ -24,6 +25,7 @@ mod error;
 mod features;
 mod frame;
 mod frame_info;
+mod frame_ref;
 mod frame_set;
 mod geometry;
 mod hold;
@@ -54,6 +56,8 @@ mod _framebroker {
     use crate::features::{Feature, Setting, SettingsChange};
     #[pymodule_export]
     use crate::frame::Frame;
+    #[pymodule_export]
+    use crate::frame_ref::FrameRef;
     #[pymodule_export]
     use crate::frame_set::FrameSet;
     #[pymodule_export]

@@ -4,12 +4,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use framebroker_client as client;
-use framebroker_client::ContextId;
-use pyo3::exceptions::PyValueError;
+use framebroker_client::FrameAddress;
 use pyo3::prelude::*;
 
 use crate::features::SettingsChange;
 use crate::frame::Frame;
+use crate::frame_ref::{FrameRef, context_id};
 use crate::ledger::{Ledger, Place};
 use crate::member::Member;
 use crate::options;
@@ -136,16 +136,24 @@ impl Subscription {
         slf.py().import(AIO)?.call_method1("next_of", (slf, timeout))
     }
 
-    /// Holds one certain frame, whatever the policy: by its context ID, from whatever process that comes.
+    /// Holds one certain frame, whatever the policy: by its address (:attr:`Frame.ref`), from whatever thread or process that
+    /// comes.
     ///
-    /// Raises :class:`FrameGoneError` if it was retired or never was, else as :meth:`next`.
-    fn acquire(&self, py: Python<'_>, context: u64) -> PyResult<Frame> {
-        let id = ContextId::from_u64(context)
-            .ok_or_else(|| PyValueError::new_err(format!("{context} is no context ID: sequence << 16 | segment")))?;
+    /// A bare context ID does too, but nobody can check that it is of this stream and this run of the broker: if it is not, it may
+    /// name another frame here.
+    ///
+    /// Raises :class:`FrameGoneError` if it was retired, never was, or is of another run of the broker,
+    /// :class:`OtherStreamError`, else as :meth:`next`.
+    fn acquire(&self, py: Python<'_>, frame: &Bound<'_, PyAny>) -> PyResult<Frame> {
+        let address = frame.cast::<FrameRef>().ok().map(Bound::get);
+        let wanted = match address {
+            Some(address) => FrameAddress::Ref(&address.0),
+            None => FrameAddress::Context(context_id(frame.extract()?)?),
+        };
         let acquire = || {
             let Some(mut turn) = self.turns.take(py, None)? else { return Err(closed()) };
             let subscription = turn.taken()?;
-            let frame = py.detach(|| subscription.acquire(id));
+            let frame = py.detach(|| subscription.acquire(wanted));
             py.detach(|| drop(turn));
             ended(frame.map(Some))
         };
@@ -292,7 +300,8 @@ impl Subscription {
         Ok(self.ledger.places(py))
     }
 
-    /// How often the subscription went on at another broker. Sequences and context IDs begin anew with each.
+    /// How often the subscription went on at another broker. Sequences and context IDs begin anew with each; :attr:`Frame.ref`
+    /// names a frame nevertheless.
     #[getter]
     fn reconnects(&self) -> PyResult<u64> {
         Ok(self.status()?.reconnects)

@@ -17,7 +17,7 @@ use super::terms::{Granted, Terms};
 use crate::connect::refused;
 use crate::connection::Connection;
 use crate::deadline::Deadline;
-use crate::error::{Violation, WaitingFor};
+use crate::error::{GoneReason, Violation, WaitingFor};
 use crate::frame::{Claimed, Frame};
 use crate::limits::{ANSWER_TIMEOUT, LOOK_INTERVAL_NS, MAPPING_TIMEOUT, MESSAGES_PER_LOOK, REASON_TIMEOUT};
 use crate::link::Incoming;
@@ -31,7 +31,6 @@ const ROOM_ATTEMPTS: usize = 8;
 #[derive(Debug)]
 pub struct Attachment {
     connection: Arc<Connection>,
-    broker: BrokerId,
     info: StreamInfo,
     max_held: u32,
     segments: Segments,
@@ -67,8 +66,13 @@ impl Attachment {
         session.link.post(0, Ask::Mapped)?;
         stop_point("attach.acknowledged");
         Ok(Self {
-            connection: Arc::new(Connection::new(session.link, subscribed.subscription, pages)),
-            broker: session.broker,
+            connection: Arc::new(Connection::new(
+                session.link,
+                session.broker,
+                info.name.clone(),
+                subscribed.subscription,
+                pages,
+            )),
             info,
             max_held,
             segments,
@@ -89,7 +93,7 @@ impl Attachment {
 
     /// Which run of a broker it is at. Also in a forked child.
     pub fn broker(&self) -> BrokerId {
-        self.broker
+        self.connection.broker
     }
 
     /// The stream as it was when the subscription began. Also in a forked child.
@@ -403,13 +407,16 @@ impl Attachment {
         let begun = Instant::now();
         let deadline = Deadline::after(Some(ANSWER_TIMEOUT));
         let subscription = self.connection.subscription;
+        let frame = self.connection.reference(context);
         self.number_request();
-        self.connection.link.post(self.last_request, Ask::Acquire { subscription, context })?;
+        self.connection.link.post(self.last_request, Ask::Acquire { subscription, frame })?;
         loop {
             let heard = self.look();
             match self.answer.take() {
                 Some(Tell::Acquired { backing, header }) => return Ok(claimed(&self.connection, backing, header)?),
-                Some(Tell::Error { code: ErrorCode::Gone, .. }) => return Err(Error::Gone { context }),
+                Some(Tell::Error { code: ErrorCode::Gone, .. }) => {
+                    return Err(Error::Gone { context, reason: GoneReason::Retired });
+                }
                 Some(Tell::Error { code: ErrorCode::Full, .. }) => {
                     return Err(Error::Full { max_held: self.max_held });
                 }

@@ -1,5 +1,6 @@
 //! Subscriptions: the calls a program makes, and going on with another broker.
 
+mod address;
 mod attachment;
 mod builder;
 mod by_socket;
@@ -15,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use framebroker_protocol::limits::WAIT_SLICE;
 use framebroker_protocol::message::{Delivery, Policy, StreamInfo};
-use framebroker_protocol::{BrokerId, ContextId, Counters, StreamName, StreamState};
+use framebroker_protocol::{BrokerId, Counters, FrameRef, StreamName, StreamState};
 
+pub use self::address::FrameAddress;
 pub use self::builder::SubscriptionBuilder;
 pub use self::status::SettingsChange;
 
@@ -26,7 +28,7 @@ use self::reconnect::Reconnector;
 use self::terms::Terms;
 use crate::connect::Connector;
 use crate::deadline::Deadline;
-use crate::error::WaitingFor;
+use crate::error::{GoneReason, WaitingFor};
 use crate::frame::Frame;
 use crate::limits::{ADMISSION_TIMEOUT, REJOIN_TIMEOUT};
 use crate::segments::MappedSegment;
@@ -181,18 +183,57 @@ impl Subscription {
         Frames { subscription: self, has_failed: false }
     }
 
-    /// Holds one certain frame, whatever the policy. Neither the order of other frames nor the counters change. Waits for the
-    /// broker where it must: for a socket delivery always, else only if the frame's segment is new.
+    /// Holds one certain frame, whatever the policy: by its [address](Frame::reference), `acquire(&reference)`. Neither the order
+    /// of other frames nor the counters change. Waits for the broker where it must: for a socket delivery always, else only if
+    /// the frame's segment is new.
+    ///
+    /// A [`ContextId`](framebroker_protocol::ContextId) alone does too, but **nobody can check** that it is of this stream and this run of the broker: if it is
+    /// not, it may name another frame here.
     ///
     /// With a socket delivery, frames that have come but were not taken may have to give way; they count as lost or
     /// skipped.
     ///
     /// # Errors
-    /// [`Error::Gone`] if it was retired or never existed, [`Error::Full`] at `max_held`, else as [`Self::next`].
-    pub fn acquire(&mut self, context: ContextId) -> Result<Frame> {
+    /// [`Error::Gone`] if it was retired, never existed, or is of another run of the broker; [`Error::OtherStream`];
+    /// [`Error::Full`] at `max_held`; else as [`Self::next`].
+    pub fn acquire<'a>(&mut self, frame: impl Into<FrameAddress<'a>>) -> Result<Frame> {
         self.attachment.check()?;
         self.begin_blocking()?;
+        let context = match frame.into() {
+            FrameAddress::Context(context) => context,
+            FrameAddress::Ref(frame) => {
+                self.check_address(frame)?;
+                frame.context
+            }
+        };
         self.attachment.acquire(context)
+    }
+
+    /// Whether a frame is of this stream, and of the broker it comes from. If the broker has ended, the next one is joined first.
+    fn check_address(&mut self, frame: &FrameRef) -> Result<()> {
+        let stream = self.reconnector.stream();
+        if frame.stream != *stream {
+            return Err(Error::OtherStream { frame: frame.clone(), stream: stream.clone() });
+        }
+        if frame.broker == self.broker_id() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.attachment.look();
+        if self.is_over() && !self.rejoin(Deadline::after(Some(REJOIN_TIMEOUT)))? {
+            let waiting_for = WaitingFor::Broker { last: self.reconnector.last_failure() };
+            return Err(Error::Timeout { waited: begun.elapsed(), waiting_for });
+        }
+        let (of, at) = (frame.broker, self.broker_id());
+        if of == at {
+            return Ok(());
+        }
+        Err(Error::Gone { context: frame.context, reason: GoneReason::OtherBroker { of, at } })
+    }
+
+    /// Whether no more frames come from the broker it is at.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.is_over()
     }
 
     /// Frames received, lost (retired before they were taken) and skipped (passed over by policy). Since the first frame
@@ -300,7 +341,8 @@ impl Subscription {
         self.attachment.mappings()
     }
 
-    /// How often the subscription went on at another broker. Sequences and context IDs begin anew with each.
+    /// How often the subscription went on at another broker. Sequences and context IDs begin anew with each: a frame's
+    /// [address](Frame::reference) names it nevertheless.
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.reconnects

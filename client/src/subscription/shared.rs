@@ -14,7 +14,7 @@ use framebroker_protocol::{ContextId, Counters, StreamPage, StreamState};
 use nix::sys::socket::{MsgFlags, recv};
 
 use crate::connection::{Connection, Held};
-use crate::error::Violation;
+use crate::error::{GoneReason, Violation};
 use crate::frame::Claimed;
 use crate::segments::descriptors;
 use crate::{Error, Result};
@@ -106,7 +106,7 @@ impl Shared {
     pub fn acquire(&mut self, connection: &Arc<Connection>, context: ContextId) -> Result<Claimed> {
         match self.reader.take_context(context) {
             Claim::Held(hold) => Ok(claimed(connection, hold)),
-            Claim::Gone => Err(Error::Gone { context }),
+            Claim::Gone => Err(Error::Gone { context, reason: GoneReason::Retired }),
             Claim::Full => Err(Error::Full { max_held: self.max_held }),
         }
     }

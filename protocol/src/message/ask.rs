@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{AskedPolicy, Delivery, FeatureValue, Roles, Start, StatsOf};
 use crate::limits::SEGMENT_BYTES;
 use crate::{
-    ClientName, ContextId, FeatureName, HOLD_LIMIT, MAX_SEGMENTS, PixelFormat, StreamName, SubscriptionId, Text,
+    ClientName, ContextId, FeatureName, FrameRef, HOLD_LIMIT, MAX_SEGMENTS, PixelFormat, StreamName, SubscriptionId,
+    Text,
 };
 
 /// A message of a client, with a number of the client's choice that the answer repeats.
@@ -56,12 +57,12 @@ pub enum Ask {
         /// Which frame.
         context: ContextId,
     },
-    /// Holds one certain frame for a socket delivery. Answer: `Acquired`, or an error with code `Gone` or `Full`.
+    /// Holds one certain frame for a socket delivery. Answer: `Acquired`, or an error with code `Gone`, `Full` or `Invalid`.
     Acquire {
         /// For which subscription.
         subscription: SubscriptionId,
-        /// Which frame.
-        context: ContextId,
+        /// Which frame: of this broker, and of the subscription's stream.
+        frame: FrameRef,
     },
     /// Ends a subscription. Answer: `Unsubscribed`.
     Unsubscribe {

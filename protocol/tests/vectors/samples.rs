@@ -9,8 +9,8 @@ use framebroker_protocol::stats::{
     ClientStats, Holder, SegmentState, SegmentStats, StreamStats, SubscriptionStats, Timing,
 };
 use framebroker_protocol::{
-    Backing, BrokerId, ClientId, ClientName, ContextId, FrameHeader, PROTOCOL_VERSION, PixelFormat, SEGMENT_LIMIT,
-    SegmentIndex, Sequence, StreamId, StreamState, SubscriptionId, Text,
+    Backing, BrokerId, ClientId, ClientName, ContextId, FrameHeader, FrameRef, PROTOCOL_VERSION, PixelFormat,
+    SEGMENT_LIMIT, SegmentIndex, Sequence, StreamId, StreamState, SubscriptionId, Text,
 };
 
 use crate::numbers::ERROR_CODE;
@@ -45,7 +45,7 @@ pub fn requests() -> Vec<(&'static str, Request)> {
         ("Mapped", Ask::Mapped),
         ("Release", Ask::Release { subscription: ALICE, context: context(77, 3) }),
         ("Release/large", Ask::Release { subscription: BOB, context: context((1 << 48) - 1, SEGMENT_LIMIT - 1) }),
-        ("Acquire", Ask::Acquire { subscription: BOB, context: context(0x0102_0304, 5) }),
+        ("Acquire", Ask::Acquire { subscription: BOB, frame: address(context(0x0102_0304, 5)) }),
         ("Unsubscribe", Ask::Unsubscribe { subscription: BOB }),
         ("Stats/streams", Ask::Stats { of: StatsOf::Streams, from: 0 }),
         ("Stats/segments", Ask::Stats { of: StatsOf::Segments(StreamId(0x0a0b_0c0d)), from: 32 }),
@@ -211,6 +211,10 @@ pub fn headers() -> [(&'static str, FrameHeader); 3] {
         ..plain
     };
     [("plain", plain), ("incomplete", incomplete), ("largest", largest)]
+}
+
+pub fn address(context: ContextId) -> FrameRef {
+    FrameRef { broker: BrokerId(0x0102_0304_0506_0708), stream: "cam0".parse().unwrap(), context }
 }
 
 pub fn context(sequence: u64, segment: usize) -> ContextId {

@@ -13,7 +13,7 @@ import (
 // The tables of PROTOCOL.md: a struct's fields in their order, an enum's variants by their number with what they carry.
 const tables = `
 struct ToBroker id:u32 body:Request   struct FromBroker request:u32 body:News
-enum Request Hello:Hello ListStreams:ListStreams Subscribe:Subscribe Mapped Release:Hold Acquire:Hold
+enum Request Hello:Hello ListStreams:ListStreams Subscribe:Subscribe Mapped Release:Release Acquire:Acquire
 	Unsubscribe:Subscription Stats:AskStats Ping Produce:Produce Features:AskFeatures GetFeature:Named SetFeature:SetFeature Execute:Named
 	Control:AskControl
 enum News Welcome:Welcome Streams:Streams Subscribed:Subscribed Frame:Frame Acquired:Acquired SegmentsAdded:SegmentsAdded
@@ -24,7 +24,9 @@ enum News Welcome:Welcome Streams:Streams Subscribed:Subscribed Frame:Frame Acqu
 struct Hello version:u32 name:client roles:u32
 struct ListStreams from:u32
 struct Subscribe stream:stream policy:AskedPolicy delivery:Delivery max_held:u32 start:Start
-struct Hold subscription:u32 context:context
+struct Release subscription:u32 context:context
+struct Acquire subscription:u32 frame:FrameRef
+struct FrameRef broker:u64 stream:stream context:context
 struct Subscription subscription:u32
 struct AskStats of:StatsOf from:u32
 struct Produce stream:stream payload_bytes:u64 min_queued:u32 fixed_pool:bool can_pause:bool width:u32 height:u32

@@ -20,7 +20,7 @@ ListStreams from:u32
 Subscribe stream:stream policy:AskedPolicy delivery:Delivery max_held:u32 start:Start
 Mapped
 Release subscription:u32 context:context
-Acquire subscription:u32 context:context
+Acquire subscription:u32 frame:FrameRef
 Unsubscribe subscription:u32
 Stats of:StatsOf from:u32
 Ping
@@ -58,6 +58,7 @@ Control sole:bool
 SettingsChanged subscription:u32 version:u32 feature:feature value:FeatureValue by:text
 """, "broker ")
 STRUCTURES = CLIENT | BROKER | table("""
+FrameRef broker:u64 stream:stream context:context
 SegmentInfo index:u16 backing:u32 bytes:u64 align:u32 path:text
 StreamInfo name:stream id:u32 state:u32 source:text model:text serial:text width:u32 height:u32 pixel_format:u32 millihertz:u64 content:Content backing:text shared:bool segments:u32 max_segments:u32 holds_left:u32 head:u64 producer:text
 FrameHeader context:u64 usage_count:u64 camera_timestamp_ns:u64 monotonic_ns:u64 realtime_ns:u64 block_id:u64 payload_offset:u64 payload_bytes:u64 chunk_offset:u64 chunk_bytes:u64 buffer_context:u32 width:u32 height:u32 stride:u32 offset_x:u32 offset_y:u32 pixel_format:u32 status:u32 lost_at_camera:u32 settings_version:u32 reserved:u64

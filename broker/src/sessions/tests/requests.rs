@@ -3,7 +3,7 @@
 
 use framebroker_protocol::limits::PROTOCOL_VERSION;
 use framebroker_protocol::message::StatsOf;
-use framebroker_protocol::{ContextId, StreamName};
+use framebroker_protocol::{ContextId, FrameRef, StreamName};
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn one_of_each(stream: &str) -> Vec<Ask> {
         },
         Ask::Mapped,
         Ask::Release { subscription, context },
-        Ask::Acquire { subscription, context },
+        Ask::Acquire { subscription, frame: FrameRef { broker: BrokerId(1), stream: stream.clone(), context } },
         Ask::Unsubscribe { subscription },
         Ask::Stats { of: StatsOf::Clients, from: 0 },
         Ask::Ping,

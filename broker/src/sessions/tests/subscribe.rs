@@ -2,7 +2,7 @@
 //! and who maps late or never.
 
 use framebroker_protocol::message::Subscribed;
-use framebroker_protocol::{ContextId, limits::SUBSCRIPTIONS_PER_SESSION};
+use framebroker_protocol::{ContextId, FrameRef, limits::SUBSCRIPTIONS_PER_SESSION};
 
 use super::*;
 
@@ -57,11 +57,17 @@ fn a_lossless_one_begins_when_the_grab_thread_waits_for_it() {
     world.ask(&client, 5, subscribe(AskedPolicy::Lossless, Delivery::Socket, 1));
     let (subscription, context) = (SubscriptionId(1), ContextId::new(Sequence(1), SegmentIndex::new(0).unwrap()));
     assert_eq!(client.answer(), None);
-    world.ask(&client, 6, Ask::Acquire { subscription, context });
+    let frame = FrameRef { broker: BrokerId(1), stream: "cam0".parse().unwrap(), context };
+    let acquire = |frame: &FrameRef| Ask::Acquire { subscription, frame: frame.clone() };
+    world.ask(&client, 6, acquire(&frame));
     assert_eq!(client.refusal(), Some((6, ErrorCode::UnknownSubscription)), "the client does not know it yet");
     world.let_others_work();
     assert_eq!(subscribed(client.answer()).policy, Policy::Lossless);
-    world.ask(&client, 7, Ask::Acquire { subscription, context });
+    world.ask(&client, 7, acquire(&frame));
+    assert_eq!(client.refusal(), Some((7, ErrorCode::Gone)));
+    world.ask(&client, 7, acquire(&FrameRef { stream: "cam1".parse().unwrap(), ..frame.clone() }));
+    assert_eq!(client.refusal(), Some((7, ErrorCode::Invalid)));
+    world.ask(&client, 7, acquire(&FrameRef { broker: BrokerId(2), ..frame }));
     assert_eq!(client.refusal(), Some((7, ErrorCode::Gone)));
     world.ask(&client, 8, Ask::Release { subscription, context });
     assert_eq!(client.refusal(), Some((8, ErrorCode::NotHeld)));

@@ -129,14 +129,28 @@ class HeldFramesError(Error):
 
 
 class FrameGoneError(Error, LookupError):
-    """The frame asked for by its context ID was retired, or never was."""
+    """The frame asked for was retired, never was, or is of another run of the broker."""
 
     context: int
     """Which frame."""
+    reason: str
+    """In what way: ``"retired"`` (or never was), or ``"other-broker"``."""
 
-    def __init__(self, message: str, context: int = 0) -> None:
+    def __init__(self, message: str, context: int = 0, reason: str = "retired") -> None:
         super().__init__(message)
         self.context = context
+        self.reason = reason
+
+
+class OtherStreamError(Error, ValueError):
+    """The frame asked for is of another stream than the subscription."""
+
+    stream: str
+    """The subscription's."""
+
+    def __init__(self, message: str, stream: str = "") -> None:
+        super().__init__(message)
+        self.stream = stream
 
 
 class ReleasedError(Error, ValueError):

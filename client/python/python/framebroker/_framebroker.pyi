@@ -17,6 +17,7 @@ __all__ = [
     "Counters",
     "Feature",
     "Frame",
+    "FrameRef",
     "FrameSet",
     "Holder",
     "KeptSegment",
@@ -114,6 +115,44 @@ class PixelFormat:
     def __hash__(self) -> int: ...
 
 @final
+class FrameRef:
+    """The address of a frame: what to hand to other threads and processes, which get that frame by it
+    (:meth:`Broker.acquire`, :meth:`Subscription.acquire`) or an exception, never another frame. Can be pickled,
+    compared, sorted and used as a key.
+
+    ``str()`` gives a text, as ``9f3c0a1b2c3d4e5f/cam0/589832``, which :meth:`parse` and other languages read.
+    """
+
+    def __new__(cls, broker_id: int, stream: str, context: int) -> Self: ...
+    @classmethod
+    def parse(cls, text: str) -> FrameRef:
+        """The address that a text says. Raises ``ValueError`` where it is none."""
+
+    @property
+    def broker_id(self) -> int:
+        """Which run of a broker the frame is of."""
+
+    @property
+    def stream(self) -> str:
+        """The stream's name."""
+
+    @property
+    def context(self) -> int:
+        """Which of the stream's frames."""
+
+    @property
+    def sequence(self) -> int:
+        """The frame's number in its stream."""
+
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __lt__(self, value: FrameRef, /) -> bool: ...
+    def __le__(self, value: FrameRef, /) -> bool: ...
+    def __gt__(self, value: FrameRef, /) -> bool: ...
+    def __ge__(self, value: FrameRef, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
 class Frame:
     """A frame: what the camera saw, when, and how it lies in memory.
 
@@ -183,9 +222,22 @@ class Frame:
         """Shape of :attr:`array`. Raises :class:`ReleasedError` once the frame was given back."""
 
     @property
+    def ref(self) -> FrameRef:
+        """The frame's address: what to hand to other threads and processes, as it is or as ``str(frame.ref)``. They get
+        this frame by :meth:`Broker.acquire`, as long as somebody holds it."""
+
+    @property
+    def stream(self) -> str:
+        """Name of the stream it is of."""
+
+    @property
+    def broker_id(self) -> int:
+        """Which run of a broker it is of."""
+
+    @property
     def context(self) -> int:
-        """The context ID, ``sequence << 16 | segment``: names the frame in the whole life of its stream, in every
-        process."""
+        """The context ID, ``sequence << 16 | segment``: names the frame within its stream and in the life of its
+        broker, in every process. :attr:`ref` names it everywhere."""
 
     @property
     def sequence(self) -> int:
@@ -477,10 +529,15 @@ class Subscription:
     def next_async(self, timeout: float | None = None) -> Awaitable[Frame]:
         """Waits for the next frame in asyncio: ``frame = await subscription.next_async()``. As :meth:`next` else."""
 
-    def acquire(self, context: int) -> Frame:
-        """Holds one certain frame, whatever the policy: by its context ID, from whatever process that comes.
+    def acquire(self, frame: FrameRef | int) -> Frame:
+        """Holds one certain frame, whatever the policy: by its address (:attr:`Frame.ref`), from whatever thread or
+        process that comes.
 
-        Raises :class:`FrameGoneError` if it was retired or never was, else as :meth:`next`.
+        A bare context ID does too, but nobody can check that it is of this stream and this run of the broker: if it is
+        not, it may name another frame here.
+
+        Raises :class:`FrameGoneError` if it was retired, never was, or is of another run of the broker,
+        :class:`OtherStreamError`, else as :meth:`next`.
         """
 
     def next_change(self) -> SettingsChange | None:
@@ -690,6 +747,7 @@ class Broker:
         timeout: float = 5.0,
         server_uids: Sequence[int] = ...,
         control: bool = False,
+        max_acquired: int = 2,
     ) -> Self:
         """Connects to a broker.
 
@@ -702,6 +760,8 @@ class Broker:
         them.
         ``control``: whether this connection may change camera settings; the broker must allow it. Subscriptions never
         need it.
+        ``max_acquired``: frames of one stream that :meth:`acquire` may hold at once, 1 to 64. Each costs the broker a
+        segment.
 
         Raises :class:`NoBrokerError`, which lists every socket that was tried.
         """
@@ -816,6 +876,16 @@ class Broker:
         segments must be. ``min_queued``: segments that are needed at all times so as to lose nothing. ``fixed_pool``:
         whether no segment can come once it has begun. ``can_pause``: whether frames can be delayed. ``fps``, ``model``,
         ``serial``: to be shown.
+        """
+
+    def acquire(self, frame: FrameRef) -> Frame:
+        """Holds the frame of an address (:attr:`Frame.ref`), from whatever thread or process that comes. Subscribes to
+        its stream when a frame of it is first asked for, on a connection of its own, which is kept until :meth:`close`;
+        then, and where the broker was started anew, it may take as long as :meth:`subscribe`. Threads may ask at once.
+
+        Raises :class:`FrameGoneError` if it was retired, never was, or is of another run of the broker,
+        :class:`HeldFramesError` where ``max_acquired`` of its stream are held, else as :meth:`subscribe` and
+        :meth:`Subscription.next`.
         """
 
     def close(self) -> None:

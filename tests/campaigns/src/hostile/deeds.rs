@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use framebroker_protocol::limits::MESSAGE_BYTES;
 use framebroker_protocol::message::{Ask, AskedPolicy, Delivery, FeatureValue, Policy, Start, StatsOf};
 use framebroker_protocol::ring::{Claim, Lend};
-use framebroker_protocol::{ContextId, FrameHeader, SegmentIndex, Sequence, StreamId, SubscriptionId};
+use framebroker_protocol::{
+    BrokerId, ContextId, FrameHeader, FrameRef, SegmentIndex, Sequence, StreamId, SubscriptionId,
+};
 use framebroker_tests::raw_producer::record;
 use framebroker_tests::{Chance, Intruder, PATIENCE, Raw, RawProducer, wait_for};
 
@@ -241,7 +243,7 @@ fn anything(chance: &mut Chance) -> Ask {
         5 => subscribe(READ, AskedPolicy::Latest, Delivery::Shared, small % 8),
         6 => Ask::Mapped,
         7 => Ask::Release { subscription, context },
-        8 => Ask::Acquire { subscription, context },
+        8 => Ask::Acquire { subscription, frame: FrameRef { broker: BrokerId(chance.number()), stream, context } },
         9 => Ask::Unsubscribe { subscription },
         10 => Ask::Features { stream, from: small },
         11 => Ask::GetFeature { stream, feature },
