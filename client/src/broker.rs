@@ -226,7 +226,8 @@ impl Broker {
     ///
     /// # Errors
     /// [`Error::Gone`] if it was retired, never existed, or is of another run of the broker; [`Error::Full`] where
-    /// [`BrokerBuilder::max_acquired`] of its stream are held; else as [`SubscriptionBuilder::open`] and [`Subscription::next`].
+    /// [`BrokerBuilder::max_acquired`] of its stream are held; else as [`SubscriptionBuilder::open`] and
+    /// [`Subscription::next`](crate::Subscription::next).
     pub fn acquire(&self, frame: &FrameRef) -> Result<Frame> {
         // Before the locks, as below.
         self.generation.check()?;
