@@ -16,7 +16,10 @@ use framebroker_protocol::{PixelFormat, StreamName};
 
 use crate::factory::Placement;
 use crate::source::{Fill, OnError};
-use values::{SourceKind, alignment, frame_rate, group, history, megabytes, seconds, segment_count, sessions};
+use values::{
+    SourceKind, alignment, byte_count, frame_rate, group, history, interval, megabytes, milliseconds, seconds,
+    segment_count, sessions,
+};
 
 pub use error::ConfigError;
 pub use lease::Lease;
@@ -25,9 +28,6 @@ pub use values::{AllowedUser, BackingChoice, FeatureSetting, GrabStrategy, Sourc
 /// Headings of `--help`.
 const CAMERAS: &str = "Cameras";
 const CLIENTS: &str = "Clients";
-
-/// Ten years, as good as for ever.
-const LONGEST_LEASE_MS: u64 = 10 * 365 * 24 * 3600 * 1000;
 
 /// Grabs camera frames into a ring of shared memory that other processes read with no copy.
 ///
@@ -61,9 +61,9 @@ pub struct StreamOptions {
     /// Segments the ring may grow to when subscriptions need them, 512 at most
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = segment_count)]
     pub max_segments: usize,
-    /// Seconds after which the ring gives up segments that subscriptions no longer need, down to --segments
-    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=1_000_000_000))]
-    pub shrink_after: u64,
+    /// Time after which the ring gives up segments that subscriptions no longer need, down to --segments; without a unit in s
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = seconds)]
+    pub shrink_after: Duration,
     /// Frames to keep beyond all holds, so that a reader may lag
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = history)]
     pub history: usize,
@@ -105,11 +105,11 @@ pub struct StreamOptions {
     /// What the pattern writes
     #[arg(long, value_enum, default_value_t)]
     pub fill: Fill,
-    /// Bytes of a GigE Vision packet [default: what the network takes; 1400 over loopback]
-    #[arg(long, value_name = "BYTES", help_heading = CAMERAS)]
+    /// Size of a GigE Vision packet [default: what the network takes; 1400 over loopback]
+    #[arg(long, value_name = "BYTES", help_heading = CAMERAS, value_parser = byte_count)]
     pub packet_size: Option<u32>,
-    /// Bytes of the receive buffer of a GigE Vision stream [default: by frame size]
-    #[arg(long, value_name = "BYTES", help_heading = CAMERAS)]
+    /// Size of the receive buffer of a GigE Vision stream, as in 8M [default: by frame size]
+    #[arg(long, value_name = "BYTES", help_heading = CAMERAS, value_parser = byte_count)]
     pub socket_buffer: Option<u32>,
     /// Publish frames of which a part was lost on the way, marked incomplete, instead of only counting them
     #[arg(long, help_heading = CAMERAS)]
@@ -132,17 +132,18 @@ pub struct StreamOptions {
     /// Allocate segments on this NUMA node only [default: where the thread that first writes them runs]
     #[arg(long, value_name = "N")]
     pub numa_node: Option<u32>,
-    /// Most memory for the stream's segments, in MB of 2^20 bytes [default: a quarter of the machine's, divided among the
-    /// streams]
-    #[arg(long, value_name = "MB", value_parser = megabytes)]
+    /// Most memory for the stream's segments, as in 500M or 2G; without a unit in MB of 2^20 bytes [default: a quarter of the
+    /// machine's, divided among the streams]
+    #[arg(long, value_name = "SIZE", value_parser = megabytes)]
     pub memory_limit: Option<u64>,
-    /// Warn once in the log when the stream's segments take more memory than this, in MB of 2^20 bytes [default: do not]
-    #[arg(long, value_name = "MB", value_parser = megabytes)]
+    /// Warn once in the log when the stream's segments take more memory than this, as in 500M or 2G; without a unit in MB of
+    /// 2^20 bytes [default: do not]
+    #[arg(long, value_name = "SIZE", value_parser = megabytes)]
     pub memory_warn: Option<u64>,
-    /// How long the pattern may wait for lossless readers within one ring of frames, in ms; cameras never wait. 0 refuses
-    /// lossless
-    #[arg(long, value_name = "MS", default_value_t = 1000, help_heading = CLIENTS)]
-    pub lossless_timeout: u64,
+    /// How long the pattern may wait for lossless readers within one ring of frames, without a unit in ms; cameras never
+    /// wait. 0 refuses lossless
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = milliseconds, help_heading = CLIENTS)]
+    pub lossless_timeout: Duration,
     /// End the stream after this many frames; the broker ends with its last stream
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub frames: Option<u64>,
@@ -161,15 +162,16 @@ pub struct BrokerOptions {
     /// Socket to listen on [default: as above]
     #[arg(long, value_name = "PATH", help_heading = CLIENTS)]
     pub socket: Option<PathBuf>,
-    /// How long a frame may be held, in ms: a longer hold is reported in the log and in the statistics; 0 means no limit
-    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=LONGEST_LEASE_MS))]
-    pub lease: u64,
+    /// How long a frame may be held, as in 500ms or 2s, without a unit in ms: a longer hold is reported in the log and in the
+    /// statistics; 0 means no limit
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = milliseconds)]
+    pub lease: Duration,
     /// End a subscription that holds a frame longer than the lease. The frames it held stay unchanged; new segments replace
     /// theirs
     #[arg(long)]
     pub evict: bool,
-    /// Log the figures of each stream every this many seconds [default: only at the end]
-    #[arg(long, value_name = "S", value_parser = seconds)]
+    /// Log the figures of each stream in this interval, without a unit in s [default: only at the end]
+    #[arg(long, value_name = "TIME", value_parser = interval)]
     pub stats_interval: Option<Duration>,
     /// Frames a second that a producer may fill: one that fills more is disconnected
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..), help_heading = CLIENTS)]
@@ -266,8 +268,10 @@ struct Conflict {
 
 impl BrokerOptions {
     fn check(&self) -> Result<(), String> {
-        if self.evict && self.lease == 0 {
-            return Err("--evict needs to know how long a frame may be held; give --lease MS".to_owned());
+        if self.evict && self.lease.is_zero() {
+            return Err(
+                "--evict needs to know how long a frame may be held; give --lease TIME, as in --lease 2s".to_owned()
+            );
         }
         Ok(())
     }
@@ -275,7 +279,7 @@ impl BrokerOptions {
     /// How long frames may be held.
     #[must_use]
     pub fn lease(&self) -> Lease {
-        Lease { time: (self.lease > 0).then(|| Duration::from_millis(self.lease)), evict: self.evict }
+        Lease { time: Some(self.lease).filter(|time| !time.is_zero()), evict: self.evict }
     }
 }
 
@@ -290,42 +294,32 @@ impl StreamOptions {
 
     /// Refuses options that are not for every source, nor for this one.
     fn check_source_options(&self) -> Result<(), String> {
-        use SourceKind::{Aravis, Pattern, Producer, Pylon, Replay};
-        const NOT_REPLAY: &[SourceKind] = &[Pattern, Aravis, Pylon, Producer];
-        const NOT_PRODUCER: &[SourceKind] = &[Pattern, Aravis, Pylon, Replay];
-        const OF_CAMERAS: &str = "is for cameras, those of --source aravis or --source pylon";
-        const OF_REPLAYS: &str = "is for replays, those of --source replay=PATH";
-        const RECORDED: &str = "is not for a replay, whose frames are as they were recorded";
-        const DECLARED: &str = "is set by the producer when it attaches; leave it out";
-        let (width, height, pixel_format) = (self.width.is_some(), self.height.is_some(), self.pixel_format.is_some());
-        // Whether it is given, the sources that it is for, and why it is not for others.
-        let special: [(bool, &str, &[SourceKind], &str); 15] = [
-            (self.packet_size.is_some(), "--packet-size", &[Aravis], "is for cameras of --source aravis"),
-            (self.socket_buffer.is_some(), "--socket-buffer", &[Aravis], "is for cameras of --source aravis"),
-            (self.load.is_some(), "--load", &[Pylon], "is for cameras of --source pylon"),
-            (!self.set.is_empty(), "--set", &[Aravis, Pylon], OF_CAMERAS),
-            (self.wait, "--wait", &[Aravis, Pylon], OF_CAMERAS),
-            (self.replay_loop, "--replay-loop", &[Replay], OF_REPLAYS),
-            (self.replay_errors != OnError::default(), "--replay-errors", &[Replay], OF_REPLAYS),
-            (width, "--width", NOT_REPLAY, RECORDED),
-            (height, "--height", NOT_REPLAY, RECORDED),
-            (pixel_format, "--pixel-format", NOT_REPLAY, RECORDED),
-            (width, "--width", NOT_PRODUCER, DECLARED),
-            (height, "--height", NOT_PRODUCER, DECLARED),
-            (pixel_format, "--pixel-format", NOT_PRODUCER, DECLARED),
-            (self.fps.is_some(), "--fps", NOT_PRODUCER, DECLARED),
-            (
-                self.backing == BackingChoice::Posix,
-                "--backing posix",
-                NOT_PRODUCER,
-                "cannot be sealed, as a producer's segments must be; use --backing memfd or hugetlb",
-            ),
-        ];
         let kind = self.source.kind();
-        match special.iter().find(|(given, _, sources, _)| *given && !sources.contains(&kind)) {
-            Some((_, option, _, why)) => Err(format!("{option} {why}; the source is {}", kind.name())),
-            None => Ok(()),
+        let given = [
+            ("packet-size", self.packet_size.is_some()),
+            ("socket-buffer", self.socket_buffer.is_some()),
+            ("load", self.load.is_some()),
+            ("set", !self.set.is_empty()),
+            ("wait", self.wait),
+            ("replay-loop", self.replay_loop),
+            ("replay-errors", self.replay_errors != OnError::default()),
+            ("width", self.width.is_some()),
+            ("height", self.height.is_some()),
+            ("pixel-format", self.pixel_format.is_some()),
+            ("fps", self.fps.is_some()),
+        ];
+        for (key, _) in given.into_iter().filter(|(_, is_given)| *is_given) {
+            if let Some(why) = kind.takes_not(key) {
+                return Err(format!("--{key} {why}; the source is {}", kind.name()));
+            }
         }
+        if self.backing == BackingChoice::Posix && kind == SourceKind::Producer {
+            return Err(
+                "--backing posix cannot be sealed, as a producer's segments must be; use --backing memfd or hugetlb"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     /// Segments to begin with.

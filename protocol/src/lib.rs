@@ -6,6 +6,7 @@
 //! * [`ring`]: the lock-free rules by which frames pass from one writer to many readers.
 //! * [`chunks`]: what a camera sends with an image, as a list of names and values.
 //! * [`pattern`]: the test image whose every byte a consumer can check.
+//! * [`units`]: times and sizes as people write them.
 //!
 //! `PROTOCOL.md` beside this crate specifies all of it for programs in any language.
 #![deny(unsafe_code)]
@@ -30,6 +31,7 @@ pub mod stats;
 mod stop_point;
 pub mod sync;
 mod text;
+pub mod units;
 mod words;
 
 pub use frame_info::FrameInfo;

@@ -3,7 +3,8 @@
 //! Each key is turned into the words that the command line would have, and those are read as a command line is. So there is
 //! one list of options, with one set of defaults and of checks; what is added to it can be written in a file at once.
 //!
-//! Keys at the top are the broker's, or defaults of all streams; a table `[[stream]]` has what is said of one stream alone.
+//! Keys at the top are the broker's, or defaults of all streams whose sources take them; a table `[[stream]]` has what is said of one
+//! stream alone.
 //! A file without such a table describes one stream.
 
 use std::ops::Range;
@@ -142,8 +143,11 @@ fn read_stream(
         };
         settings.push(setting(stream, option, value)?);
     }
-    let inherited = defaults.iter().filter(|default| settings.iter().all(|own| own.key != default.key));
-    let all: Vec<Setting> = inherited.chain(&settings).cloned().collect();
+    let is_own = |setting: &Setting| settings.iter().any(|own| own.key == setting.key);
+    let mut all: Vec<Setting> = defaults.iter().filter(|default| !is_own(default)).chain(&settings).cloned().collect();
+    let kind = read_words::<StreamOptions>(stream, &all)?.source.kind();
+    // A default of all streams does not concern one whose source cannot take it.
+    all.retain(|setting| is_own(setting) || kind.takes_not(&setting.key).is_none());
     read_words(stream, &all)
 }
 

@@ -39,7 +39,20 @@ fn every_stream_has_its_table_and_the_defaults_above() {
     let features: Vec<&str> = left.set.iter().map(|set| set.feature.as_str()).collect();
     assert_eq!(features, ["Gain", "ExposureTime"], "they are set in this order");
     assert_eq!((right.name.as_str(), right.fps, right.mlock), ("right", Some(16.0), false));
-    assert_eq!(right.memory_limit, Some(100));
+    assert_eq!(right.memory_limit, Some(100 << 20));
+}
+
+/// Goal: defaults of all streams may stand above a stream that cannot take them; what stands in its own table must fit.
+#[test]
+fn defaults_concern_only_streams_that_can_take_them() {
+    let text = "width = 64\nfps = 50\nset = 'Gain=1'\nlease = '2s'\n[[stream]]\nname = 'camera'\nsource = 'aravis'\n\
+                [[stream]]\nname = 'own'\nsource = 'producer'\n[[stream]]\nname = 'pattern'\n";
+    let config = read_text(text).unwrap();
+    let said: Vec<_> = config.streams.iter().map(|stream| (stream.width, stream.fps, stream.set.len())).collect();
+    assert_eq!(said, [(Some(64), Some(50.0), 1), (None, None, 0), (Some(64), Some(50.0), 0)]);
+    assert_eq!(config.broker.lease().time, Some(Duration::from_secs(2)));
+    let error = read_text(&format!("{text}width = 64\n[[stream]]\nname = 'own2'\nsource = 'producer'\nwidth = 64\n"));
+    assert!(error.unwrap_err().contains("--width is set by the producer"));
 }
 
 #[test]
@@ -144,7 +157,10 @@ fn the_command_line_has_the_last_word_on_the_broker_and_none_on_streams() {
     let file = "socket = '/a'\nmax-clients = 5\nevict = true\nlease = 9\nallow-uid = [7]\n";
     let config = read_beside(file, "--socket /b --allow-uid 8 --allow-uid 9 --lease 10").unwrap();
     assert_eq!(config.broker.socket.as_deref(), Some(Path::new("/b")));
-    assert_eq!((config.broker.max_clients, config.broker.lease, config.broker.evict), (5, 10, true));
+    assert_eq!(
+        (config.broker.max_clients, config.broker.lease, config.broker.evict),
+        (5, Duration::from_millis(10), true)
+    );
     assert_eq!(config.broker.allow_uid.iter().map(|user| user.uid).collect::<Vec<_>>(), [8, 9]);
     for words in ["--fps 5", "--mlock", "--name x", "--source pattern"] {
         let error = read_beside(file, words).unwrap_err();

@@ -53,8 +53,9 @@ fn wrong_values_are_answered_with_what_would_do() {
         ("broker --segments -1", "1 to 512"),
         ("broker --history 513", "0 to 512"),
         ("broker --history 18446744073709551615", "0 to 512"),
-        ("broker --memory-limit 1GB", "whole number of MB"),
-        ("broker --memory-warn -1", "whole number of MB"),
+        ("broker --memory-limit 1GBB", "as in 64k, 500M or 2G"),
+        ("broker --memory-warn -1", "without a unit is in M"),
+        ("broker --socket-buffer 4G", "less than 4G"),
         ("broker --max-clients 0", "1 or more"),
         ("broker --max-clients-per-user 0", "1 or more"),
         ("broker --fps -1", "--fps"),
@@ -62,13 +63,14 @@ fn wrong_values_are_answered_with_what_would_do() {
         ("broker --fps inf", "0 to 1000000"),
         ("broker --name a/b", "not a stream name"),
         ("broker --frames 0", "--frames"),
-        ("broker --evict", "--lease MS"),
-        ("broker --stats-interval 0", "0.001"),
-        ("broker --stats-interval soon", "0.001"),
-        ("broker --stats-interval inf", "0.001 to 1000000000"),
-        ("broker --stats-interval nan", "0.001 to 1000000000"),
-        ("broker --stats-interval 1e300", "0.001 to 1000000000"),
-        ("broker --lease 18446744073709551615", "--lease"),
+        ("broker --evict", "--lease TIME"),
+        ("broker --stats-interval 0", "1ms or more"),
+        ("broker --stats-interval soon", "without a unit is in s"),
+        ("broker --stats-interval inf", "as in 500us, 2ms, 1.5s or 3min"),
+        ("broker --stats-interval 1e300", "ten years"),
+        ("broker --shrink-after 2weeks", "without a unit is in s"),
+        ("broker --lease 2sec", "without a unit is in ms"),
+        ("broker --lease 18446744073709551615", "ten years"),
         ("broker --backing disk", "memfd, hugetlb[=2M|1G] and posix"),
         ("broker --backing hugetlb=4M", "hugetlb[=2M|1G]"),
         ("broker --align 100", "power of two"),
@@ -110,6 +112,21 @@ fn the_manual_and_completions_know_every_option() {
     let nowhere = parse("broker --manual /nonexistent/directory").unwrap_err();
     assert!(nowhere.contains("directory that exists"), "{nowhere}");
     assert!(parse("broker --completions bash --segments 8").unwrap_err().contains("--completions"));
+}
+
+#[test]
+fn times_and_sizes_have_units_or_those_of_the_help() {
+    let line = "broker --lease 2s --stats-interval 500ms --shrink-after 1.5 --lossless-timeout 20 --memory-limit 1G --memory-warn 500";
+    let (stream, broker) = parse(line).unwrap();
+    assert_eq!(broker.lease().time, Some(Duration::from_secs(2)));
+    assert_eq!(broker.stats_interval, Some(Duration::from_millis(500)));
+    assert_eq!(
+        (stream.shrink_after, stream.lossless_timeout),
+        (Duration::from_millis(1500), Duration::from_millis(20))
+    );
+    assert_eq!((stream.memory_limit, stream.memory_warn), (Some(1 << 30), Some(500 << 20)));
+    let (stream, _) = parse("broker --source aravis --socket-buffer 8M --packet-size 1500").unwrap();
+    assert_eq!((stream.socket_buffer, stream.packet_size), (Some(8 << 20), Some(1500)));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use framebroker_protocol::MAX_SEGMENTS;
 use framebroker_protocol::message::{Policy, Roles};
+use framebroker_protocol::units::{NotAQuantity, parse_bytes, parse_time};
 
 use crate::factory::{HugePage, MAX_ALIGN, MIN_ALIGN};
 
@@ -42,6 +43,30 @@ impl SourceKind {
             Self::Pylon => "pylon",
             Self::Replay => "replay",
             Self::Producer => "producer",
+        }
+    }
+
+    /// Why an option is not for this kind of source, if it is not.
+    pub(super) fn takes_not(self, option: &str) -> Option<&'static str> {
+        use SourceKind::{Aravis, Pattern, Producer, Pylon, Replay};
+        match (option, self) {
+            ("packet-size" | "socket-buffer", Pattern | Pylon | Replay | Producer) => {
+                Some("is for cameras of --source aravis")
+            }
+            ("load", Pattern | Aravis | Replay | Producer) => Some("is for cameras of --source pylon"),
+            ("set" | "wait", Pattern | Replay | Producer) => {
+                Some("is for cameras, those of --source aravis or --source pylon")
+            }
+            ("replay-loop" | "replay-errors", Pattern | Aravis | Pylon | Producer) => {
+                Some("is for replays, those of --source replay=PATH")
+            }
+            ("width" | "height" | "pixel-format", Replay) => {
+                Some("is not for a replay, whose frames are as they were recorded")
+            }
+            ("width" | "height" | "pixel-format" | "fps", Producer) => {
+                Some("is set by the producer when it attaches; leave it out")
+            }
+            _ => None,
         }
     }
 }
@@ -208,8 +233,14 @@ pub(super) fn history(text: &str) -> Result<usize, String> {
     }
 }
 
-pub(super) fn megabytes(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_not_a_number| "give a whole number of MB, as in 500".to_owned())
+/// In bytes.
+pub(super) fn megabytes(text: &str) -> Result<u64, NotAQuantity> {
+    parse_bytes(text, "M")
+}
+
+pub(super) fn byte_count(text: &str) -> Result<u32, String> {
+    let bytes = parse_bytes(text, "B").map_err(|error| error.to_string())?;
+    u32::try_from(bytes).map_err(|_too_many| "it must be less than 4G".to_owned())
 }
 
 pub(super) fn sessions(text: &str) -> Result<usize, String> {
@@ -224,21 +255,30 @@ pub(super) fn group(text: &str) -> Result<u32, String> {
 }
 
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
-    let duration = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    duration
-        .filter(|time| (0.001..=1e9).contains(&time.as_secs_f64()))
-        .ok_or_else(|| "it must be 0.001 to 1000000000".to_owned())
+    time(text, "s")
+}
+
+pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
+    time(text, "ms")
+}
+
+/// A time that is as good as for ever can be added to any point in time.
+fn time(text: &str, bare: &'static str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+    let time = parse_time(text, Some(bare)).map_err(|error| error.to_string())?;
+    if time <= LONGEST { Ok(time) } else { Err("it must be ten years or less".to_owned()) }
+}
+
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
+    let time = seconds(text)?;
+    if time >= Duration::from_millis(1) { Ok(time) } else { Err("it must be 1ms or more".to_owned()) }
 }
 
 pub(super) fn alignment(text: &str) -> Result<usize, String> {
-    let (number, unit) = match text.strip_suffix(['k', 'K']) {
-        Some(number) => (number, 1 << 10),
-        None => text.strip_suffix('M').map_or((text, 1), |number| (number, 1 << 20)),
-    };
-    match number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit)) {
-        Some(bytes) if bytes.is_power_of_two() && (MIN_ALIGN..=MAX_ALIGN).contains(&bytes) => Ok(bytes),
-        _ => Err("give a power of two from 64 to 2M, as in 64, 4096, 64K or 2M".to_owned()),
-    }
+    let bytes = parse_bytes(text, "B").ok().and_then(|bytes| usize::try_from(bytes).ok());
+    bytes
+        .filter(|bytes| bytes.is_power_of_two() && (MIN_ALIGN..=MAX_ALIGN).contains(bytes))
+        .ok_or_else(|| "give a power of two from 64 to 2M, as in 64, 4096, 64K or 2M".to_owned())
 }
 
 pub(super) fn frame_rate(text: &str) -> Result<f64, String> {

@@ -1,7 +1,6 @@
 //! What a stream's options come to on this machine: its factory, its limits, how its source is opened.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use framebroker_protocol::{BrokerId, PixelFormat};
 use tracing::warn;
@@ -47,12 +46,12 @@ impl<'a> Plan<'a> {
         let options = self.options;
         Limits {
             min_segments: options.segments(),
-            shrink_after: Duration::from_secs(options.shrink_after),
+            shrink_after: options.shrink_after,
             max_segments: options.max_segments,
             memory_bytes: self.memory_bytes,
-            memory_warn_bytes: options.memory_warn.map(|megabytes| megabytes.saturating_mul(1 << 20)),
+            memory_warn_bytes: options.memory_warn,
             history: options.history,
-            lossless_timeout: Duration::from_millis(options.lossless_timeout),
+            lossless_timeout: options.lossless_timeout,
             default_policy: options.grab_strategy.policy(),
         }
     }
@@ -62,7 +61,7 @@ impl<'a> Plan<'a> {
         GrabOptions {
             frames: self.options.frames,
             publish_incomplete: self.options.publish_incomplete,
-            lossless_timeout: Duration::from_millis(self.options.lossless_timeout),
+            lossless_timeout: self.options.lossless_timeout,
         }
     }
 
@@ -119,7 +118,7 @@ pub(super) fn factory(options: &StreamOptions, broker: BrokerId, placement: Plac
 /// Bytes that all segments together may take, as one of so many streams.
 fn memory_bytes(options: &StreamOptions, streams: usize) -> Result<u64, RunError> {
     match options.memory_limit {
-        Some(megabytes) => Ok(megabytes.saturating_mul(1 << 20)),
+        Some(bytes) => Ok(bytes),
         None => machine_memory().map(|bytes| bytes / 4 / (streams as u64).max(1)).ok_or(RunError::UnknownMemory),
     }
 }

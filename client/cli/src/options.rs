@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use framebroker_client::{Delivery, Policy, Predictive, Start, SyncBy, WaitMode};
+use framebroker_protocol::units::parse_time;
 use framebroker_protocol::{HOLD_LIMIT, UnknownWord};
 
 /// Behind the options of `framectl --help`.
@@ -138,7 +139,7 @@ pub struct WatchOptions {
     #[arg(long, value_name = "BY", value_parser = sync_by, requires = "others", conflicts_with = "verify")]
     pub sync: Option<SyncBy>,
     /// End after this many frames, with --sync complete sets [default: go on until the stream ends]
-    #[arg(long, value_name = "N", value_parser = above_zero)]
+    #[arg(short = 'n', long, value_name = "N", value_parser = above_zero)]
     pub count: Option<u64>,
     /// Which frames [default: what the broker was started with (--grab-strategy), usually sequential]
     #[arg(long, value_parser = policies())]
@@ -149,7 +150,7 @@ pub struct WatchOptions {
     /// With which frame to begin
     #[arg(long, value_parser = starts(), default_value_t)]
     pub start: Start,
-    /// How to wait with shared delivery: block, spin (a whole core), spin-then-block[=US] (spins for 50 µs, or so many,
+    /// How to wait with shared delivery: block, spin (a whole core), spin-then-block[=TIME] (spins for 50us, or so long,
     /// before it blocks), or predictive (sleeps until shortly before the next frame is due, then spins)
     #[arg(long, value_name = "MODE", default_value = "block", value_parser = wait_mode)]
     pub wait_mode: WaitMode,
@@ -163,8 +164,8 @@ pub struct WatchOptions {
     /// Go on with the next broker when this one dies or ends [default: end with it]
     #[arg(long)]
     pub reconnect: bool,
-    /// Give up when no frame comes for this many seconds [default: wait]
-    #[arg(long, value_name = "S", value_parser = seconds)]
+    /// Give up when no frame comes for so long, as in 500ms or 2s, without a unit in s [default: wait]
+    #[arg(short, long, value_name = "TIME", value_parser = seconds)]
     pub timeout: Option<Duration>,
 }
 
@@ -177,10 +178,10 @@ pub struct SaveOptions {
     #[arg(value_name = "FILE.png")]
     pub file: PathBuf,
     /// Frames to save, in order; those that come while one is being written may be missed
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = above_zero)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = above_zero)]
     pub count: u64,
-    /// Give up when no frame comes for this many seconds [default: wait]
-    #[arg(long, value_name = "S", value_parser = seconds)]
+    /// Give up when no frame comes for so long, as in 500ms or 2s, without a unit in s [default: wait]
+    #[arg(short, long, value_name = "TIME", value_parser = seconds)]
     pub timeout: Option<Duration>,
 }
 
@@ -250,7 +251,7 @@ fn starts() -> impl TypedValueParser<Value = Start> {
 const DEFAULT_SPIN: Duration = Duration::from_micros(50);
 
 fn wait_mode(text: &str) -> Result<WaitMode, String> {
-    let advice = || "it must be block, spin, spin-then-block[=MICROSECONDS] or predictive".to_owned();
+    let advice = || "it must be block, spin, spin-then-block[=TIME] or predictive".to_owned();
     match text.split_once('=') {
         None => match text {
             "block" => Ok(WaitMode::Block),
@@ -259,11 +260,9 @@ fn wait_mode(text: &str) -> Result<WaitMode, String> {
             "predictive" => Ok(WaitMode::Predictive(Predictive::default())),
             _ => Err(advice()),
         },
-        // A 32-bit number of microseconds is more than an hour, and no sum with it overflows.
-        Some(("spin-then-block", us)) => match us.parse::<u32>() {
-            Ok(us) => Ok(WaitMode::SpinThenBlock(Duration::from_micros(us.into()))),
-            Err(_not_a_number) => Err(advice()),
-        },
+        Some(("spin-then-block", time)) => {
+            parse_time(time, Some("us")).map(WaitMode::SpinThenBlock).map_err(|error| error.to_string())
+        }
         Some(_) => Err(advice()),
     }
 }
@@ -285,23 +284,12 @@ fn sync_by(text: &str) -> Result<SyncBy, String> {
 }
 
 fn tolerance(text: &str) -> Result<Duration, String> {
-    let units = [("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)];
-    let (number, unit) = units
-        .iter()
-        .find_map(|(name, seconds)| Some((text.strip_suffix(name)?, seconds)))
-        .ok_or("give a time with its unit, as in 500us or 2ms; or camera:2ms, or block-id")?;
-    let time = number.trim().parse::<f64>().ok().and_then(|n| time(n * unit));
-    time.ok_or_else(|| format!("{number:?} in {text:?} is not a number of 0 or more"))
+    parse_time(text, None).map_err(|error| format!("{error}; or camera:2ms, or block-id"))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let duration = text.parse().ok().and_then(time);
-    duration.filter(|duration| !duration.is_zero()).ok_or_else(|| "it must be a number of seconds above 0".to_owned())
-}
-
-/// Any time; one that is too long for a [`Duration`] is as good as the longest.
-fn time(seconds: f64) -> Option<Duration> {
-    (seconds >= 0.0).then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    let time = parse_time(text, Some("s")).map_err(|error| error.to_string())?;
+    if time.is_zero() { Err("it must be above 0".to_owned()) } else { Ok(time) }
 }
 
 #[cfg(test)]

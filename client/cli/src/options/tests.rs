@@ -44,11 +44,24 @@ fn values_may_be_negative() {
 }
 
 #[test]
+fn times_have_units_and_the_usual_options_are_short() {
+    for line in [
+        "framectl watch cam0 --timeout 2 --count 5",
+        "framectl watch cam0 -t 2s -n 5",
+        "framectl watch cam0 -t2000ms -n5",
+    ] {
+        let watch = watch(line);
+        assert_eq!((watch.timeout, watch.count), (Some(Duration::from_secs(2)), Some(5)), "{line}");
+    }
+}
+
+#[test]
 fn wait_modes() {
     let mode = |text: &str| watch(&format!("framectl watch cam0 --wait-mode {text}")).wait_mode;
     assert_eq!(mode("spin"), WaitMode::Spin);
     assert_eq!(mode("spin-then-block"), WaitMode::SpinThenBlock(DEFAULT_SPIN));
     assert_eq!(mode("spin-then-block=7"), WaitMode::SpinThenBlock(Duration::from_micros(7)));
+    assert_eq!(mode("spin-then-block=1ms"), WaitMode::SpinThenBlock(Duration::from_millis(1)));
     assert_eq!(mode("predictive"), WaitMode::Predictive(Predictive::default()));
 }
 
@@ -58,8 +71,8 @@ fn wrong_values_are_answered_with_what_would_do() {
         ("framectl", "Usage"),
         ("framectl watch", "<STREAM>"),
         ("framectl watch cam0 --wait-mode sleep", "spin-then-block"),
-        ("framectl watch cam0 --wait-mode spin=3", "spin-then-block[=MICROSECONDS]"),
-        ("framectl watch cam0 --wait-mode spin-then-block=-1", "MICROSECONDS"),
+        ("framectl watch cam0 --wait-mode spin=3", "spin-then-block[=TIME]"),
+        ("framectl watch cam0 --wait-mode spin-then-block=-1", "as in 500us"),
         ("framectl watch cam0 --policy newest", "latest"),
         ("framectl watch cam0 --max-held 0", "1..=64"),
         ("framectl watch cam0 --max-held 65", "1..=64"),
@@ -70,9 +83,9 @@ fn wrong_values_are_answered_with_what_would_do() {
         ("framectl watch cam0 cam1", "--sync"),
         ("framectl watch cam0 --sync 2ms", "STREAM"),
         ("framectl watch cam0 cam1 --sync 2", "as in 500us"),
-        ("framectl watch cam0 cam1 --sync xms", "not a number"),
+        ("framectl watch cam0 cam1 --sync xms", "camera:2ms"),
         ("framectl watch cam0 cam1 --sync 2ms --verify", "cannot be used with"),
-        ("framectl watch cam0 --timeout nan", "above 0"),
+        ("framectl watch cam0 --timeout nan", "without a unit is in s"),
         ("framectl save cam0", "<FILE.png>"),
         ("framectl get", "<STREAM>"),
         ("framectl set cam0 Gain", "<VALUE>"),
