@@ -254,23 +254,22 @@ pub(super) fn group(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_not_a_number| format!("{text:?} is not a group ID (a number); `getent group NAME` shows it"))
 }
 
-pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, NotAQuantity> {
     time(text, "s")
 }
 
-pub(super) fn milliseconds(text: &str) -> Result<Duration, String> {
+pub(super) fn milliseconds(text: &str) -> Result<Duration, NotAQuantity> {
     time(text, "ms")
 }
 
-/// A time that is as good as for ever can be added to any point in time.
-fn time(text: &str, bare: &'static str) -> Result<Duration, String> {
-    const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-    let time = parse_time(text, Some(bare)).map_err(|error| error.to_string())?;
-    if time <= LONGEST { Ok(time) } else { Err("it must be ten years or less".to_owned()) }
+/// A hundred years are as good as for ever, and can be added to any point in time.
+fn time(text: &str, bare: &'static str) -> Result<Duration, NotAQuantity> {
+    const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    parse_time(text, Some(bare)).map(|time| time.min(LONGEST))
 }
 
 pub(super) fn interval(text: &str) -> Result<Duration, String> {
-    let time = seconds(text)?;
+    let time = seconds(text).map_err(|error| error.to_string())?;
     if time >= Duration::from_millis(1) { Ok(time) } else { Err("it must be 1ms or more".to_owned()) }
 }
 
