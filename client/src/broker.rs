@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Roles, StatsEntries, StatsOf, StreamInfo, Tell};
 use framebroker_protocol::stats::{ClientStats, SegmentStats, StreamStats};
-use framebroker_protocol::{BrokerId, ClientId, ClientName, DEFAULT_MAX_HELD, FrameRef, StreamId};
+use framebroker_protocol::{BrokerId, ClientId, ClientName, DEFAULT_MAX_HELD, FrameRef, StreamId, StreamName};
 
 use crate::connect::{Connector, Session, paged};
 use crate::deadline::Deadline;
@@ -14,7 +14,7 @@ use crate::error::Violation;
 use crate::fork::Generation;
 use crate::kept::Kept;
 use crate::producer::ProducerBuilder;
-use crate::subscription::SubscriptionBuilder;
+use crate::subscription::{Subscription, SubscriptionBuilder};
 use crate::{Error, Frame, Result};
 
 /// A connection to a broker, for questions. May be used by several threads; they take turns.
@@ -32,6 +32,8 @@ pub struct Broker {
     max_acquired: u32,
     /// By which frames are acquired.
     acquiring: Kept,
+    /// By which the frames of triggers come.
+    triggering: Kept,
 }
 
 /// How to connect to a broker.
@@ -111,6 +113,7 @@ impl BrokerBuilder {
             connector: self.connector,
             max_acquired: self.max_acquired,
             acquiring: Kept::default(),
+            triggering: Kept::default(),
         })
     }
 }
@@ -227,21 +230,34 @@ impl Broker {
     /// # Errors
     /// [`Error::Gone`] if it was retired, never existed, or is of another run of the broker; [`Error::Full`] where
     /// [`BrokerBuilder::max_acquired`] of its stream are held; else as [`SubscriptionBuilder::open`] and
-    /// [`Subscription::next`](crate::Subscription::next).
+    /// [`Subscription::next`].
     pub fn acquire(&self, frame: &FrameRef) -> Result<Frame> {
         // Before the locks, as below.
         self.generation.check()?;
-        let open = |delivery| {
-            let builder = self.subscribe(frame.stream.as_str()).max_held(self.max_acquired);
-            // No frame but those that are asked for is wanted.
-            builder.policy(Policy::Latest).delivery(delivery).open()
-        };
-        let open = || match open(Delivery::Shared) {
-            // Segments that anybody could change are handed out by socket only.
-            Err(Error::Refused { code: ErrorCode::Invalid, .. }) => open(Delivery::Socket),
-            opened => opened,
-        };
+        // No frame but those that are asked for is wanted.
+        let open = || self.open_either(&frame.stream, Policy::Latest, self.max_acquired);
         self.acquiring.take(&frame.stream, open, |subscription| subscription.acquire(frame))
+    }
+
+    /// Takes frames by the subscription that is kept for those of triggers.
+    pub(crate) fn with_trigger_subscription<T>(
+        &self,
+        stream: &StreamName,
+        take: impl FnMut(&mut Subscription) -> Result<T>,
+    ) -> Result<T> {
+        self.generation.check()?;
+        let open = || self.open_either(stream, Policy::Sequential, DEFAULT_MAX_HELD);
+        self.triggering.take(stream, open, take)
+    }
+
+    /// Subscribes by the way that the stream grants.
+    fn open_either(&self, stream: &StreamName, policy: Policy, max_held: u32) -> Result<Subscription> {
+        let builder = self.subscribe(stream.as_str()).policy(policy).max_held(max_held);
+        match builder.clone().delivery(Delivery::Shared).open() {
+            // Segments that anybody could change are handed out by socket only.
+            Err(Error::Refused { code: ErrorCode::Invalid, .. }) => builder.delivery(Delivery::Socket).open(),
+            opened => opened,
+        }
     }
 
     fn entries<T>(&self, of: StatsOf, take: impl Fn(StatsEntries) -> Option<Vec<T>>) -> Result<Vec<T>> {

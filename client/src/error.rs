@@ -187,6 +187,15 @@ pub enum WaitingFor {
         /// How far apart the nearest of them were; `None` where not all streams had frames.
         nearest: Option<Apart>,
     },
+    /// A frame exposed with a setting. Frames came, and were exposed before it, or may have been.
+    Setting {
+        /// The setting's version.
+        version: u32,
+        /// How many frames came.
+        frames: u64,
+        /// The settings version of the last of them.
+        last: u32,
+    },
     /// A segment to fill.
     Segment,
     /// The source, which is away.
@@ -239,6 +248,10 @@ impl fmt::Display for WaitingFor {
             Self::Set { frames, nearest: None } => {
                 write!(f, "{frames} frames came since the last set, and none of some of the streams")
             }
+            Self::Setting { version, frames, last } => write!(
+                f,
+                "no frame came that was exposed with settings version {version}: of {frames} that came the last has {last}"
+            ),
             Self::Segment => f.write_str("no segment came back to be filled (readers may hold them all)"),
             Self::Source { reason } if reason.is_empty() => f.write_str("no frame came (the camera is away)"),
             Self::Source { reason } => write!(f, "no frame came (the camera is away: {reason})"),
@@ -377,6 +390,7 @@ fn timeout_text(waited: Duration, waiting_for: &WaitingFor) -> String {
     let ms = waited.as_millis();
     match waiting_for {
         WaitingFor::Broker { last } => format!("{waiting_for} within {ms} ms; the last attempt: {last}"),
+        WaitingFor::Setting { .. } => format!("within {ms} ms {waiting_for}"),
         WaitingFor::Set { .. } => format!("no set came within {ms} ms: {waiting_for}"),
         _ => format!("{waiting_for} within {ms} ms"),
     }

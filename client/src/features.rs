@@ -1,10 +1,17 @@
 //! Camera settings: features by their GenICam names.
 
-use framebroker_protocol::StreamName;
+use std::time::Duration;
+
 use framebroker_protocol::message::{Ask, Feature, FeatureValue, Tell};
+use framebroker_protocol::{Sequence, StreamName};
 
 use crate::error::Violation;
-use crate::{Broker, Result};
+use crate::settings_version::SettingsVersion;
+use crate::subscription::Subscription;
+use crate::{Broker, Frame, Result};
+
+/// What triggers a camera.
+const TRIGGER: &str = "TriggerSoftware";
 
 /// A feature after it was set or executed.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,8 +19,16 @@ pub struct Setting {
     /// The feature as it is now. A camera may have rounded the value.
     pub feature: Feature,
     /// Frames with this [settings version](crate::Frame::settings_version) or a later one were exposed after it was done:
-    /// `frame.settings_version().wrapping_sub(version) < 1 << 31`.
+    /// [`Frame::is_exposed_with`](crate::Frame::is_exposed_with). A trigger changes no setting: there it is the present one.
     pub version: u32,
+    /// The newest frame before the camera was asked; 0 before the first. What a trigger brings comes after it.
+    pub head: Sequence,
+}
+
+impl From<&Setting> for SettingsVersion {
+    fn from(setting: &Setting) -> Self {
+        Self(setting.version)
+    }
 }
 
 /// # Camera settings
@@ -74,12 +89,63 @@ impl Broker {
         self.ask_feature("SetFeature", ask)
     }
 
-    /// Executes a command.
+    /// Executes a command. One that only triggers a frame, as `TriggerSoftware`, raises no settings version: see
+    /// [`Self::trigger`].
     ///
     /// # Errors
     /// See [camera settings](#camera-settings).
     pub fn execute(&self, stream: &str, command: &str) -> Result<Setting> {
         self.ask_feature("Execute", Ask::Execute { stream: stream.parse()?, feature: command.parse()? })
+    }
+
+    /// Triggers a camera (`TriggerSoftware`) and waits for its frame, for at most `timeout` from then on: the first that comes
+    /// after the trigger. The camera waits for triggers: its `TriggerMode` is `On`, its `TriggerSource` `Software`.
+    ///
+    /// ```no_run
+    /// # fn main() -> framebroker_client::Result<()> {
+    /// # let broker = framebroker_client::Broker::builder().control(true).connect()?;
+    /// broker.set_feature("cam0", "TriggerMode", "On")?;
+    /// let set = broker.set_feature("cam0", "ExposureTime", 5000.0)?;
+    /// let frame = broker.trigger("cam0", std::time::Duration::from_secs(1))?;
+    /// assert!(frame.is_exposed_with(&set));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Subscribes to the stream when it is first called, on a connection of its own that is kept until this object is dropped, for
+    /// two frames: one may be held while the next is waited for. Threads that trigger the same camera take turns.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`](crate::Error::Timeout): no frame came, as where the camera ignored the trigger;
+    /// [`Error::Full`](crate::Error::Full): two frames of it are held; else
+    /// as [`Self::execute`], [`SubscriptionBuilder::open`](crate::SubscriptionBuilder::open) and
+    /// [`Subscription::next`](crate::Subscription::next).
+    pub fn trigger(&self, stream: &str, timeout: impl Into<Option<Duration>>) -> Result<Frame> {
+        let timeout = timeout.into();
+        loop {
+            // Nobody stops it, so one turn is all.
+            if let Some(frame) = self.trigger_while(stream, timeout, |_| true)? {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// As [`Self::trigger`], for callers that must be able to stop waiting: see [`Subscription::next_while`].
+    ///
+    /// # Errors
+    /// As [`Self::trigger`].
+    pub fn trigger_while(
+        &self,
+        stream: &str,
+        timeout: impl Into<Option<Duration>>,
+        mut goes_on: impl FnMut(&Subscription) -> bool,
+    ) -> Result<Option<Frame>> {
+        let (name, timeout) = (stream.parse()?, timeout.into());
+        self.with_trigger_subscription(&name, |frames| {
+            frames.make_ready()?;
+            let head = self.execute(stream, TRIGGER)?.head;
+            frames.next_where(timeout, &mut goes_on, |frame| frame.sequence() > head)
+        })
     }
 
     /// Takes sole control of a stream's settings: others can read them, and are told who has it when they set one. It ends with
@@ -109,7 +175,7 @@ impl Broker {
 
     fn ask_feature(&self, name: &'static str, ask: Ask) -> Result<Setting> {
         self.with_session(|session, deadline| match session.ask(name, ask, deadline)?.body {
-            Tell::Feature { version, feature } => Ok(Setting { feature, version }),
+            Tell::Feature { version, head, feature } => Ok(Setting { feature, version, head }),
             _ => Err(Violation::Unexpected("no Feature").into()),
         })
     }

@@ -13,6 +13,7 @@ use crate::connection::HoldGuard;
 use crate::error::Violation;
 use crate::payload::{Extent, bytes};
 use crate::segments::Segment;
+use crate::settings_version::SettingsVersion;
 
 /// A frame that is held: its segment is not filled again until this is dropped.
 ///
@@ -209,8 +210,16 @@ impl Frame {
         self.header.usage_count
     }
 
+    /// Whether it was exposed with a setting, or with a later one: `frame.is_exposed_with(&setting)`. Where that is not known, as
+    /// of a frame that was under way when the camera was set, it is false.
+    #[must_use]
+    pub fn is_exposed_with(&self, setting: impl Into<SettingsVersion>) -> bool {
+        setting.into().is_reached_by(self.header.settings_version)
+    }
+
     /// Raised by every change of a camera setting: a frame with the version of a change, or a later one, was exposed after that
-    /// change. Up to three frames that arrive right after it keep the version before, as their exposure may have begun earlier.
+    /// change: see [`Self::is_exposed_with`]. Up to three frames that arrive right after it keep the version before, as their
+    /// exposure may have begun earlier; none where the camera exposes for software triggers only, and was not exposing.
     #[must_use]
     pub fn settings_version(&self) -> u32 {
         self.header.settings_version

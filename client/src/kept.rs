@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use framebroker_protocol::StreamName;
 
+use crate::Result;
 use crate::subscription::Subscription;
-use crate::{Frame, Result};
 
 /// A subscription, once it is needed. Whoever uses it has the lock; those of other streams go on.
 type Place = Arc<Mutex<Option<Subscription>>>;
@@ -18,13 +18,13 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Takes a frame by the stream's subscription. One that has ended, perhaps while nobody looked, is made anew, once.
-    pub fn take(
+    /// Takes frames by the stream's subscription. One that has ended, perhaps while nobody looked, is made anew, once.
+    pub fn take<T>(
         &self,
         stream: &StreamName,
         open: impl Fn() -> Result<Subscription>,
-        mut take: impl FnMut(&mut Subscription) -> Result<Frame>,
-    ) -> Result<Frame> {
+        mut take: impl FnMut(&mut Subscription) -> Result<T>,
+    ) -> Result<T> {
         let place = self.place(stream);
         // A panic while it was held leaves a subscription that goes on.
         let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);

@@ -45,6 +45,7 @@ mod link;
 mod payload;
 mod producer;
 mod segments;
+mod settings_version;
 mod subscription;
 mod synced;
 
@@ -65,5 +66,6 @@ pub use framebroker_protocol::{
 };
 pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder, Publisher};
 pub use segments::MappedSegment;
+pub use settings_version::SettingsVersion;
 pub use subscription::{FrameAddress, Frames, SettingsChange, Subscription, SubscriptionBuilder};
 pub use synced::{FrameSet, Incomplete, SyncBy, SyncStats, SyncedSubscription};

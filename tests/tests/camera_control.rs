@@ -9,6 +9,7 @@ use framebroker_protocol::limits::PROTOCOL_VERSION;
 use framebroker_protocol::message::{Ask, Roles, Tell};
 use framebroker_protocol::{ClientName, FeatureName, StreamName};
 use framebroker_tests::actor::figure;
+use framebroker_tests::settings::trigger_exactly;
 use framebroker_tests::{Actor, Broker, Network, PATIENCE, Raw, wait_for};
 use nix::sys::signal::Signal;
 
@@ -65,7 +66,7 @@ fn features_of_a_camera_are_read_and_set() {
         assert_eq!(control.feature(CAM0, name).unwrap(), setting.feature);
     }
     assert_eq!(control.feature(CAM0, "TestRegister").unwrap().value, 255.into());
-    assert_eq!(control.execute(CAM0, "TriggerSoftware").unwrap().version, 6);
+    assert_eq!(control.execute(CAM0, "TriggerSoftware").unwrap().version, 5, "a trigger changes no setting");
     let set = |name: &str, value: &str| refusal(control.set_feature(CAM0, name, value));
     for ((code, text), expected, advice) in [
         (set("GainRaw", "5000"), ErrorCode::Invalid, "0 to 10"),
@@ -80,6 +81,29 @@ fn features_of_a_camera_are_read_and_set() {
     }
     wait_for("the stream's new rate", PATIENCE, || (control.streams().unwrap()[0].millihertz == 25_000).then_some(()));
     assert!(!broker.log().contains("offline"), "{}", broker.log());
+    broker.end_clean();
+}
+
+/// Goal: as `triggers` has it, with a camera on a network. Method: a pause without a trigger before each setting, as the parts of a
+/// machine make it.
+#[test]
+fn the_frame_of_a_trigger_has_the_settings_before_it() {
+    let network = Network::default();
+    let _camera = network.camera("GV01", "127.0.0.1", &[]);
+    let broker = Broker::start_program(&mut network.broker(), "--source aravis --segments 8 --fps 20");
+    let control = controller(&broker);
+    let mut frames = broker.connect().subscribe(CAM0).open().unwrap();
+    frames.next(PATIENCE).unwrap();
+    for (name, value) in [("TriggerSelector", "FrameStart"), ("TriggerSource", "Software"), ("TriggerMode", "On")] {
+        control.set_feature(CAM0, name, value).unwrap();
+    }
+    for round in 1..=10 {
+        trigger_exactly(&control, &mut frames, "ExposureTimeAbs", 1000 * round);
+    }
+    let set = control.set_feature(CAM0, "GainRaw", 3).unwrap();
+    let frame = control.trigger(CAM0, PATIENCE).unwrap();
+    assert!(frame.is_exposed_with(&set) && frame.sequence() > set.head, "{frame:?}");
+    drop((frame, frames, control));
     broker.end_clean();
 }
 

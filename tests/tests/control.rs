@@ -261,29 +261,6 @@ fn frames_that_find_no_memory_wait_for_it() {
     broker.end_clean();
 }
 
-/// Goal: a frame with the version of a change was exposed after it. Method: a source that makes a frame for each trigger.
-#[test]
-fn a_trigger_brings_one_frame_with_its_version() {
-    let broker = Broker::start(SMALL);
-    let control = controller(&broker, "control");
-    let mut frames = broker.connect().subscribe(CAM0).open().unwrap();
-    control.set_feature(CAM0, "TriggerMode", "On").unwrap();
-    while frames.next(Duration::from_millis(300)).is_ok() {}
-    for _ in 0..5 {
-        let version = control.execute(CAM0, "TriggerSoftware").unwrap().version;
-        let frame = frames.next(PATIENCE).unwrap();
-        // It was waited for already when the trigger came, perhaps also when the one before did.
-        assert!((version - 2..=version).contains(&frame.settings_version()), "{version}: {:?}", frame.header());
-        let silent = frames.next(Duration::from_millis(50));
-        assert!(matches!(silent, Err(Error::Timeout { .. })), "{silent:?}");
-    }
-    assert!(!frames.is_offline());
-    control.set_feature(CAM0, "TriggerMode", "Off").unwrap();
-    assert!(frames.next(PATIENCE).is_ok());
-    drop(frames);
-    broker.end_clean();
-}
-
 /// Goal: clients that set at the same time all get their answers and versions of their own. Method: two, fifty times each.
 #[test]
 fn two_clients_set_at_once() {

@@ -8,7 +8,7 @@ use framebroker_protocol::{FeatureName, PixelFormat, Text};
 
 use super::SourceError;
 use super::features::options::{set_all, set_geometry};
-use super::features::{FeatureError, Features, changes_frames, changes_needs};
+use super::features::{FeatureError, Features, changes_frames, changes_needs, changes_trigger};
 
 /// How often a wait looks whether the camera is gone.
 pub(super) const LOOK_AFTER_CAMERA: Duration = Duration::from_millis(100);
@@ -80,7 +80,7 @@ pub(super) fn access(kind: &FeatureKind, access: Access) -> Access {
 
 /// Whether a driver must be set up anew when this is set.
 pub(super) fn needs_stop(name: &FeatureName) -> bool {
-    changes_frames(name.as_str()) || changes_needs(name.as_str())
+    changes_frames(name.as_str()) || changes_trigger(name.as_str()) || changes_needs(name.as_str())
 }
 
 /// The camera is closed.

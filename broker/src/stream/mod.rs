@@ -15,6 +15,7 @@ pub mod process;
 pub mod scheduling;
 pub mod served;
 pub mod settings_stamp;
+pub mod triggers;
 pub mod waits;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use framebroker_protocol::shm::{Mapped, SharedObject, ShmError};
 use framebroker_protocol::{PixelFormat, SegmentIndex, StreamId, StreamName, StreamPage};
 
 use self::counters::StreamCounters;
+use self::triggers::Triggers;
 
 /// No index of a segment.
 const NO_SEGMENT: u32 = u32::MAX;
@@ -48,6 +50,10 @@ pub struct StreamCore {
     filling: AtomicU32,
     /// Raised by every change of a feature: [`Self::settings_version`].
     settings_version: AtomicU32,
+    /// [`Self::settled_version`].
+    settled_version: AtomicU32,
+    /// What it was triggered for.
+    pub triggers: Triggers,
     /// Width and height of the newest frame, 0 before the first since the source came.
     size: AtomicU64,
     pixel_format: AtomicU32,
@@ -71,6 +77,8 @@ impl StreamCore {
             counters: StreamCounters::default(),
             filling: AtomicU32::new(NO_SEGMENT),
             settings_version: AtomicU32::new(0),
+            settled_version: AtomicU32::new(0),
+            triggers: Triggers::default(),
             size: AtomicU64::new(0),
             pixel_format: AtomicU32::new(0),
         })
@@ -93,6 +101,18 @@ impl StreamCore {
     fn raise_settings_version(&self) -> u32 {
         // Pairs with the load above, publishes that the change is done.
         self.settings_version.fetch_add(1, Ordering::Release).wrapping_add(1)
+    }
+
+    /// The newest settings version that began while no frame was under way. The next frame that is triggered has it.
+    #[must_use]
+    pub fn settled_version(&self) -> u32 {
+        // Pairs with the store below: who sees it sees the version raised to it, too.
+        self.settled_version.load(Ordering::Acquire)
+    }
+
+    /// No frame is under way: for the device thread alone, which triggers none meanwhile.
+    fn settle(&self, version: u32) {
+        self.settled_version.store(version, Ordering::Release);
     }
 
     /// Width, height and pixel format of the newest frame, if one has come since the source did. Only to be shown: they may be

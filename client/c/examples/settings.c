@@ -68,11 +68,13 @@ static int watch(fb_subscription *subscription, uint32_t version, long frames)
         if (fb_next(subscription, 10000, &frame) != FB_OK)
             return fail("next");
         fb_frame_info info = FB_INIT(fb_frame_info);
+        bool is_after = false;
         fb_status status = fb_frame_describe(frame, &info);
+        if (status == FB_OK)
+            status = fb_frame_is_exposed_with(frame, version, &is_after);
         fb_frame_release(frame);
         if (status != FB_OK)
             return fail("frame");
-        bool is_after = info.settings_version - version < 1u << 31;
         printf("frame %" PRIu64 ": settings version %" PRIu32 ", exposed %s the change\n", info.sequence, info.settings_version,
                is_after ? "after" : "perhaps before");
         fb_settings_change change = FB_INIT(fb_settings_change);

@@ -887,8 +887,8 @@ typedef struct {
     uint32_t lost_at_camera;
     /**
      * Raised by every change of a camera setting. A frame with the version of a change (fb_setting, fb_settings_change), or
-     * a later one, was exposed after it: `(uint32_t)(settings_version - version) < 1u << 31`. Up to three frames that
-     * arrive right after a change keep the version before.
+     * a later one, was exposed after it: fb_frame_is_exposed_with. Up to three frames that arrive right after a change keep
+     * the version before, none where the camera exposes for software triggers only.
      */
     uint32_t settings_version;
     /**
@@ -1033,7 +1033,7 @@ typedef struct {
 } fb_value;
 
 /**
- * News: somebody has set a feature of the stream, or executed a command.
+ * News: somebody has set a feature of the stream, or executed a command that is no trigger.
  */
 typedef struct {
     /**
@@ -1228,7 +1228,12 @@ typedef struct {
      */
     size_t struct_size;
     /**
-     * Frames with this settings_version (fb_frame_info), or a later one, were exposed after it was done.
+     * The newest frame before the camera was asked; 0 before the first. What a trigger brings comes after it.
+     */
+    uint64_t head;
+    /**
+     * Frames with this settings_version (fb_frame_info), or a later one, were exposed after it was done: fb_next_with. A trigger
+     * changes no setting: there it is the present one.
      */
     uint32_t version;
     /**
@@ -1523,6 +1528,21 @@ fb_status fb_broker_connect(const fb_connect_options *options,
 fb_status fb_broker_close(fb_broker *broker);
 
 /**
+ * Triggers a camera (TriggerSoftware) and waits for its frame, at most timeout_ms from then on: the first that comes after the
+ * trigger. The camera waits for triggers: its TriggerMode is On, its TriggerSource Software. The connection was made with control.
+ *
+ * Subscribes to the stream when it is first called, on a connection that is kept until fb_broker_close, for two frames: one may be
+ * held while the next is waited for. Threads that trigger the same camera take turns.
+ *
+ * FB_TIMEOUT: no frame came, as where the camera ignored the trigger. FB_ERROR_FULL: release one of two. Else as
+ * fb_feature_execute, fb_subscribe and fb_next.
+ */
+fb_status fb_broker_trigger(fb_broker *broker,
+                            const char *stream,
+                            int64_t timeout_ms,
+                            fb_frame **frame);
+
+/**
  * Tells to whom this is a connection.
  *
  * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
@@ -1584,6 +1604,16 @@ fb_status fb_frame_chunk(fb_frame *frame,
                          size_t *chunk_bytes);
 
 /**
+ * Whether a frame was exposed with a setting, or with a later one: version is that of an fb_setting or an fb_settings_change. Where
+ * that is not known, as of a frame that was under way when the camera was set, it is false.
+ *
+ * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+ */
+fb_status fb_frame_is_exposed_with(fb_frame *frame,
+                                   uint32_t version,
+                                   bool *is_exposed_with);
+
+/**
  * Gives a frame back: from now on its segment may be filled again, and no pointer to its bytes may be used. Any thread may
  * call it, once.
  *
@@ -1632,6 +1662,20 @@ fb_status fb_subscription_close(fb_subscription *subscription);
 fb_status fb_next(fb_subscription *subscription,
                   int64_t timeout_ms,
                   fb_frame **frame);
+
+/**
+ * Waits for the next frame that was exposed with a setting or with a later one, as fb_next does, and passes over those before it.
+ * version is that of the setting: of an fb_setting or an fb_settings_change.
+ *
+ * Where the camera waits for triggers, trigger it after it was set and before this is called. Of a camera that runs freely or is
+ * triggered by hardware up to three frames after a setting are passed over: they may have been exposed before it.
+ *
+ * Errors as those of fb_next; the text of FB_TIMEOUT tells how far it came.
+ */
+fb_status fb_next_with(fb_subscription *subscription,
+                       uint32_t version,
+                       int64_t timeout_ms,
+                       fb_frame **frame);
 
 /**
  * The next frame of the policy if there is one now, as fb_next gives it. Else FB_EMPTY, and the descriptor becomes readable

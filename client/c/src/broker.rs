@@ -11,10 +11,12 @@ use std::time::Duration;
 use framebroker_client::stats::StreamStats;
 use framebroker_client::{Broker, Content, StreamInfo};
 
-use crate::boundary::{HandlePlace, Options, Place, Places, Sized_, fixed, guard, list, options, text};
+use crate::boundary::{
+    HandlePlace, Options, Place, Places, Sized_, fixed, guard, list, needed_text, options, text, timeout,
+};
 use crate::handles::tables;
 use crate::status::{Failure, fb_status};
-use crate::types::{fb_broker, fb_broker_info, fb_connect_options, fb_stream_info, fb_stream_stats};
+use crate::types::{fb_broker, fb_broker_info, fb_connect_options, fb_frame, fb_stream_info, fb_stream_stats};
 
 // SAFETY: `repr(C)`, and begins with its size.
 unsafe impl Sized_ for fb_connect_options {
@@ -97,6 +99,32 @@ pub unsafe extern "C" fn fb_broker_connect(
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_broker_close(broker: *mut fb_broker) -> fb_status {
     guard(|| tables()?.brokers.remove(broker.addr()).map(drop))
+}
+
+/// Triggers a camera (TriggerSoftware) and waits for its frame, at most timeout_ms from then on: the first that comes after the
+/// trigger. The camera waits for triggers: its TriggerMode is On, its TriggerSource Software. The connection was made with control.
+///
+/// Subscribes to the stream when it is first called, on a connection that is kept until fb_broker_close, for two frames: one may be
+/// held while the next is waited for. Threads that trigger the same camera take turns.
+///
+/// FB_TIMEOUT: no frame came, as where the camera ignored the trigger. FB_ERROR_FULL: release one of two. Else as
+/// fb_feature_execute, fb_subscribe and fb_next.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fb_broker_trigger(
+    broker: *mut fb_broker,
+    stream: *const c_char,
+    timeout_ms: i64,
+    frame: Option<&mut MaybeUninit<*mut fb_frame>>,
+) -> fb_status {
+    guard(|| {
+        let place = HandlePlace::new("frame", frame)?;
+        let broker = find(broker)?;
+        // SAFETY: the caller's pointer leads to a text, or is NULL.
+        let stream = unsafe { needed_text("stream", stream) }?;
+        let taken = broker.trigger(stream, timeout(timeout_ms)?)?;
+        place.put(tables()?.frames.insert(taken)?);
+        Ok(())
+    })
 }
 
 /// Tells to whom this is a connection.

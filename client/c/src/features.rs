@@ -304,7 +304,7 @@ unsafe fn set(
 fn put_setting(place: Option<Place<fb_setting>>, done: &Setting) {
     if let Some(place) = place {
         let (struct_size, value) = (size_of::<fb_setting>(), (&done.feature.value).into());
-        place.put(fb_setting { struct_size, version: done.version, value });
+        place.put(fb_setting { struct_size, head: done.head.0, version: done.version, value });
     }
 }
 

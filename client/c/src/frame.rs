@@ -58,6 +58,23 @@ pub extern "C" fn fb_frame_chunk(
     guard(|| put(with(frame, |frame| extent(frame.chunk_data()))?, chunk, chunk_bytes))
 }
 
+/// Whether a frame was exposed with a setting, or with a later one: version is that of an fb_setting or an fb_settings_change. Where
+/// that is not known, as of a frame that was under way when the camera was set, it is false.
+///
+/// FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
+#[unsafe(no_mangle)]
+pub extern "C" fn fb_frame_is_exposed_with(
+    frame: *mut fb_frame,
+    version: u32,
+    is_exposed_with: Option<&mut MaybeUninit<bool>>,
+) -> fb_status {
+    guard(|| {
+        let place = place("is_exposed_with", is_exposed_with)?;
+        place.write(with(frame, |frame| frame.is_exposed_with(version))?);
+        Ok(())
+    })
+}
+
 /// Gives a frame back: from now on its segment may be filled again, and no pointer to its bytes may be used. Any thread may
 /// call it, once.
 ///

@@ -109,6 +109,23 @@ pub extern "C" fn fb_next(
     hand_out(subscription, frame, |subscription| Ok(subscription.next(timeout(timeout_ms)?)?))
 }
 
+/// Waits for the next frame that was exposed with a setting or with a later one, as fb_next does, and passes over those before it.
+/// version is that of the setting: of an fb_setting or an fb_settings_change.
+///
+/// Where the camera waits for triggers, trigger it after it was set and before this is called. Of a camera that runs freely or is
+/// triggered by hardware up to three frames after a setting are passed over: they may have been exposed before it.
+///
+/// Errors as those of fb_next; the text of FB_TIMEOUT tells how far it came.
+#[unsafe(no_mangle)]
+pub extern "C" fn fb_next_with(
+    subscription: *mut fb_subscription,
+    version: u32,
+    timeout_ms: i64,
+    frame: Option<&mut MaybeUninit<*mut fb_frame>>,
+) -> fb_status {
+    hand_out(subscription, frame, |subscription| Ok(subscription.next_with(version, timeout(timeout_ms)?)?))
+}
+
 /// The next frame of the policy if there is one now, as fb_next gives it. Else FB_EMPTY, and the descriptor becomes readable
 /// with the next news: see fb_subscription_fd.
 ///

@@ -379,8 +379,8 @@ pub struct fb_frame_info {
     /// Frames lost between camera and broker since the frame before.
     pub lost_at_camera: u32,
     /// Raised by every change of a camera setting. A frame with the version of a change (fb_setting, fb_settings_change), or
-    /// a later one, was exposed after it: `(uint32_t)(settings_version - version) < 1u << 31`. Up to three frames that
-    /// arrive right after a change keep the version before.
+    /// a later one, was exposed after it: fb_frame_is_exposed_with. Up to three frames that arrive right after a change keep
+    /// the version before, none where the camera exposes for software triggers only.
     pub settings_version: u32,
     /// Whether every packet of the frame arrived.
     pub is_complete: bool,

@@ -27,7 +27,7 @@ with framebroker.Broker(control=True) as broker:
     with framebroker.SyncedSubscription(subscriptions, tolerance=0.01) as pairs:
         for pair in pairs:
             with pair:
-                if any(frame.settings_version < version for frame, version in zip(pair, versions, strict=True)):
+                if not all(frame.is_exposed_with(version) for frame, version in zip(pair, versions, strict=True)):
                     continue  # exposed before the setting
                 means = [f"{frame.array.mean():.1f}" for frame in pair]
                 # What the cameras send with their images, if they have chunk mode, and it is on.

@@ -20,7 +20,7 @@ use crate::pixel_format::PixelFormat;
 use crate::producer::{self, Producer};
 use crate::records::{ClientStats, SegmentStats, StreamInfo, StreamStats};
 use crate::subscription::Subscription;
-use crate::waiting::{ended, take_with_room};
+use crate::waiting::{check_signals, ended, take_with_room};
 
 /// A connection to a broker, for questions, subscriptions and producers.
 ///
@@ -158,10 +158,37 @@ impl Broker {
         Setting::from_broker(py, &setting)
     }
 
-    /// Executes a command, as ``"TriggerSoftware"``. Raises as :meth:`set_feature` does.
+    /// Executes a command, as ``"TimestampReset"``. One that only triggers a frame raises no settings version: see :meth:`trigger`.
+    /// Raises as :meth:`set_feature` does.
     fn execute(&self, py: Python<'_>, stream: &str, command: &str) -> PyResult<Py<Setting>> {
         let setting = self.ask(py, |client| client.execute(stream, command))?;
         Setting::from_broker(py, &setting)
+    }
+
+    /// Triggers a camera (``TriggerSoftware``) and waits for its frame, for at most ``timeout`` seconds from then on, or with ``None``
+    /// as long as it takes: the first that comes after the trigger. The camera waits for triggers: its ``TriggerMode`` is ``On``, its
+    /// ``TriggerSource`` ``Software``.
+    ///
+    /// Subscribes to the stream when it is first called, on a connection of its own that is kept until :meth:`close`, for two frames: one
+    /// may be held while the next is waited for. Threads that trigger the same camera take turns.
+    ///
+    /// Raises :class:`WaitTimeoutError` where no frame came, as where the camera ignored the trigger, :class:`HeldFramesError` where two
+    /// frames of it are held, else as :meth:`execute`, :meth:`subscribe` and :meth:`Subscription.next`.
+    #[pyo3(signature = (stream, timeout=None))]
+    fn trigger(&self, py: Python<'_>, stream: &str, timeout: Option<f64>) -> PyResult<Frame> {
+        let (client, timeout) = (self.client()?, options::timeout(timeout)?);
+        let trigger = || {
+            let mut signal = Ok(());
+            let goes_on = |_: &client::Subscription| {
+                signal = check_signals();
+                signal.is_ok()
+            };
+            let taken = py.detach(|| client.trigger_while(stream, timeout, goes_on));
+            signal?;
+            ended(taken)
+        };
+        let taken = take_with_room(py, &[&self.ledger], trigger)?.ok_or_else(closed)?;
+        Frame::taken(py, taken, &self.ledger, Arc::new(Place::here(py)?))
     }
 
     /// Takes sole control of a stream's settings: others can read them, and are told who has it when they set one. For a block:

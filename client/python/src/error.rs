@@ -108,6 +108,7 @@ fn awaited(waiting_for: &WaitingFor) -> &'static str {
     match waiting_for {
         WaitingFor::Frame => "frame",
         WaitingFor::Set { .. } => "set",
+        WaitingFor::Setting { .. } => "setting",
         WaitingFor::Source { .. } => "source",
         WaitingFor::Broker { .. } => "broker",
         WaitingFor::Segment => "segment",

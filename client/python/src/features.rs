@@ -1,7 +1,7 @@
 //! Camera settings as Python sees them: features, what became of setting one, and news of it.
 
 use framebroker_client as client;
-use framebroker_client::{FeatureKind, FeatureValue, Text};
+use framebroker_client::{FeatureKind, FeatureValue, SettingsVersion, Text};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -54,13 +54,16 @@ record! {
     Setting(setting: client::Setting) {
         /// The feature as it is now. A camera may have rounded the value.
         feature: Py<Feature> = Nested(&setting.feature),
-        /// Frames with this ``settings_version`` or a later one were exposed after it was done.
+        /// Frames with this ``settings_version`` or a later one were exposed after it was done: :meth:`Frame.is_exposed_with`. A
+        /// trigger changes no setting: there it is the present one.
         version: u32 = setting.version,
+        /// The newest frame's sequence before the camera was asked; 0 before the first. What a trigger brings comes after it.
+        head: u64 = setting.head.0,
     }
 }
 
 record! {
-    /// News: somebody has set a feature of the stream, or executed a command.
+    /// News: somebody has set a feature of the stream, or executed a command that is no trigger.
     SettingsChange(change: client::SettingsChange) {
         /// The settings version that began. Where it is not one more than in the news before, others were left out because
         /// they were not read in time.
@@ -72,6 +75,20 @@ record! {
         /// Who has done it, for people.
         by: String = change.by.clone(),
     }
+}
+
+/// The settings version that is meant: a setting's, that of news, or as a number.
+///
+/// # Errors
+/// `TypeError` for anything else.
+pub fn version(setting: &Bound<'_, PyAny>) -> PyResult<SettingsVersion> {
+    if let Ok(setting) = setting.cast::<Setting>() {
+        return Ok(SettingsVersion(setting.get().version));
+    }
+    if let Ok(change) = setting.cast::<SettingsChange>() {
+        return Ok(SettingsVersion(change.get().version));
+    }
+    setting.extract().map(SettingsVersion)
 }
 
 /// A value as Python has it.

@@ -12,6 +12,7 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyTuple};
 
 use crate::dlpack;
 use crate::error::ReleasedError;
+use crate::features;
 use crate::frame_ref::FrameRef;
 use crate::hold::{Held, Hold, fill_pixels, has_views};
 use crate::ledger::{Ledger, Place};
@@ -376,9 +377,17 @@ impl Frame {
         self.header.lost_at_camera
     }
 
+    /// Whether it was exposed with a setting, or with a later one. Where that is not known, as of a frame that was under way when
+    /// the camera was set, it is false.
+    ///
+    /// ``setting``: what :meth:`Broker.set_feature` gave, news of a change, or a settings version.
+    fn is_exposed_with(&self, setting: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(features::version(setting)?.is_reached_by(self.header.settings_version))
+    }
+
     /// Raised by every change of a camera setting: a frame with the version of a change (:attr:`Setting.version`), or a later
-    /// one, was exposed after that change. Up to three frames right after it keep the version before, as their exposure may
-    /// have begun earlier.
+    /// one, was exposed after that change: see :meth:`is_exposed_with`. Up to three frames right after it keep the version before,
+    /// as their exposure may have begun earlier; none where the camera exposes for software triggers only, and was not exposing.
     #[getter]
     fn settings_version(&self) -> u32 {
         self.header.settings_version

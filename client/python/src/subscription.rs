@@ -7,7 +7,7 @@ use framebroker_client as client;
 use framebroker_client::FrameAddress;
 use pyo3::prelude::*;
 
-use crate::features::SettingsChange;
+use crate::features::{self, SettingsChange};
 use crate::frame::Frame;
 use crate::frame_ref::{FrameRef, context_id};
 use crate::ledger::{Ledger, Place};
@@ -15,7 +15,7 @@ use crate::member::Member;
 use crate::options;
 use crate::records::{Counters, MappedSegment, StreamInfo};
 use crate::turns::{self, Status, Turns};
-use crate::waiting::{Waited, deadline, ended, late, take_with_room, try_wait, until_end, wait};
+use crate::waiting::{Waited, deadline, ended, late, take_with_room, try_wait, until_end, wait, wait_by};
 
 /// What the helpers for asyncio are.
 pub const AIO: &str = "framebroker._aio";
@@ -114,6 +114,24 @@ impl Subscription {
     #[pyo3(signature = (timeout=None))]
     fn next(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Frame> {
         self.next_until(py, deadline(timeout)?)
+    }
+
+    /// Waits for the next frame that was exposed with a setting or with a later one, as :meth:`next` does, and passes over those
+    /// before it: ``subscription.next_with(broker.set_feature("cam0", "Gain", 6), timeout=1)``.
+    ///
+    /// ``setting``: what :meth:`Broker.set_feature` gave, news of a change, or a settings version.
+    ///
+    /// Where the camera waits for triggers, trigger it after it was set and before this is called. Of a camera that runs freely or is
+    /// triggered by hardware up to three frames after a setting are passed over: they may have been exposed before it.
+    ///
+    /// Raises as :meth:`next` does; :class:`WaitTimeoutError` tells how far it came.
+    #[pyo3(signature = (setting, timeout=None))]
+    fn next_with(&self, py: Python<'_>, setting: &Bound<'_, PyAny>, timeout: Option<f64>) -> PyResult<Frame> {
+        let (version, deadline) = (features::version(setting)?, deadline(timeout)?);
+        let wait = || {
+            wait_by(&self.turns, py, deadline, |frames, left, goes_on| frames.next_with_while(version, left, goes_on))
+        };
+        self.take(py, Place::here(py)?, wait)?.ok_or_else(closed)
     }
 
     /// The next frame if there is one now, else ``None``. After ``None`` :meth:`fileno` becomes readable with the next news.

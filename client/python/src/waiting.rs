@@ -78,6 +78,19 @@ pub fn deadline(seconds: Option<f64>) -> PyResult<Option<Instant>> {
 /// # Errors
 /// As `next` of the classes has them, but for [`Waited::Full`].
 pub fn wait<T: Source>(turns: &Turns<T>, py: Python<'_>, deadline: Option<Instant>) -> PyResult<Waited<T::Item>> {
+    wait_by(turns, py, deadline, |source, left, goes_on| source.next_while(left, goes_on))
+}
+
+/// Waits by `next`, which is given the time that is left and asks whether to go on.
+///
+/// # Errors
+/// As [`wait`].
+pub fn wait_by<T: Source>(
+    turns: &Turns<T>,
+    py: Python<'_>,
+    deadline: Option<Instant>,
+    next: impl FnOnce(&mut T, Option<Duration>, &mut dyn FnMut(&T) -> bool) -> client::Result<Option<T::Item>> + Send,
+) -> PyResult<Waited<T::Item>> {
     let Some(mut turn) = turns.take(py, deadline)? else {
         return Err(WaitTimeoutError::new_err(("no frame came in time: another thread waits for one too", "frame")));
     };
@@ -85,10 +98,10 @@ pub fn wait<T: Source>(turns: &Turns<T>, py: Python<'_>, deadline: Option<Instan
     let mut signal = Ok(());
     let taken = py.detach(|| {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        source.next_while(left, |waiting| {
+        next(source, left, &mut |waiting| {
             turns.renew(waiting);
             // Where there is no interpreter any more there is nobody to wait for.
-            signal = Python::try_attach(|py| py.check_signals()).unwrap_or_else(|| Err(forked()));
+            signal = check_signals();
             signal.is_ok() && !turns.is_closing()
         })
     });
@@ -98,6 +111,14 @@ pub fn wait<T: Source>(turns: &Turns<T>, py: Python<'_>, deadline: Option<Instan
         Waited::Nothing => Err(turns::closed::<T>()),
         waited => Ok(waited),
     }
+}
+
+/// What a signal handler raises, for a thread that waits without the interpreter.
+///
+/// # Errors
+/// That, and where there is no interpreter any more.
+pub fn check_signals() -> PyResult<()> {
+    Python::try_attach(|py| py.check_signals()).unwrap_or_else(|| Err(forked()))
 }
 
 /// The next, if there is one now and no other thread waits for it.

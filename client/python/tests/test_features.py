@@ -103,6 +103,43 @@ def test_refusals_have_classes_and_say_what_would_do(broker: BrokerProcess) -> N
         assert control.feature("cam0", "Width").value == 64
 
 
+def test_the_frame_of_a_trigger_has_the_settings_before_it(broker: BrokerProcess) -> None:
+    with controller(broker) as control, broker.connect() as connection, connection.subscribe("cam0") as frames:
+        control.set_feature("cam0", "TriggerMode", "On")
+        for width in (32, 48, 64):
+            setting = control.set_feature("cam0", "DeviceUserID", str(width))
+            triggered = control.execute("cam0", "TriggerSoftware")
+            with frames.next_with(setting, timeout=10) as frame:
+                assert (frame.settings_version, frame.sequence) == (setting.version, triggered.head + 1)
+                assert frame.is_exposed_with(setting) and frame.is_exposed_with(setting.version)
+                assert not frame.is_exposed_with(setting.version + 1)
+            with pytest.raises(framebroker.WaitTimeoutError):
+                frames.next(timeout=0.05)
+        setting = control.set_feature("cam0", "DeviceUserID", "last")
+        with control.trigger("cam0", timeout=10) as frame:
+            assert frame.is_exposed_with(setting) and frame.sequence > setting.head
+        assert (change := frames.next_change()) is not None and frame.is_exposed_with(change)
+
+
+def test_what_waits_for_a_setting_says_how_far_it_came(broker: BrokerProcess) -> None:
+    with controller(broker) as control, broker.connect() as connection, connection.subscribe("cam0") as frames:
+        frames.next(timeout=10).release()
+        version = control.set_feature("cam0", "DeviceUserID", "x").version + 1
+        with pytest.raises(framebroker.WaitTimeoutError, match=rf"version {version}: of \d+ that came") as late:
+            frames.next_with(version, timeout=0.2)
+        assert late.value.waiting_for == "setting"
+        control.set_feature("cam0", "TriggerMode", "On")
+        held = [control.trigger("cam0", timeout=10) for _ in range(2)]
+        with pytest.raises(framebroker.HeldFramesError, match="test_features.py"):
+            control.trigger("cam0", timeout=10)
+        held[0].release()
+        with control.trigger("cam0", timeout=10):
+            pass
+        for wrong in ("1", None, 1.5):
+            with pytest.raises(TypeError):
+                frames.next_with(wrong, timeout=0)  # type: ignore[arg-type]
+
+
 def test_sole_control_ends_with_its_block(broker: BrokerProcess) -> None:
     with controller(broker, "first") as first, controller(broker, "second") as second:
         with first.take_control("cam0") as sole:
@@ -145,7 +182,7 @@ def test_changes_are_told_and_frames_carry_their_version(broker: BrokerProcess) 
 
         def told() -> bool:
             frame = subscription.next(10)
-            assert (frame.settings_version >= setting.version) == (frame.array.shape[1] == 32)
+            assert frame.is_exposed_with(setting) == (frame.array.shape[1] == 32)
             while (change := subscription.next_change()) is not None:
                 changes.append(change)
             return len(changes) == 2 and frame.settings_version == 2

@@ -32,6 +32,7 @@ use crate::error::{GoneReason, WaitingFor};
 use crate::frame::Frame;
 use crate::limits::{ADMISSION_TIMEOUT, REJOIN_TIMEOUT};
 use crate::segments::MappedSegment;
+use crate::settings_version::SettingsVersion;
 use crate::{Error, Result};
 
 /// Frames of one stream, on a connection of its own.
@@ -92,6 +93,85 @@ impl Subscription {
                 return Ok(frame);
             }
         }
+    }
+
+    /// Waits for the next frame that was exposed with a setting, or with a later one, and passes over those before it:
+    /// `next_with(&setting, timeout)`. Takes a [`SettingsChange`] or a version too.
+    ///
+    /// Where the camera waits for triggers, trigger it after it was set and before this is called. Of a camera that runs freely or
+    /// is triggered by hardware up to three frames after a setting are passed over: they may have been exposed before it.
+    ///
+    /// # Errors
+    /// As [`Self::next`]. [`Error::Timeout`] tells how far it came.
+    pub fn next_with(
+        &mut self,
+        setting: impl Into<SettingsVersion>,
+        timeout: impl Into<Option<Duration>>,
+    ) -> Result<Frame> {
+        let (version, timeout) = (setting.into(), timeout.into());
+        loop {
+            // Nobody stops it, so one turn is all.
+            if let Some(frame) = self.next_with_while(version, timeout, |_| true)? {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// As [`Self::next_with`], for callers that must be able to stop waiting: see [`Self::next_while`].
+    ///
+    /// # Errors
+    /// As [`Self::next_with`].
+    pub fn next_with_while(
+        &mut self,
+        setting: impl Into<SettingsVersion>,
+        timeout: impl Into<Option<Duration>>,
+        goes_on: impl FnMut(&Self) -> bool,
+    ) -> Result<Option<Frame>> {
+        let version = setting.into();
+        let (mut frames, mut last) = (0, 0);
+        let found = self.next_where(timeout.into(), goes_on, |frame| {
+            (frames, last) = (frames + 1, frame.settings_version());
+            frame.is_exposed_with(version)
+        });
+        match found {
+            Err(Error::Timeout { waited, waiting_for: WaitingFor::Frame }) if frames > 0 => {
+                let waiting_for = WaitingFor::Setting { version: version.0, frames, last };
+                Err(Error::Timeout { waited, waiting_for })
+            }
+            found => found,
+        }
+    }
+
+    /// The next frame that is wanted; those before it are given back.
+    pub(crate) fn next_where(
+        &mut self,
+        timeout: Option<Duration>,
+        mut goes_on: impl FnMut(&Self) -> bool,
+        mut is_wanted: impl FnMut(&Frame) -> bool,
+    ) -> Result<Option<Frame>> {
+        let (begun, deadline) = (Instant::now(), Deadline::after(timeout));
+        loop {
+            let left = timeout.map(|timeout| deadline.left(timeout));
+            match self.next_while(left, &mut goes_on) {
+                Ok(Some(frame)) if !is_wanted(&frame) => {}
+                Err(Error::Timeout { waiting_for, .. }) => {
+                    return Err(Error::Timeout { waited: begun.elapsed(), waiting_for });
+                }
+                found => return found,
+            }
+        }
+    }
+
+    /// Passes over what there is, whatever the policy, for frames published from now on; one of them can be held.
+    pub(crate) fn make_ready(&mut self) -> Result<()> {
+        self.attachment.check()?;
+        self.attachment.look();
+        if self.is_over() && !self.rejoin(Deadline::after(Some(REJOIN_TIMEOUT)))? {
+            return Err(Error::BrokerGone);
+        }
+        self.attachment.skip();
+        let max_held = self.max_held();
+        if self.held() < max_held { Ok(()) } else { Err(Error::Full { max_held }) }
     }
 
     /// What has not come yet, as [`Error::Timeout`] tells it.

@@ -8,9 +8,10 @@ use framebroker_protocol::{FeatureName, stop_point};
 use crate::connect::refused;
 use crate::error::Violation;
 use crate::limits::CHANGES_KEPT;
+use crate::settings_version::SettingsVersion;
 use crate::{Error, Result};
 
-/// News: somebody has set a feature of the stream, or executed a command.
+/// News: somebody has set a feature of the stream, or executed a command that is no trigger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SettingsChange {
     /// The settings version that began. Where it is not one more than in the news before, others were left out because they
@@ -22,6 +23,12 @@ pub struct SettingsChange {
     pub value: FeatureValue,
     /// Who has done it, for people.
     pub by: String,
+}
+
+impl From<&SettingsChange> for SettingsVersion {
+    fn from(change: &SettingsChange) -> Self {
+        Self(change.version)
+    }
 }
 
 /// The state of a subscription by the broker's messages.

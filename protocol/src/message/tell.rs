@@ -157,6 +157,8 @@ pub enum Tell {
     Feature {
         /// The stream's settings version when it was read.
         version: u32,
+        /// The newest frame before the source was asked: what a command makes comes later.
+        head: Sequence,
         /// The feature.
         feature: Feature,
     },

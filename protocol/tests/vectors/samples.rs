@@ -125,7 +125,11 @@ pub fn replies() -> Vec<(String, Reply)> {
     let features = features();
     replies.extend(features.iter().map(|feature| {
         let name = format!("Feature/{}", feature.kind.name());
-        answer(&name, 13, Tell::Feature { version: 0x0102_0304, feature: feature.clone() })
+        answer(
+            &name,
+            13,
+            Tell::Feature { version: 0x0102_0304, head: Sequence(0x0506_0708_090a_0b0c), feature: feature.clone() },
+        )
     }));
     replies.push(answer("Features", 14, Tell::Features { features, more: true }));
     replies.push(answer("Control", 15, Tell::Control { sole: true }));

@@ -50,7 +50,7 @@ struct Named stream:stream feature:feature
 struct SetFeature stream:stream feature:feature value:FeatureValue
 struct AskControl stream:stream sole:bool
 struct Features features:[]Feature more:bool
-struct TellFeature version:u32 feature:Feature
+struct TellFeature version:u32 head:u64 feature:Feature
 struct Control sole:bool
 struct SettingsChanged subscription:u32 version:u32 feature:feature value:FeatureValue by:text
 struct Feature name:feature display_name:text description:text visibility:Visibility access:Access value:FeatureValue

@@ -53,7 +53,7 @@ SegmentsLent segments:[SegmentInfo]
 Started first:u64
 SegmentWithdrawn index:u16 backing:u32
 Features features:[Feature] more:bool
-Feature version:u32 feature:Feature
+Feature version:u32 head:u64 feature:Feature
 Control sole:bool
 SettingsChanged subscription:u32 version:u32 feature:feature value:FeatureValue by:text
 """, "broker ")

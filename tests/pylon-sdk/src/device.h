@@ -42,6 +42,7 @@ namespace standin
         std::function<void()> on_trigger;
         // What the sensor follows without asking its features, which may be slow.
         std::atomic<bool> is_triggered{false};
+        double exposure_us() const { return features.at<FloatNode>("ExposureTime").value; }
         double fps() const { return features.at<FloatNode>("AcquisitionFrameRate").value; }
         // While it grabs, others cannot set what the transport layer relies on.
         void lock_parameters(bool locked);

@@ -91,14 +91,14 @@ namespace Pylon
     {
         device->throw_if_told("start");
         m_pool = std::make_shared<Pool>(factory, device);
-        m_ready = m_stopping = false;
+        m_ready = m_stopping = m_exposing = false;
         m_failure.clear();
         m_count = 0;
         bool is_usb = device->settings.is("class", "BaslerUsb");
         m_block_id = uint64_t(device->settings.number("first_block", is_usb ? 0 : 1));
         device->on_trigger = [this] {
             std::lock_guard<std::mutex> lock(m_mutex);
-            ++m_triggers;
+            begin_exposure();
             m_news.notify_all();
         };
         size_t bytes = size_t(device->payload_bytes());
@@ -174,10 +174,30 @@ namespace Pylon
         }
         // It may be told meanwhile to run freely.
         const auto look = std::chrono::milliseconds(20);
-        while (device->is_triggered && !m_news.wait_for(lock, look, [this] { return m_stopping || m_triggers > 0; }))
+        while (device->is_triggered && !m_news.wait_for(lock, look, [this] { return m_stopping || m_exposing; }))
         {
         }
-        m_triggers -= m_triggers > 0 ? 1 : 0;
+    }
+
+    // With the exposure time that is set now. With the lock held.
+    void Engine::begin_exposure()
+    {
+        if (!m_exposing)
+        {
+            m_exposing = true;
+            m_exposure_us = device->exposure_us();
+        }
+    }
+
+    // Whether it was exposed to its end, and for how long.
+    bool Engine::expose(double& exposure_us)
+    {
+        std::unique_lock<std::mutex> lock(m_mutex);
+        begin_exposure();
+        exposure_us = m_exposure_us;
+        m_news.wait_for(lock, std::chrono::nanoseconds(int64_t(exposure_us * 1e3)), [this] { return m_stopping; });
+        m_exposing = false;
+        return !m_stopping;
     }
 
     void Engine::run()
@@ -187,22 +207,20 @@ namespace Pylon
         {
             due += std::chrono::nanoseconds(int64_t(1e9 / device->fps()));
             pause(due);
+            double exposure_us;
+            if (!expose(exposure_us))
             {
-                std::lock_guard<std::mutex> lock(m_mutex);
-                if (m_stopping)
-                {
-                    return;
-                }
+                return;
             }
             if (!device->is_removed())
             {
-                expose();
+                send(exposure_us);
             }
         }
     }
 
     // One frame of the sensor: into a buffer where one is queued, else lost.
-    void Engine::expose()
+    void Engine::send(double exposure_us)
     {
         if (m_count == uint64_t(device->settings.number("frames", INT64_MAX)))
         {
@@ -228,14 +246,15 @@ namespace Pylon
             ++device->stream_features.at<IntegerNode>("Statistic_Buffer_Underrun_Count").value;
             return;
         }
-        auto done = image(buffer, m_count, block_id);
+        auto done = image(buffer, m_count, block_id, exposure_us);
         done->error = every("incomplete_every") ? 0xE1000014u : every("error_every") ? 0xE1FF00FFu : 0u;
         std::lock_guard<std::mutex> lock(m_mutex);
         m_done.push_back(std::move(done));
         m_news.notify_all();
     }
 
-    std::unique_ptr<GrabbedImage> Engine::image(const Buffer& buffer, uint64_t count, uint64_t block_id)
+    std::unique_ptr<GrabbedImage> Engine::image(
+        const Buffer& buffer, uint64_t count, uint64_t block_id, double exposure_us)
     {
         auto done = std::make_unique<GrabbedImage>();
         auto integer = [this](const char* name) { return uint32_t(device->features.at<IntegerNode>(name).value); };
@@ -271,8 +290,7 @@ namespace Pylon
             using namespace GENAPI_NAMESPACE;
             chunks.add<IntegerNode>("ChunkTimestamp", RO, int64_t(done->ticks), 0, INT64_MAX);
             chunks.add<IntegerNode>("ChunkFramecounter", RO, int64_t(count), 0, INT64_MAX);
-            chunks.add<FloatNode>("ChunkExposureTime", RO, double(device->features.at<FloatNode>("ExposureTime").value),
-                                 0.0, 1e9);
+            chunks.add<FloatNode>("ChunkExposureTime", RO, exposure_us, 0.0, 1e9);
             chunks.add<BooleanNode>("ChunkSyncLocked", RO, true);
             chunks.add<EnumerationNode>("ChunkPixelFormat", RO, device->features.at<EnumerationNode>("PixelFormat").value,
                                         std::vector<std::string>{"Mono8", "Mono12", "BayerRG8"});

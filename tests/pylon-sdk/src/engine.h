@@ -94,9 +94,12 @@ namespace Pylon
 
     private:
         void run();
-        void expose();
-        std::unique_ptr<GrabbedImage> image(const standin::Buffer& buffer, uint64_t count, uint64_t block_id);
         void pause(std::chrono::steady_clock::time_point until);
+        void begin_exposure();
+        bool expose(double& exposure_us);
+        void send(double exposure_us);
+        std::unique_ptr<GrabbedImage> image(
+            const standin::Buffer& buffer, uint64_t count, uint64_t block_id, double exposure_us);
 
         std::thread m_thread;
         std::mutex m_mutex;
@@ -105,7 +108,9 @@ namespace Pylon
         std::deque<std::unique_ptr<GrabbedImage>> m_done;
         std::string m_failure;
         bool m_ready = false, m_stopping = false;
-        unsigned m_triggers = 0;
+        // A trigger that comes while it exposes is ignored.
+        bool m_exposing = false;
+        double m_exposure_us = 0;
         uint64_t m_count = 0, m_block_id = 0;
     };
 } // namespace Pylon

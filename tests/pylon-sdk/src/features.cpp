@@ -93,7 +93,11 @@ namespace standin
         features.add<EnumerationNode>("TriggerSelector", RW, "FrameStart", Entries{"FrameStart"});
         auto& trigger = features.add<EnumerationNode>("TriggerMode", RW, "On", Entries{"Off", "On"});
         trigger.on_set = [this, &trigger] { is_triggered = trigger.value == "On"; };
-        features.add<CommandNode>("TriggerSoftware").on_set = [this] { on_trigger ? on_trigger() : void(); };
+        auto& source = features.add<EnumerationNode>("TriggerSource", RW, "Line1", Entries{"Line1", "Software"});
+        // Nothing is connected to its line.
+        features.add<CommandNode>("TriggerSoftware").on_set = [this, &source] {
+            source.value == "Software" && on_trigger ? on_trigger() : void();
+        };
         features.begin("AnalogControl");
         features.add<IntegerNode>("GainRaw", RW, 0, 0, 63).says("Gain", "Amplification, in steps of the camera's.");
     }

@@ -79,7 +79,7 @@ fn one_trigger_to_each_makes_one_set() {
     let control = rig.controller();
     for (name, value) in [("TriggerSelector", "FrameStart"), ("TriggerSource", "Software"), ("TriggerMode", "On")] {
         for stream in TRIO {
-            // The pattern has neither selector nor source, the Basler camera no source.
+            // The pattern has neither selector nor source.
             let has_it = control.feature(stream, name).is_ok();
             assert!(has_it || name != "TriggerMode", "{stream} {name}");
             if has_it {

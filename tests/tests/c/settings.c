@@ -135,6 +135,46 @@ static void every_kind_is_set(fb_broker *broker, fb_subscription *subscription)
     CHECK(setting.version == 9 && setting.value.kind == FB_VALUE_NONE);
 }
 
+/* The frame of a trigger has the settings before it, and comes after the head of the trigger. */
+static void triggers_are_exact(const char *socket, fb_broker *broker)
+{
+    fb_broker *reader = connected(socket);
+    fb_subscription *subscription;
+    fb_setting setting = FB_INIT(fb_setting), triggered = FB_INIT(fb_setting);
+    fb_frame *frame, *other;
+    bool is_exposed_with;
+    MUST(FB_OK, fb_subscribe(reader, STREAM, NULL, &subscription));
+    MUST(FB_OK, fb_feature_set_text(broker, STREAM, "TriggerMode", "On", &setting));
+    for (int round = 0; round < 10; round++) {
+        MUST(FB_OK, fb_feature_set_integer(broker, STREAM, "OffsetX", 4 * round, &setting));
+        MUST(FB_OK, fb_feature_execute(broker, STREAM, "TriggerSoftware", &triggered));
+        CHECK(triggered.version == setting.version);
+        MUST(FB_OK, fb_next_with(subscription, setting.version, 10000, &frame));
+        fb_frame_info info = FB_INIT(fb_frame_info);
+        MUST(FB_OK, fb_frame_describe(frame, &info));
+        CHECK(info.settings_version == setting.version && info.sequence == triggered.head + 1);
+        MUST(FB_OK, fb_frame_is_exposed_with(frame, setting.version, &is_exposed_with));
+        CHECK(is_exposed_with);
+        MUST(FB_OK, fb_frame_is_exposed_with(frame, setting.version + 1, &is_exposed_with));
+        CHECK(!is_exposed_with);
+        MUST(FB_OK, fb_frame_release(frame));
+    }
+    MUST(FB_TIMEOUT, fb_next_with(subscription, setting.version, 50, &frame));
+    CHECK(frame == NULL);
+    MUST(FB_OK, fb_broker_trigger(broker, STREAM, 10000, &frame));
+    MUST(FB_OK, fb_broker_trigger(broker, STREAM, 10000, &other));
+    fb_frame *none;
+    MUST(FB_ERROR_FULL, fb_broker_trigger(broker, STREAM, 10000, &none));
+    MUST(FB_OK, fb_frame_release(frame));
+    MUST(FB_OK, fb_frame_release(other));
+    MUST(FB_TIMEOUT, fb_next_with(subscription, setting.version + 1, 50, &frame));
+    MUST_SAY("of 2 that came");
+    MUST(FB_ERROR_ARGUMENT, fb_broker_trigger(broker, NULL, 0, &frame));
+    MUST(FB_OK, fb_feature_set_text(broker, STREAM, "TriggerMode", "Off", NULL));
+    MUST(FB_OK, fb_subscription_close(subscription));
+    MUST(FB_OK, fb_broker_close(reader));
+}
+
 /* The same nine changes as news, in order, typed and as texts. */
 static void news_are_heard(fb_subscription *subscription)
 {
@@ -316,6 +356,7 @@ int main(int argc, char **argv)
     sole_control(argv[1], broker);
     nothing_is_an_error(broker, subscription);
     earlier_options_are_taken(argv[1]);
+    triggers_are_exact(argv[1], broker);
     a_child_is_refused(argv[1], broker, subscription);
     MUST(FB_OK, fb_subscription_close(subscription));
     MUST(FB_OK, fb_broker_close(reader));

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use framebroker_client::{Access, ErrorCode, Feature, FeatureKind, FeatureValue, Visibility};
+use framebroker_client::{Access, ChunkValue, ErrorCode, Feature, FeatureKind, FeatureValue, Frame, Visibility};
 use framebroker_tests::actor::figure;
-use framebroker_tests::settings::{controller, refusal};
+use framebroker_tests::settings::{controller, refusal, trigger_exactly};
 use framebroker_tests::{Actor, Broker, Cameras, PATIENCE, wait_for};
 
 use super::{must_be_balanced, started, subscribed};
@@ -347,6 +347,39 @@ fn a_slow_camera_delays_neither_frames_nor_other_clients() {
     drop((holder, reader));
     broker.end_clean();
     must_be_balanced(&cameras, "4001");
+}
+
+/// Goal: as `triggers` has it, and the frame was exposed with the setting: its chunk says so. A setting that is made while the camera
+/// exposes is never taken for one that the frame was exposed with. Method: each exposure another; a long one, and a setting in it.
+#[test]
+fn the_frame_of_a_trigger_was_exposed_with_the_settings_before_it() {
+    let (_cameras, broker) = started("fps=50 chunks=1 class=BaslerCamEmu", "--segments 8");
+    let control = controller(&broker, "control");
+    let mut frames = broker.connect().subscribe(CAM0).open().unwrap();
+    frames.next(PATIENCE).unwrap();
+    let exposed_for = |frame: &Frame, time: f64| {
+        assert_eq!(frame.chunks().unwrap().value("ChunkExposureTime"), Some(ChunkValue::Float(time)));
+    };
+    for (name, value) in [("TriggerSelector", "FrameStart"), ("TriggerSource", "Software"), ("TriggerMode", "On")] {
+        control.set_feature(CAM0, name, value).unwrap();
+    }
+    for round in 1..=10 {
+        let time = f64::from(1000 * round);
+        let frame = trigger_exactly(&control, &mut frames, "ExposureTime", time);
+        exposed_for(&frame, time);
+    }
+    let long = control.set_feature(CAM0, "ExposureTime", 500_000.0).unwrap();
+    control.execute(CAM0, "TriggerSoftware").unwrap();
+    let short = control.set_feature(CAM0, "ExposureTime", 1000.0).unwrap();
+    let frame = frames.next(PATIENCE).unwrap();
+    exposed_for(&frame, 500_000.0);
+    assert!(frame.is_exposed_with(&long) && !frame.is_exposed_with(&short), "{frame:?}");
+    drop(frame);
+    // It came, so nothing is under way any more.
+    let frame = trigger_exactly(&control, &mut frames, "ExposureTime", 2000.0);
+    exposed_for(&frame, 2000.0);
+    drop((frame, frames, control));
+    broker.end_clean();
 }
 
 /// Goal: a camera that is set to send faster gets the segments that its driver then needs, whatever is held; where there cannot

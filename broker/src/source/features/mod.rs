@@ -43,10 +43,10 @@ pub trait Features: Send {
     /// The device refuses or fails.
     fn execute(&mut self, name: &FeatureName) -> Result<(), FeatureError>;
 
-    /// Whether the source must be stopped while this is set or executed, because frames have another size afterwards, or the
-    /// driver must be set up anew.
+    /// Whether the source must be stopped while this is set or executed, because frames have another size or are made by something
+    /// else afterwards, or the driver must be set up anew.
     fn needs_stop(&self, name: &FeatureName) -> bool {
-        changes_frames(name.as_str())
+        changes_frames(name.as_str()) || changes_trigger(name.as_str())
     }
 }
 
@@ -78,10 +78,23 @@ pub fn changes_frames(name: &str) -> bool {
     NAMES.contains(&name)
 }
 
+/// Whether something else makes frames after a feature of this SFNC name has been set. While the source is stopped for it the last
+/// frames of before come: so from the start on it is known what has triggered each.
+#[must_use]
+pub fn changes_trigger(name: &str) -> bool {
+    matches!(name, "TriggerMode" | "TriggerSource")
+}
+
+/// Whether a command of this SFNC name only triggers a frame: it changes no setting.
+#[must_use]
+pub fn is_trigger(name: &str) -> bool {
+    matches!(name, "TriggerSoftware" | "SoftwareSignalPulse")
+}
+
 /// Whether the number of segments that a camera's driver needs, or how it is set up, depends on a feature of this SFNC name.
 #[must_use]
 pub fn changes_needs(name: &str) -> bool {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 7] = [
         "AcquisitionFrameRate",
         "AcquisitionFrameRateAbs",
         "AcquisitionFrameRateEnable",
@@ -89,7 +102,6 @@ pub fn changes_needs(name: &str) -> bool {
         "AcquisitionMode",
         "GevSCPSPacketSize",
         "PayloadSize",
-        "TriggerMode",
     ];
     NAMES.contains(&name)
 }

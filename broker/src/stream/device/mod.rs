@@ -9,6 +9,7 @@ pub mod journal;
 mod loan;
 mod question;
 mod queue;
+mod settle;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use framebroker_protocol::codec::encode;
 use framebroker_protocol::limits::PAGE_ENTRIES;
 use framebroker_protocol::message::{Access, Feature, FeatureKind, FeatureValue, Tell, Visibility};
-use framebroker_protocol::{FeatureName, StreamId, Text};
+use framebroker_protocol::{FeatureName, Sequence, StreamId, Text};
 
 pub use self::job::{Handle, Job};
 use self::journal::Settings;
@@ -28,7 +29,8 @@ use self::queue::Queue;
 use super::StreamCore;
 use super::command::Command;
 use crate::events::{Event, EventSender};
-use crate::source::features::{FeatureError, Features, check};
+use crate::source::features::{FeatureError, Features, check, is_trigger};
+use crate::stream::triggers::Waiting;
 
 /// A page of features ends with the first that makes it longer than this; a feature has less than 44 KiB.
 const PAGE_BYTES: usize = 16 * 1024;
@@ -51,7 +53,7 @@ impl DeviceThread {
     /// The system can start no thread.
     pub fn start((sender, jobs): (Sender<Job>, Receiver<Job>), parts: Parts) -> std::io::Result<Self> {
         let name = format!("device-{}", parts.core.name);
-        let device = Device { parts, jobs: Queue::new(jobs), features: None, names: None };
+        let device = Device { parts, jobs: Queue::new(jobs), features: None, names: None, waiting: Waiting::default() };
         let thread = std::thread::Builder::new().name(name).spawn(move || device.run())?;
         Ok(Self { jobs: sender, thread, unanswered: 0 })
     }
@@ -107,6 +109,8 @@ struct Device {
     features: Option<Box<dyn Features>>,
     /// Known once they were asked for.
     names: Option<Arc<[FeatureName]>>,
+    /// For the frames of triggers.
+    waiting: Waiting,
 }
 
 impl Device {
@@ -126,7 +130,10 @@ impl Device {
         } else {
             match what {
                 What::List { from } => self.list(from),
-                What::Get(name) => self.find(&name).map(|feature| self.told(feature)),
+                What::Get(name) => {
+                    let head = self.head();
+                    self.find(&name).map(|feature| self.told(feature, head))
+                }
                 What::Set(name, value) => self.set(&name, &value, &by),
                 What::Execute(name) => self.execute(&name, &by),
             }
@@ -138,8 +145,13 @@ impl Device {
         self.parts.core.id
     }
 
-    fn told(&self, feature: Feature) -> Tell {
-        Tell::Feature { version: self.parts.core.settings_version(), feature }
+    fn told(&self, feature: Feature, head: Sequence) -> Tell {
+        Tell::Feature { version: self.parts.core.settings_version(), head, feature }
+    }
+
+    /// The newest frame.
+    fn head(&self) -> Sequence {
+        self.parts.core.page.head()
     }
 
     fn features(&mut self) -> Result<&mut Box<dyn Features>, FeatureError> {
@@ -183,7 +195,9 @@ impl Device {
     }
 
     fn set(&mut self, name: &FeatureName, value: &FeatureValue, by: &Text) -> Result<Tell, FeatureError> {
+        let head = self.head();
         let before = self.find(name)?;
+        self.note_exposure(&before);
         check::clients(name)?;
         let needs_stop = self.features()?.needs_stop(name);
         if !needs_stop {
@@ -194,7 +208,9 @@ impl Device {
             self.features()?.write(name, &value)?;
             // What the device made of it.
             let after = self.find(name).unwrap_or(Feature { value: value.clone(), ..before });
+            self.note_exposure(&after);
             self.note_change(&after, by);
+            self.settle();
             after
         } else if before.value == value {
             // Not worth a stop.
@@ -203,10 +219,12 @@ impl Device {
             self.set_stopped(&before, Some(&value), by)?
         };
         self.parts.settings.remember(name, &value);
-        Ok(self.told(feature))
+        Ok(self.told(feature, head))
     }
 
     fn execute(&mut self, name: &FeatureName, by: &Text) -> Result<Tell, FeatureError> {
+        // Before: what the command makes comes later.
+        let head = self.head();
         let before = self.find(name)?;
         check::clients(name)?;
         check::command(&before)?;
@@ -214,12 +232,18 @@ impl Device {
             self.set_stopped(&before, None, by)?
         } else {
             check::access(&before)?;
-            self.features()?.execute(name)?;
-            let after = self.find(name).unwrap_or(before);
-            self.note_change(&after, by);
-            after
+            if is_trigger(name.as_str()) {
+                self.trigger(name)?;
+                before
+            } else {
+                self.features()?.execute(name)?;
+                let after = self.find(name).unwrap_or(before);
+                self.note_change(&after, by);
+                self.settle();
+                after
+            }
         };
-        Ok(self.told(feature))
+        Ok(self.told(feature, head))
     }
 
     /// Begins a new settings version and has it told.

@@ -24,7 +24,7 @@ use self::thread::MayWait;
 use super::StreamCore;
 use super::command::{Attached, Command, Lent};
 use super::device::{Handle, Job};
-use super::settings_stamp::SettingsStamp;
+use super::settings_stamp::{SettingsStamp, Versions};
 use crate::events::{Event, EventSender};
 use crate::factory::Epoch;
 use crate::source::{Description, Event as SourceEvent, FrameInfo, Opener, Requirements, Source, WritableSegment};
@@ -184,7 +184,7 @@ impl Grab {
                 }
             }
             SourceEvent::Starved => {
-                self.core.counters.starved.add(1);
+                self.note_starved();
                 self.refill();
             }
             // Where there was no segment for it, one may have been released.
@@ -204,28 +204,36 @@ impl Grab {
             }
             match self.source.collect() {
                 Some(SourceEvent::Filled(segment, info)) => self.take_filled(segment, &info),
-                Some(SourceEvent::Starved) => self.core.counters.starved.add(1),
+                Some(SourceEvent::Starved) => self.note_starved(),
                 Some(last) => return self.take(last),
                 None => return,
             }
         }
     }
 
+    /// A frame came and there was no segment for it.
+    fn note_starved(&self) {
+        self.core.counters.starved.add(1);
+        self.core.triggers.frame_came();
+    }
+
     fn take_filled(&mut self, segment: WritableSegment, info: &FrameInfo) {
+        let settings_version = self.stamp();
+        // After its stamp, and before anybody can see it and set the camera: see `triggers`.
+        self.core.triggers.frame_came();
         let counters = &self.core.counters;
         counters.grabbed.add(1);
         counters.lost_at_camera.add(u64::from(info.lost_at_camera));
         counters.incomplete.add(u64::from(!info.complete));
         if info.complete || self.options.publish_incomplete {
-            self.publish(segment, info);
+            self.publish(segment, info, settings_version);
         } else {
             self.supply.withhold(segment);
         }
         self.supply.shed();
     }
 
-    fn publish(&mut self, segment: WritableSegment, info: &FrameInfo) {
-        let settings_version = self.stamp();
+    fn publish(&mut self, segment: WritableSegment, info: &FrameInfo, settings_version: u32) {
         let (monotonic_ns, realtime_ns) = (monotonic_ns(), realtime_ns());
         // Context, usage count and buffer context are the writer's to set.
         let header = FrameHeader { settings_version, monotonic_ns, realtime_ns, ..info.header() };
@@ -241,13 +249,16 @@ impl Grab {
 
     /// The settings version of the frame that has come. Has the session thread look at a source that was changed.
     fn stamp(&mut self) -> u32 {
-        let newest = self.settings_version;
-        let Some(source) = self.source.running() else { return newest };
-        if newest != self.stamp.newest() {
+        let before = self.settings_version;
+        // First: so the newest is none that is older.
+        let settled = self.core.settled_version();
+        let versions = Versions { before, newest: self.core.settings_version(), settled };
+        let Some(source) = self.source.running() else { return before };
+        if before != self.stamp.newest() {
             let (stream, epoch, description, needs) = self.facts(source);
             self.events.send(Event::Described { stream, epoch, description, needs });
         }
-        self.stamp.next(newest, source.frames_under_way())
+        self.stamp.next(versions, source.frames_under_way())
     }
 
     /// Retires frames until the source has as many segments as it needs, as far as that can be done at once.
@@ -371,6 +382,7 @@ impl Grab {
         self.core.set_geometry(0, 0, PixelFormat::from_code(0));
         self.refill();
         self.stamp = SettingsStamp::begin(self.core.settings_version());
+        self.core.triggers.begin();
         match self.source.start(self.now) {
             Ok(()) => {
                 stop_point("size.started");

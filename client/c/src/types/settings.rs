@@ -151,13 +151,16 @@ pub struct fb_feature_entry {
 pub struct fb_setting {
     /// sizeof(fb_setting); FB_INIT sets it.
     pub struct_size: usize,
-    /// Frames with this settings_version (fb_frame_info), or a later one, were exposed after it was done.
+    /// The newest frame before the camera was asked; 0 before the first. What a trigger brings comes after it.
+    pub head: u64,
+    /// Frames with this settings_version (fb_frame_info), or a later one, were exposed after it was done: fb_next_with. A trigger
+    /// changes no setting: there it is the present one.
     pub version: u32,
     /// The value as the camera has it now: it may have rounded.
     pub value: fb_value,
 }
 
-/// News: somebody has set a feature of the stream, or executed a command.
+/// News: somebody has set a feature of the stream, or executed a command that is no trigger.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct fb_settings_change {

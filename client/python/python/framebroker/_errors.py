@@ -105,8 +105,9 @@ class WaitTimeoutError(Error, builtins.TimeoutError):
     """Nothing came in time. The subscription goes on: call again."""
 
     waiting_for: str
-    """What did not come: ``"frame"``, ``"set"`` (frames came that do not belong together), ``"source"`` (the camera is
-    away), ``"broker"``, ``"answer"``, or for a producer ``"segment"``."""
+    """What did not come: ``"frame"``, ``"set"`` (frames came that do not belong together), ``"setting"`` (frames came
+    that may have been exposed before it), ``"source"`` (the camera is away), ``"broker"``, ``"answer"``, or for a
+    producer ``"segment"``."""
 
     def __init__(self, message: str, waiting_for: str = "frame") -> None:
         super().__init__(message)

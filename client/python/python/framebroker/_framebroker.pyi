@@ -314,8 +314,16 @@ class Frame:
     @property
     def settings_version(self) -> int:
         """Raised by every change of a camera setting: a frame with the version of a change (:attr:`Setting.version`),
-        or a later one, was exposed after that change. Up to three frames right after it keep the version before, as
-        their exposure may have begun earlier.
+        or a later one, was exposed after that change: see :meth:`is_exposed_with`. Up to three frames right after it
+        keep the version before, as their exposure may have begun earlier; none where the camera exposes for software
+        triggers only, and was not exposing.
+        """
+
+    def is_exposed_with(self, setting: Setting | SettingsChange | int) -> bool:
+        """Whether it was exposed with a setting, or with a later one. Where that is not known, as of a frame that was
+        under way when the camera was set, it is false.
+
+        ``setting``: what :meth:`Broker.set_feature` gave, news of a change, or a settings version.
         """
 
     def __array__(
@@ -516,6 +524,19 @@ class Subscription:
         Frames published before a stream ended or a broker died come before the exception. Raises
         :class:`WaitTimeoutError`, :class:`HeldFramesError`, :class:`StreamClosedError`, :class:`EvictedError`,
         :class:`BrokerGoneError`, :class:`ClosedError`, :class:`ForkedError`, :class:`ProtocolError`.
+        """
+
+    def next_with(self, setting: Setting | SettingsChange | int, timeout: float | None = None) -> Frame:
+        """Waits for the next frame that was exposed with a setting or with a later one, as :meth:`next` does, and
+        passes over those before it: ``subscription.next_with(broker.set_feature("cam0", "Gain", 6), timeout=1)``.
+
+        ``setting``: what :meth:`Broker.set_feature` gave, news of a change, or a settings version.
+
+        Where the camera waits for triggers, trigger it after it was set and before this is called. Of a camera that
+        runs freely or is triggered by hardware up to three frames after a setting are passed over: they may have been
+        exposed before it.
+
+        Raises as :meth:`next` does; :class:`WaitTimeoutError` tells how far it came.
         """
 
     def try_next(self) -> Frame | None:
@@ -810,7 +831,22 @@ class Broker:
         """
 
     def execute(self, stream: str, command: str) -> Setting:
-        """Executes a command, as ``"TriggerSoftware"``. Raises as :meth:`set_feature` does."""
+        """Executes a command, as ``"TimestampReset"``. One that only triggers a frame raises no settings version: see
+        :meth:`trigger`. Raises as :meth:`set_feature` does.
+        """
+
+    def trigger(self, stream: str, timeout: float | None = None) -> Frame:
+        """Triggers a camera (``TriggerSoftware``) and waits for its frame, for at most ``timeout`` seconds from then
+        on, or with ``None`` as long as it takes: the first that comes after the trigger. The camera waits for triggers:
+        its ``TriggerMode`` is ``On``, its ``TriggerSource`` ``Software``.
+
+        Subscribes to the stream when it is first called, on a connection of its own that is kept until :meth:`close`,
+        for two frames: one may be held while the next is waited for. Threads that trigger the same camera take turns.
+
+        Raises :class:`WaitTimeoutError` where no frame came, as where the camera ignored the trigger,
+        :class:`HeldFramesError` where two frames of it are held, else as :meth:`execute`, :meth:`subscribe` and
+        :meth:`Subscription.next`.
+        """
 
     def take_control(self, stream: str) -> SoleControl:
         """Takes sole control of a stream's settings: others can read them, and are told who has it when they set one.
@@ -1060,11 +1096,17 @@ class Setting:
 
     @property
     def version(self) -> int:
-        """Frames with this ``settings_version`` or a later one were exposed after it was done."""
+        """Frames with this ``settings_version`` or a later one were exposed after it was done:
+        :meth:`Frame.is_exposed_with`. A trigger changes no setting: there it is the present one."""
+
+    @property
+    def head(self) -> int:
+        """The newest frame's sequence before the camera was asked; 0 before the first. What a trigger brings comes
+        after it."""
 
 @final
 class SettingsChange:
-    """News: somebody has set a feature of the stream, or executed a command."""
+    """News: somebody has set a feature of the stream, or executed a command that is no trigger."""
 
     @property
     def version(self) -> int:
