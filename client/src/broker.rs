@@ -1,7 +1,7 @@
 //! The connection to a broker for questions, and the way to subscriptions.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::message::{Ask, Delivery, ErrorCode, Policy, Roles, StatsEntries, StatsOf, StreamInfo, Tell};
@@ -11,24 +11,22 @@ use framebroker_protocol::{BrokerId, ClientId, ClientName, DEFAULT_MAX_HELD, Fra
 use crate::connect::{Connector, Session, paged};
 use crate::deadline::Deadline;
 use crate::error::Violation;
-use crate::fork::Generation;
 use crate::kept::Kept;
 use crate::producer::ProducerBuilder;
+use crate::questions::{At, Questions};
+use crate::sole_control::SoleControl;
 use crate::subscription::{Subscription, SubscriptionBuilder};
 use crate::{Error, Frame, Result};
 
 /// A connection to a broker, for questions. May be used by several threads; they take turns.
 ///
+/// When the broker has ended, the next question goes to the one that is there then: [`Self::id`] tells which. What belonged to the
+/// connection, as sole control of a camera, is gone with the broker that gave it.
+///
 /// Subscriptions have connections of their own: they go on when this is dropped.
 #[derive(Debug)]
 pub struct Broker {
-    connector: Connector,
-    session: Mutex<Session>,
-    socket: PathBuf,
-    server_pid: i32,
-    id: BrokerId,
-    client_id: ClientId,
-    generation: Generation,
+    questions: Arc<Questions>,
     max_acquired: u32,
     /// By which frames are acquired.
     acquiring: Kept,
@@ -40,12 +38,13 @@ pub struct Broker {
 #[derive(Debug, Clone)]
 pub struct BrokerBuilder {
     connector: Connector,
+    wait: Option<Duration>,
     max_acquired: u32,
 }
 
 impl Default for BrokerBuilder {
     fn default() -> Self {
-        Self { connector: Connector::default(), max_acquired: DEFAULT_MAX_HELD }
+        Self { connector: Connector::default(), wait: Some(Duration::ZERO), max_acquired: DEFAULT_MAX_HELD }
     }
 }
 
@@ -83,7 +82,14 @@ impl BrokerBuilder {
         self
     }
 
-    /// How long connecting and every answer may take. Default: 5 s.
+    /// How long [`Self::connect`] waits for a broker that is not there yet; `None`: as long as it takes. Default: not at all.
+    #[must_use]
+    pub fn wait(mut self, longest: impl Into<Option<Duration>>) -> Self {
+        self.wait = longest.into();
+        self
+    }
+
+    /// How long connecting to a broker that is there, and every answer, may take. Default: 5 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.connector.timeout = timeout;
@@ -102,19 +108,27 @@ impl BrokerBuilder {
     /// # Errors
     /// [`Error::NoBroker`] with every path tried and what came of it.
     pub fn connect(self) -> Result<Broker> {
-        let session = self.connector.connect(Deadline::after(None))?;
-        Ok(Broker {
-            socket: session.socket.clone(),
-            server_pid: session.server_pid,
-            id: session.broker,
-            client_id: session.client,
-            generation: Generation::current()?,
-            session: Mutex::new(session),
-            connector: self.connector,
+        loop {
+            // Nobody stops it, so one turn is all.
+            if let Some(broker) = self.clone().connect_while(|| true)? {
+                return Ok(broker);
+            }
+        }
+    }
+
+    /// As [`Self::connect`], for callers that must be able to stop waiting: `goes_on` is asked at least every quarter of a second
+    /// while no broker is there. `None` if it says no.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn connect_while(self, goes_on: impl FnMut() -> bool) -> Result<Option<Broker>> {
+        let questions = Questions::connect(self.connector, self.wait, goes_on)?;
+        Ok(questions.map(|questions| Broker {
+            questions: Arc::new(questions),
             max_acquired: self.max_acquired,
             acquiring: Kept::default(),
             triggering: Kept::default(),
-        })
+        }))
     }
 }
 
@@ -136,31 +150,32 @@ impl Broker {
     /// Which run of a broker this is: a broker started anew has another.
     #[must_use]
     pub fn id(&self) -> BrokerId {
-        self.id
+        self.questions.at().broker
     }
 
     /// Names this connection in [`Self::clients`].
     #[must_use]
     pub fn client_id(&self) -> ClientId {
-        self.client_id
+        self.questions.at().client
     }
 
     /// The socket on which the broker answered.
     #[must_use]
-    pub fn socket(&self) -> &Path {
-        &self.socket
+    pub fn socket(&self) -> PathBuf {
+        self.questions.at().socket
     }
 
     /// The broker's process, as the kernel tells it; 0 where it is in a PID namespace that cannot be seen from here.
     #[must_use]
     pub fn pid(&self) -> i32 {
-        self.server_pid
+        self.questions.at().pid
     }
 
     /// All streams, as they are now.
     ///
     /// # Errors
-    /// [`Error::BrokerGone`], [`Error::Timeout`], [`Error::Forked`], [`Error::Violation`].
+    /// [`Error::NoBroker`]: the broker has ended, and there is no other yet; [`Error::BrokerGone`]: it ended while it was asked;
+    /// [`Error::Timeout`], [`Error::Forked`], [`Error::Violation`].
     pub fn streams(&self) -> Result<Vec<StreamInfo>> {
         self.with_session(Session::list_streams)
     }
@@ -214,13 +229,13 @@ impl Broker {
 
     /// Prepares a subscription to a stream, by its name (`cam0`), on a connection of its own.
     pub fn subscribe(&self, stream: &str) -> SubscriptionBuilder {
-        SubscriptionBuilder::new(Connector { roles: Roles::CONSUMER, ..self.connector.clone() }, stream)
+        SubscriptionBuilder::new(Connector { roles: Roles::CONSUMER, ..self.questions.connector().clone() }, stream)
     }
 
     /// Prepares to fill the segments of a stream, by its name (`cam0`), on a connection of its own. The broker of that stream
     /// was started with `--source producer`.
     pub fn produce(&self, stream: &str) -> ProducerBuilder {
-        ProducerBuilder::new(self.connector.clone(), stream)
+        ProducerBuilder::new(self.questions.connector().clone(), stream)
     }
 
     /// Holds the frame of an [address](Frame::reference), from whatever thread or process that comes. Subscribes to its stream
@@ -232,8 +247,8 @@ impl Broker {
     /// [`BrokerBuilder::max_acquired`] of its stream are held; else as [`SubscriptionBuilder::open`] and
     /// [`Subscription::next`].
     pub fn acquire(&self, frame: &FrameRef) -> Result<Frame> {
-        // Before the locks, as below.
-        self.generation.check()?;
+        // Before the lock: in a forked child another thread of the parent may seem to hold it for ever.
+        self.questions.check()?;
         // No frame but those that are asked for is wanted.
         let open = || self.open_either(&frame.stream, Policy::Latest, self.max_acquired);
         self.acquiring.take(&frame.stream, open, |subscription| subscription.acquire(frame))
@@ -245,7 +260,7 @@ impl Broker {
         stream: &StreamName,
         take: impl FnMut(&mut Subscription) -> Result<T>,
     ) -> Result<T> {
-        self.generation.check()?;
+        self.questions.check()?;
         let open = || self.open_either(stream, Policy::Sequential, DEFAULT_MAX_HELD);
         self.triggering.take(stream, open, take)
     }
@@ -258,6 +273,10 @@ impl Broker {
             Err(Error::Refused { code: ErrorCode::Invalid, .. }) => builder.delivery(Delivery::Socket).open(),
             opened => opened,
         }
+    }
+
+    pub(crate) fn sole_control(&self, stream: StreamName, at: &At) -> SoleControl {
+        SoleControl::new(Arc::downgrade(&self.questions), stream, at)
     }
 
     fn entries<T>(&self, of: StatsOf, take: impl Fn(StatsEntries) -> Option<Vec<T>>) -> Result<Vec<T>> {
@@ -280,10 +299,6 @@ impl Broker {
     }
 
     pub(crate) fn with_session<T>(&self, run: impl FnOnce(&mut Session, Deadline) -> Result<T>) -> Result<T> {
-        // Before the lock: in a forked child another thread of the parent may seem to hold it for ever.
-        self.generation.check()?;
-        // A panic while it was held left at worst an answer unread, which is passed over.
-        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        run(&mut session, Deadline::after(Some(self.connector.timeout)))
+        self.questions.ask(run)
     }
 }

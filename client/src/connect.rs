@@ -15,8 +15,9 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use crate::deadline::Deadline;
 use crate::error::{Attempt, Unreachable, Violation, WaitingFor};
 use crate::fork::Generation;
-use crate::limits::{ANSWER_TIMEOUT, LIST_PAGES};
+use crate::limits::{ANSWER_TIMEOUT, LIST_PAGES, MESSAGES_PER_LOOK, QUESTION_INTERVAL};
 use crate::link::{Incoming, Link};
+use crate::retry::Retry;
 use crate::{Error, Result};
 
 /// How a broker is found and greeted: enough to do it again.
@@ -72,6 +73,27 @@ impl Connector {
         self.connect_as(self.roles, deadline)
     }
 
+    /// As [`Self::connect`]. Where no broker is there yet, tries again for as long as `wait` says, and `goes_on` does at least every
+    /// quarter of a second; `None` if that says no.
+    pub fn connect_while(&self, wait: Option<Duration>, mut goes_on: impl FnMut() -> bool) -> Result<Option<Session>> {
+        let deadline = Deadline::after(wait);
+        let mut retry = Retry::new(Instant::now(), String::new());
+        loop {
+            match self.connect(Deadline::after(None)) {
+                Ok(session) => return Ok(Some(session)),
+                Err(error) if deadline.is_over() || !may_come(&error) => return Err(error),
+                Err(error) => retry.failed(Instant::now(), error.to_string()),
+            }
+            // The last attempt is made when the time is over.
+            while !retry.left(Instant::now()).is_zero() && !deadline.is_over() {
+                if !goes_on() {
+                    return Ok(None);
+                }
+                std::thread::sleep(deadline.left(retry.left(Instant::now()).min(QUESTION_INTERVAL)));
+            }
+        }
+    }
+
     /// As [`Self::connect`], in these roles.
     pub fn connect_as(&self, roles: Roles, deadline: Deadline) -> Result<Session> {
         let generation = Generation::current()?;
@@ -114,6 +136,11 @@ impl Connector {
     fn trusts(&self, uid: u32) -> bool {
         uid == 0 || uid == nix::unistd::geteuid().as_raw() || self.server_uids.contains(&uid)
     }
+}
+
+/// Whether a broker may well be there later.
+fn may_come(error: &Error) -> bool {
+    matches!(error, Error::NoBroker { tried } if tried.iter().any(|attempt| attempt.reason.may_pass()))
 }
 
 /// More than anyone waits for a backlog, and less than the kernel's times hold.
@@ -175,6 +202,19 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Whether the broker has ended this session. Answers that come too late are passed over.
+    pub fn has_ended(&mut self) -> bool {
+        for _ in 0..MESSAGES_PER_LOOK {
+            match self.link.receive(&mut self.buffer) {
+                Ok(Some(_late)) => {}
+                Ok(None) => return false,
+                Err(_) => return true,
+            }
+        }
+        // It never stops talking.
+        true
     }
 
     /// All streams of the broker.

@@ -272,6 +272,23 @@ pub struct Attempt {
     pub reason: Unreachable,
 }
 
+impl Unreachable {
+    /// Whether a broker may be there later with nothing else done: one starts, or has more clients than it takes.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Connect(errno) => {
+                !matches!(errno, Errno::EACCES | Errno::EPERM | Errno::ENAMETOOLONG | Errno::EINVAL)
+            }
+            Self::WrongServer { .. } => false,
+            Self::Greeting(error) => match &**error {
+                Error::BrokerGone | Error::Timeout { .. } => true,
+                Error::Refused { code, .. } => matches!(code, ErrorCode::Unavailable | ErrorCode::TooManyClients),
+                _ => false,
+            },
+        }
+    }
+}
+
 /// Why a socket did not do.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]

@@ -6,7 +6,9 @@ use framebroker_protocol::message::{Ask, Feature, FeatureValue, Tell};
 use framebroker_protocol::{Sequence, StreamName};
 
 use crate::error::Violation;
+use crate::questions::At;
 use crate::settings_version::SettingsVersion;
+use crate::sole_control::{SoleControl, ask_control};
 use crate::subscription::Subscription;
 use crate::{Broker, Frame, Result};
 
@@ -148,29 +150,37 @@ impl Broker {
         })
     }
 
-    /// Takes sole control of a stream's settings: others can read them, and are told who has it when they set one. It ends with
-    /// [`Self::give_control`] or this connection.
+    /// Takes sole control of a stream's settings: others can read them, and are told who has it when they set one. It ends when the
+    /// guard is dropped, with [`Self::give_control`], or with this connection.
+    ///
+    /// ```no_run
+    /// # fn main() -> framebroker_client::Result<()> {
+    /// # let broker = framebroker_client::Broker::builder().control(true).connect()?;
+    /// let _control = broker.take_control("cam0")?;
+    /// broker.set_feature("cam0", "Width", 640)?;
+    /// broker.set_feature("cam0", "Height", 480)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [camera settings](#camera-settings).
-    pub fn take_control(&self, stream: &str) -> Result<()> {
-        self.control(stream, true)
+    pub fn take_control(&self, stream: &str) -> Result<SoleControl> {
+        let stream: StreamName = stream.parse()?;
+        let at = self.with_session(|session, deadline| {
+            ask_control(session, deadline, &stream, true)?;
+            Ok(At::of(session))
+        })?;
+        Ok(self.sole_control(stream, &at))
     }
 
-    /// Gives sole control back.
+    /// Gives sole control back, whatever becomes of its guard.
     ///
     /// # Errors
     /// See [camera settings](#camera-settings).
     pub fn give_control(&self, stream: &str) -> Result<()> {
-        self.control(stream, false)
-    }
-
-    fn control(&self, stream: &str, sole: bool) -> Result<()> {
-        let ask = Ask::Control { stream: stream.parse()?, sole };
-        self.with_session(|session, deadline| match session.ask("Control", ask, deadline)?.body {
-            Tell::Control { sole: now } if now == sole => Ok(()),
-            _ => Err(Violation::Unexpected("no Control as asked for").into()),
-        })
+        let stream = stream.parse()?;
+        self.with_session(|session, deadline| ask_control(session, deadline, &stream, false))
     }
 
     fn ask_feature(&self, name: &'static str, ask: Ask) -> Result<Setting> {

@@ -44,8 +44,11 @@ pub mod limits;
 mod link;
 mod payload;
 mod producer;
+mod questions;
+mod retry;
 mod segments;
 mod settings_version;
+mod sole_control;
 mod subscription;
 mod synced;
 
@@ -67,5 +70,6 @@ pub use framebroker_protocol::{
 pub use producer::{Blank, KeptSegment, Producer, ProducerBuilder, Publisher};
 pub use segments::MappedSegment;
 pub use settings_version::SettingsVersion;
+pub use sole_control::SoleControl;
 pub use subscription::{FrameAddress, Frames, SettingsChange, Subscription, SubscriptionBuilder};
 pub use synced::{FrameSet, Incomplete, SyncBy, SyncStats, SyncedSubscription};

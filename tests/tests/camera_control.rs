@@ -296,7 +296,7 @@ fn sole_control_overtakes_settings_that_wait() {
     }
     other.send(Ask::Ping);
     assert!(matches!(other.answer().0, Tell::Pong), "all are taken");
-    control.take_control(CAM0).unwrap();
+    let _kept = control.take_control(CAM0).unwrap().kept();
     for _ in 0..2 {
         let (code, text) = other.error();
         assert!(code == ErrorCode::Controlled && text.contains("control, pid"), "{code:?} {text}");
@@ -330,7 +330,7 @@ fn a_client_that_dies_while_its_request_runs_is_harmless() {
     camera.signal(Signal::SIGCONT);
     let set = wait_for("the camera to answer again", RETURN, || {
         let control = controller(&broker);
-        control.take_control(CAM0).unwrap();
+        let _kept = control.take_control(CAM0).unwrap().kept();
         control.set_feature(CAM0, "Width", 320).ok()
     });
     assert_eq!(set.feature.value, 320.into());

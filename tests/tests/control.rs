@@ -126,8 +126,8 @@ fn only_those_who_may_change_settings_do() {
     let (first, second) = (controller(&broker, "first"), controller(&broker, "second"));
     first.set_feature(CAM0, "Width", 32).unwrap();
     second.set_feature(CAM0, "Width", 64).unwrap();
-    first.take_control(CAM0).unwrap();
-    first.take_control(CAM0).unwrap();
+    let _kept = first.take_control(CAM0).unwrap().kept();
+    let _kept = first.take_control(CAM0).unwrap().kept();
     for refused in [
         refusal(second.set_feature(CAM0, "Width", 16)),
         refusal(second.execute(CAM0, "TimestampReset")),
@@ -140,7 +140,7 @@ fn only_those_who_may_change_settings_do() {
     assert_eq!(second.features(CAM0).unwrap().len(), reader.features(CAM0).unwrap().len());
     first.set_feature(CAM0, "Width", 48).unwrap();
     first.give_control(CAM0).unwrap();
-    second.take_control(CAM0).unwrap();
+    let _kept = second.take_control(CAM0).unwrap().kept();
     assert_eq!(refusal(first.set_feature(CAM0, "Width", 16)).0, ErrorCode::Controlled);
     drop(second);
     wait_for("the end of sole control", PATIENCE, || first.set_feature(CAM0, "Width", 16).ok());

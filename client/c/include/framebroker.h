@@ -583,7 +583,7 @@ typedef struct {
      */
     size_t server_uid_count;
     /**
-     * How long connecting and every answer may take, in ms. 0: 5000.
+     * How long connecting to a broker that is there, and every answer, may take, in ms. 0: 5000.
      */
     uint64_t timeout_ms;
     /**
@@ -595,6 +595,10 @@ typedef struct {
      * Frames of one stream that fb_broker_acquire may hold at once, 1 to 64. 0: 2.
      */
     uint32_t max_acquired;
+    /**
+     * How long fb_broker_connect waits for a broker that is not there yet, in ms; FB_FOREVER: as long as it takes. 0: not at all.
+     */
+    int64_t wait_ms;
 } fb_connect_options;
 
 /**
@@ -1513,6 +1517,9 @@ const char *fb_version(void);
  *
  * options may be NULL. The new handle is put to *broker, NULL if the call fails, and belongs to the caller, who closes it
  * with fb_broker_close. Thread-safe, as all functions on brokers are: several threads may use one, and take turns.
+ *
+ * When the broker has ended, the next question goes to the one that is there then: fb_broker_describe tells which. What belonged
+ * to the connection, as sole control of a camera, is gone with the broker that gave it.
  *
  * FB_ERROR_NO_BROKER, FB_ERROR_FORBIDDEN, FB_ERROR_REFUSED, FB_ERROR_PROTOCOL, FB_ERROR_SYSTEM.
  */

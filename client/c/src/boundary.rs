@@ -254,10 +254,15 @@ unsafe fn check_size<T: Sized_>(structure: *const T, earlier: &[usize]) -> Resul
 
 /// How long to wait; `None` is for ever.
 pub fn timeout(timeout_ms: i64) -> Result<Option<Duration>, Failure> {
-    match (timeout_ms, u64::try_from(timeout_ms)) {
+    time("timeout_ms", timeout_ms)
+}
+
+/// As [`timeout`], of another name.
+pub fn time(name: &str, ms: i64) -> Result<Option<Duration>, Failure> {
+    match (ms, u64::try_from(ms)) {
         (FB_FOREVER, _) => Ok(None),
         (_, Ok(ms)) => Ok(Some(Duration::from_millis(ms))),
-        (_, Err(_)) => Err(Failure::argument(format!("timeout_ms is {timeout_ms}, not 0 or more or FB_FOREVER"))),
+        (_, Err(_)) => Err(Failure::argument(format!("{name} is {ms}, not 0 or more or FB_FOREVER"))),
     }
 }
 

@@ -12,7 +12,7 @@ use framebroker_client::stats::StreamStats;
 use framebroker_client::{Broker, Content, StreamInfo};
 
 use crate::boundary::{
-    HandlePlace, Options, Place, Places, Sized_, fixed, guard, list, needed_text, options, text, timeout,
+    HandlePlace, Options, Place, Places, Sized_, fixed, guard, list, needed_text, options, text, time, timeout,
 };
 use crate::handles::tables;
 use crate::status::{Failure, fb_status};
@@ -55,6 +55,9 @@ pub extern "C" fn fb_version() -> *const c_char {
 /// options may be NULL. The new handle is put to *broker, NULL if the call fails, and belongs to the caller, who closes it
 /// with fb_broker_close. Thread-safe, as all functions on brokers are: several threads may use one, and take turns.
 ///
+/// When the broker has ended, the next question goes to the one that is there then: fb_broker_describe tells which. What belonged
+/// to the connection, as sole control of a camera, is gone with the broker that gave it.
+///
 /// FB_ERROR_NO_BROKER, FB_ERROR_FORBIDDEN, FB_ERROR_REFUSED, FB_ERROR_PROTOCOL, FB_ERROR_SYSTEM.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fb_broker_connect(
@@ -82,7 +85,7 @@ pub unsafe extern "C" fn fb_broker_connect(
             if options.timeout_ms != 0 {
                 builder = builder.timeout(Duration::from_millis(options.timeout_ms));
             }
-            builder = builder.control(options.control != 0);
+            builder = builder.control(options.control != 0).wait(time("wait_ms", options.wait_ms)?);
             if options.max_acquired != 0 {
                 builder = builder.max_acquired(options.max_acquired);
             }

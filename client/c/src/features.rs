@@ -167,7 +167,9 @@ pub unsafe extern "C" fn fb_feature_execute(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fb_control_take(broker: *mut fb_broker, stream: *const c_char) -> fb_status {
     // SAFETY: the caller's pointer leads to a text, or is NULL.
-    guard(|| unsafe { ask_stream(broker, stream, Broker::take_control) })
+    guard(|| unsafe {
+        ask_stream(broker, stream, |broker, stream| broker.take_control(stream).map(|taken| drop(taken.kept())))
+    })
 }
 
 /// Gives sole control back. Errors as those of fb_control_take.

@@ -118,13 +118,15 @@ pub struct fb_connect_options {
     pub server_uids: *const u32,
     /// How many server_uids.
     pub server_uid_count: usize,
-    /// How long connecting and every answer may take, in ms. 0: 5000.
+    /// How long connecting to a broker that is there, and every answer, may take, in ms. 0: 5000.
     pub timeout_ms: u64,
     /// Not 0: this connection may change camera settings (fb_feature_set_…, fb_feature_execute, fb_control_take). The broker
     /// must allow it: its own user always may. Reading settings, and subscribing, need it not.
     pub control: u32,
     /// Frames of one stream that fb_broker_acquire may hold at once, 1 to 64. 0: 2.
     pub max_acquired: u32,
+    /// How long fb_broker_connect waits for a broker that is not there yet, in ms; FB_FOREVER: as long as it takes. 0: not at all.
+    pub wait_ms: i64,
 }
 
 /// The terms of a subscription. Begin with FB_INIT(fb_subscribe_options): 0 stands for the default everywhere.

@@ -9,7 +9,7 @@ use framebroker_client::{Result, StreamId};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::error::{BrokerGoneError, ClosedError, raised};
+use crate::error::{ClosedError, raised};
 use crate::features::{self, Feature, Setting};
 use crate::frame::Frame;
 use crate::frame_info::Shape;
@@ -24,11 +24,15 @@ use crate::waiting::{check_signals, ended, take_with_room};
 
 /// A connection to a broker, for questions, subscriptions and producers.
 ///
+/// When the broker has ended, the next question goes to the one that is there then: :attr:`id` tells which. What belonged to the
+/// connection, as sole control of a camera, is gone with the broker that gave it.
+///
 /// Subscriptions and producers have connections of their own: they go on when this is closed. Threads may share it: they take turns.
 #[pyclass(frozen, weakref, module = "framebroker")]
 pub struct Broker {
     /// `None` once it was closed.
     client: Mutex<Option<Arc<client::Broker>>>,
+    /// Where the first broker answered.
     socket: PathBuf,
     /// Frames that were acquired, and are out.
     ledger: Ledger,
@@ -57,11 +61,12 @@ fn closed() -> PyErr {
 impl Broker {
     /// Connects to a broker.
     ///
-    /// ``path``: its socket. Without it: the variable ``FRAMEBROKER_SOCKET``, else the first of
+    /// ``socket``: where it listens. Without it: the variable ``FRAMEBROKER_SOCKET``, else the first of
     /// ``$XDG_RUNTIME_DIR/framebroker.sock``, ``/run/framebroker/broker.sock`` and ``/tmp/framebroker-$UID/broker.sock`` on
     /// which a broker answers.
     /// ``name``: what this program is called in the broker's statistics and log; its own name if not given.
-    /// ``timeout``: seconds that connecting and every answer may take.
+    /// ``wait``: seconds to wait for a broker that is not there yet; ``None``: as long as it takes.
+    /// ``timeout``: seconds that connecting to a broker that is there, and every answer, may take.
     /// ``server_uids``: users to trust with a broker, beside this one and root. They can change frames while you read them.
     /// ``control``: whether this connection may change camera settings; the broker must allow it. Subscriptions never need
     /// it.
@@ -69,30 +74,53 @@ impl Broker {
     ///
     /// Raises :class:`NoBrokerError`, which lists every socket that was tried.
     #[new]
-    #[pyo3(signature = (path=None, name=None, *, timeout=5.0, server_uids=Vec::new(), control=false, max_acquired=2))]
+    #[pyo3(
+        signature = (
+            socket=None, name=None, *, wait=Some(0.0), timeout=5.0, server_uids=Vec::new(), control=false, max_acquired=2
+        ),
+        text_signature = "(socket=None, name=None, *, wait=0.0, timeout=5.0, server_uids=(), control=False, max_acquired=2)"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords in Python, each with a default")]
     fn new(
         py: Python<'_>,
-        path: Option<PathBuf>,
+        socket: Option<PathBuf>,
         name: Option<String>,
+        wait: Option<f64>,
         timeout: f64,
         server_uids: Vec<u32>,
         control: bool,
         max_acquired: u32,
     ) -> PyResult<Self> {
         let name = name.map_or_else(|| program(py), Ok)?;
-        let timeout = options::seconds("timeout", timeout)?;
-        let mut builder =
-            client::Broker::builder().name(&name).timeout(timeout).control(control).max_acquired(max_acquired);
-        if let Some(path) = path {
-            builder = builder.socket(path);
+        let (wait, timeout) =
+            (wait.map(|wait| options::seconds("wait", wait)).transpose()?, options::seconds("timeout", timeout)?);
+        let mut builder = client::Broker::builder()
+            .name(&name)
+            .wait(wait)
+            .timeout(timeout)
+            .control(control)
+            .max_acquired(max_acquired);
+        if let Some(socket) = socket {
+            builder = builder.socket(socket);
         }
         for uid in server_uids {
             builder = builder.server_uid(uid);
         }
-        let connect = || Ok((builder.connect()?, Generation::current()?));
+        let mut signal = Ok(());
+        let goes_on = || {
+            signal = check_signals();
+            signal.is_ok()
+        };
+        let connect = || Ok((builder.connect_while(goes_on)?, Generation::current()?));
         let (client, generation) = py.detach(connect).map_err(|error| raised(&error))?;
-        let socket = client.socket().to_owned();
-        Ok(Self { client: Mutex::new(Some(Arc::new(client))), socket, ledger: Ledger::new()?, generation })
+        signal?;
+        let client = client.ok_or_else(closed)?;
+        Ok(Self {
+            socket: client.socket(),
+            client: Mutex::new(Some(Arc::new(client))),
+            ledger: Ledger::new()?,
+            generation,
+        })
     }
 
     /// All streams, as they are now.
@@ -195,9 +223,9 @@ impl Broker {
     /// ``with broker.take_control("cam0"): …``; else until :meth:`give_control`, or until this connection ends.
     ///
     /// Raises as :meth:`set_feature` does.
-    fn take_control(slf: &Bound<'_, Self>, stream: &str) -> PyResult<SoleControl> {
-        slf.get().ask(slf.py(), |client| client.take_control(stream))?;
-        Ok(SoleControl { broker: slf.clone().unbind(), stream: stream.to_owned() })
+    fn take_control(&self, py: Python<'_>, stream: &str) -> PyResult<SoleControl> {
+        let control = self.ask(py, |client| client.take_control(stream))?.kept();
+        Ok(SoleControl { control })
     }
 
     /// Gives sole control back. Does nothing if nobody has it.
@@ -337,7 +365,7 @@ impl Broker {
     /// The socket on which the broker answered.
     #[getter]
     fn socket(&self) -> String {
-        self.socket.display().to_string()
+        self.client().map_or_else(|_| self.socket.clone(), |client| client.socket()).display().to_string()
     }
 
     /// The broker's process; 0 where it is in a PID namespace that cannot be seen from here.
@@ -359,7 +387,7 @@ impl Broker {
     }
 
     fn __repr__(&self) -> String {
-        format!("<framebroker.Broker at {}>", self.socket.display())
+        format!("<framebroker.Broker at {}>", self.socket())
     }
 }
 
@@ -368,8 +396,8 @@ impl Broker {
 /// Without a ``with`` block it is kept until :meth:`Broker.give_control`, or the end of the broker object's connection.
 #[pyclass(frozen, weakref, module = "framebroker")]
 pub struct SoleControl {
-    broker: Py<Broker>,
-    stream: String,
+    /// Kept, whatever becomes of this object: Python says with a block when it ends.
+    control: client::SoleControl,
 }
 
 #[pymethods]
@@ -377,7 +405,7 @@ impl SoleControl {
     /// The stream's name.
     #[getter]
     fn stream(&self) -> &str {
-        &self.stream
+        self.control.stream().as_str()
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -386,16 +414,18 @@ impl SoleControl {
 
     #[pyo3(signature = (*exception))]
     fn __exit__(&self, py: Python<'_>, exception: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let given = self.broker.get().give_control(py, &self.stream);
         let is_failing = exception.get_item(0).is_ok_and(|kind| !kind.is_none());
-        // It ends with the connection too, and the block's own exception is what counts.
-        let is_over =
-            |error: &PyErr| error.is_instance_of::<ClosedError>(py) || error.is_instance_of::<BrokerGoneError>(py);
-        given.or_else(|error| if is_failing || is_over(&error) { Ok(()) } else { Err(error) })
+        match py.detach(|| self.control.give()) {
+            Ok(()) => Ok(()),
+            // It has ended with the connection, or the block's own exception is what counts.
+            Err(client::Error::BrokerGone | client::Error::NoBroker { .. }) => Ok(()),
+            Err(_) if is_failing => Ok(()),
+            Err(error) => Err(raised(&error)),
+        }
     }
 
     fn __repr__(&self) -> String {
-        format!("<framebroker.SoleControl of {}>", self.stream)
+        format!("<framebroker.SoleControl of {}>", self.control.stream())
     }
 }
 

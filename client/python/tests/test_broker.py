@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import framebroker
@@ -45,10 +48,54 @@ def test_no_broker_lists_what_was_tried(tmp_path: Path) -> None:
     assert isinstance(missing.value, ConnectionError) and isinstance(missing.value, framebroker.Error)
 
 
+def test_a_broker_object_asks_the_next_broker(broker: BrokerProcess) -> None:
+    with framebroker.Broker(broker.socket, control=True) as connection:
+        first, held = connection.id, connection.take_control("cam0")
+        broker.kill()
+        for _ in range(2):
+            with pytest.raises(framebroker.NoBrokerError):
+                connection.streams()
+        broker.again()
+        with framebroker.Broker(broker.socket, control=True) as other, other.take_control("cam0"):
+            with held:
+                assert connection.streams() and connection.id == other.id != first
+            with pytest.raises(framebroker.ControlledError):
+                connection.set_feature("cam0", "OffsetX", 8)
+        assert connection.set_feature("cam0", "OffsetX", 8).version == 1
+
+
+def test_a_broker_that_is_not_there_yet_is_waited_for(broker: BrokerProcess) -> None:
+    broker.kill()
+    with pytest.raises(framebroker.NoBrokerError):
+        framebroker.Broker(broker.socket, wait=0.2)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(framebroker.Broker, broker.socket, wait=None)
+        time.sleep(0.2)
+        assert not waiting.done()
+        broker.again()
+        with waiting.result(20) as connection:
+            assert connection.streams()
+
+
+def test_a_signal_ends_the_wait_for_a_broker(tmp_path: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            framebroker.Broker(tmp_path / "nobody", wait=None)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 @pytest.mark.parametrize("timeout", [-1.0, float("nan"), float("-inf")])
 def test_what_is_no_time_limit(broker: BrokerProcess, timeout: float) -> None:
     with pytest.raises(ValueError, match="seconds"):
         framebroker.Broker(broker.socket, timeout=timeout)
+    with pytest.raises(ValueError, match="seconds"):
+        framebroker.Broker(broker.socket, wait=timeout)
 
 
 def test_refusals_have_types(broker: BrokerProcess) -> None:

@@ -119,7 +119,7 @@ def test_a_broker_that_is_killed_is_noticed(quiet: BrokerProcess) -> None:
             for _ in subscription:
                 pass
         assert isinstance(gone.value, ConnectionError)
-        with pytest.raises(framebroker.BrokerGoneError):
+        with pytest.raises(framebroker.NoBrokerError):
             broker.streams()
 
 

@@ -9,7 +9,8 @@ use super::attachment::Attachment;
 use super::terms::Terms;
 use crate::connect::Connector;
 use crate::deadline::Deadline;
-use crate::limits::{RETRY_FIRST, RETRY_LAST};
+use crate::limits::RETRY_LAST;
+use crate::retry::Retry;
 use crate::{Error, Result};
 
 /// All that is needed to subscribe once more.
@@ -44,7 +45,7 @@ impl Reconnector {
     /// where only the stream page tells of it.
     pub fn seeks_after<'a>(&'a self, ended: Option<&'a Error>) -> Option<&'a str> {
         if let Some(retry) = &self.retry {
-            return Some(&retry.last);
+            return Some(retry.last());
         }
         let goes_on = self.terms.reconnect && ended.is_none_or(is_end_of_broker);
         goes_on.then_some("the broker has ended; the next one is waited for")
@@ -93,7 +94,7 @@ impl Reconnector {
 
     /// What the last attempt ended with.
     pub fn last_failure(&self) -> String {
-        self.retry.as_ref().map(|retry| retry.last.clone()).unwrap_or_default()
+        self.retry.as_ref().map(|retry| retry.last().to_owned()).unwrap_or_default()
     }
 }
 
@@ -110,53 +111,5 @@ fn may_pass(error: &Error) -> bool {
             matches!(code, ErrorCode::StreamClosed | ErrorCode::Unavailable | ErrorCode::TooManyClients)
         }
         _ => false,
-    }
-}
-
-/// Pauses between attempts, each twice the last up to a bound. Pure: time is passed in.
-#[derive(Debug)]
-struct Retry {
-    pause: Duration,
-    at: Instant,
-    /// What the last attempt ended with.
-    last: String,
-}
-
-impl Retry {
-    /// The first attempt may be made at once.
-    fn new(now: Instant, last: String) -> Self {
-        Self { pause: RETRY_FIRST, at: now, last }
-    }
-
-    /// Time until the next attempt; zero when it is due.
-    fn left(&self, now: Instant) -> Duration {
-        self.at.saturating_duration_since(now)
-    }
-
-    /// An attempt has failed.
-    fn failed(&mut self, now: Instant, reason: String) {
-        self.at = now + self.pause;
-        self.pause = (self.pause * 2).min(RETRY_LAST);
-        self.last = reason;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_bound() {
-        let mut now = Instant::now();
-        let mut retry = Retry::new(now, String::new());
-        assert!(retry.left(now).is_zero());
-        let mut pauses = Vec::new();
-        for _ in 0..10 {
-            retry.failed(now, String::new());
-            pauses.push(retry.left(now));
-            now += retry.left(now);
-            assert!(retry.left(now).is_zero());
-        }
-        assert_eq!((pauses[0], pauses[1], pauses[9]), (RETRY_FIRST, RETRY_FIRST * 2, RETRY_LAST));
     }
 }

@@ -78,7 +78,7 @@ fn sole_control_is_of_one_stream() {
     let rig = Rig::start();
     let (alone, other) = (rig.controller(), rig.controller());
     for (of, ..) in SETTINGS {
-        alone.take_control(of).unwrap();
+        let _kept = alone.take_control(of).unwrap().kept();
         for (stream, name, [value, own]) in SETTINGS {
             if stream == of {
                 assert_eq!(refusal(other.set_feature(stream, name, value)).0, ErrorCode::Controlled, "{stream}");
@@ -91,7 +91,7 @@ fn sole_control_is_of_one_stream() {
         alone.give_control(of).unwrap();
     }
     for (of, ..) in SETTINGS {
-        alone.take_control(of).unwrap();
+        let _kept = alone.take_control(of).unwrap().kept();
     }
     drop(alone);
     for (stream, name, [value, _]) in SETTINGS {

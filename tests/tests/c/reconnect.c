@@ -32,13 +32,27 @@ int main(int argc, char **argv)
         MUST(FB_OK, fb_frame_release(frame));
     MUST(FB_TIMEOUT, status);
     MUST_SAY("no broker came back");
+    /* So is the broker object's, until there is another. */
+    MUST(FB_ERROR_NO_BROKER, fb_broker_ping(broker, NULL));
     say("gone");
+    fb_connect_options waiting = FB_INIT(fb_connect_options);
+    waiting.socket = argv[1], waiting.wait_ms = -5;
+    fb_broker *waited;
+    MUST(FB_ERROR_ARGUMENT, fb_broker_connect(&waiting, &waited));
+    MUST_SAY("wait_ms is -5");
+    waiting.wait_ms = FB_FOREVER;
+    MUST(FB_OK, fb_broker_connect(&waiting, &waited));
+    MUST(FB_OK, fb_broker_close(waited));
+    MUST(FB_OK, fb_broker_ping(broker, NULL));
     MUST(FB_OK, fb_next(subscription, 20000, &frame));
     fb_frame_info info = FB_INIT(fb_frame_info);
     MUST(FB_OK, fb_frame_describe(frame, &info));
     CHECK(is_pattern(&info));
     MUST(FB_OK, fb_subscription_describe(subscription, &after));
     CHECK(after.reconnects == 1 && after.broker_id != before.broker_id && after.received > before.received);
+    fb_broker_info next = FB_INIT(fb_broker_info);
+    MUST(FB_OK, fb_broker_describe(broker, &next));
+    CHECK(next.broker_id == after.broker_id);
     MUST(FB_OK, fb_frame_release(frame));
     MUST(FB_OK, fb_subscription_close(subscription));
     MUST(FB_OK, fb_broker_close(broker));

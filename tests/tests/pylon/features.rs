@@ -164,7 +164,7 @@ fn sole_control_holds_for_pylon_too() {
     let (_cameras, broker) = started("fps=50", "--segments 8");
     let (reader, first, second) = (broker.connect(), controller(&broker, "first"), controller(&broker, "second"));
     assert_eq!(refusal(reader.set_feature(CAM0, "GainRaw", 1)).0, ErrorCode::Forbidden);
-    first.take_control(CAM0).unwrap();
+    let _kept = first.take_control(CAM0).unwrap().kept();
     assert_eq!(refusal(second.set_feature(CAM0, "GainRaw", 1)).0, ErrorCode::Controlled);
     assert_eq!(refusal(second.execute(CAM0, "Calibrate")).0, ErrorCode::Controlled);
     assert_eq!(second.feature(CAM0, "GainRaw").unwrap().value, 0.into());

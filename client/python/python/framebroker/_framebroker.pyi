@@ -755,28 +755,34 @@ class SyncedSubscription:
 
 @final
 class Broker:
-    """A connection to a broker, for questions and subscriptions.
+    """A connection to a broker, for questions, subscriptions and producers.
 
-    Subscriptions have connections of their own: they go on when this is closed. Threads may share it: they take turns.
+    When the broker has ended, the next question goes to the one that is there then: :attr:`id` tells which. What
+    belonged to the connection, as sole control of a camera, is gone with the broker that gave it.
+
+    Subscriptions and producers have connections of their own: they go on when this is closed. Threads may share it:
+    they take turns.
     """
 
     def __new__(
         cls,
-        path: str | os.PathLike[str] | None = None,
+        socket: str | os.PathLike[str] | None = None,
         name: str | None = None,
         *,
+        wait: float | None = 0.0,
         timeout: float = 5.0,
-        server_uids: Sequence[int] = ...,
+        server_uids: Sequence[int] = (),
         control: bool = False,
         max_acquired: int = 2,
     ) -> Self:
         """Connects to a broker.
 
-        ``path``: its socket. Without it: the variable ``FRAMEBROKER_SOCKET``, else the first of
+        ``socket``: where it listens. Without it: the variable ``FRAMEBROKER_SOCKET``, else the first of
         ``$XDG_RUNTIME_DIR/framebroker.sock``, ``/run/framebroker/broker.sock`` and
         ``/tmp/framebroker-$UID/broker.sock`` on which a broker answers.
         ``name``: what this program is called in the broker's statistics and log; its own name if not given.
-        ``timeout``: seconds that connecting and every answer may take.
+        ``wait``: seconds to wait for a broker that is not there yet; ``None``: as long as it takes.
+        ``timeout``: seconds that connecting to a broker that is there, and every answer, may take.
         ``server_uids``: users to trust with a broker, beside this one and root. They can change frames while you read
         them.
         ``control``: whether this connection may change camera settings; the broker must allow it. Subscriptions never
