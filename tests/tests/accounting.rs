@@ -36,7 +36,10 @@ fn client(stats: &Value, pid: u32) -> &Value {
 fn segment(stats: &Value, context: u64) -> &Value {
     let segments = stats["streams"][0]["segments"].as_array().unwrap();
     let buffer = 1000 + (context & 0xffff);
-    segments.iter().find(|segment| segment["context"] == buffer).unwrap_or_else(|| panic!("no {buffer}: {stats}"))
+    segments
+        .iter()
+        .find(|segment| segment["buffer_context"] == buffer)
+        .unwrap_or_else(|| panic!("no {buffer}: {stats}"))
 }
 
 /// Frames that a lossless reader lets the ring have: it goes on only as far as the reader does.
@@ -171,7 +174,7 @@ fn check_stream(seen: &Value, head: u64, buffers: [u32; 5]) {
 
 fn check_segments(seen: &Value, head: u64, held: u64, holder: &Actor) {
     let segments = seen["streams"][0]["segments"].as_array().unwrap();
-    let contexts: Vec<u64> = segments.iter().map(|segment| segment["context"].as_u64().unwrap()).collect();
+    let contexts: Vec<u64> = segments.iter().map(|segment| segment["buffer_context"].as_u64().unwrap()).collect();
     assert_eq!(contexts, (1000..1008).collect::<Vec<_>>());
     let used: u64 = segments.iter().map(|segment| segment["usage_count"].as_u64().unwrap()).sum();
     assert_eq!(used, head, "each frame was in one segment");

@@ -20,10 +20,11 @@ fn framectl(broker: &Broker, words: &str) -> Command {
     command
 }
 
-/// Runs framectl with `--json`; returns its exit status and what it printed.
+/// Runs framectl with `--json`; returns its exit status and the last line that it printed.
 fn json(broker: &Broker, words: &str) -> (i32, Value) {
     let (status, output, errors) = run(framectl(broker, words).arg("--json"));
-    let value = serde_json::from_str(&output).unwrap_or_else(|error| panic!("{words}: {error}: {output:?} {errors}"));
+    let last = output.lines().last().unwrap_or_default();
+    let value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{words}: {error}: {output:?} {errors}"));
     (status.code().unwrap(), value)
 }
 
@@ -125,7 +126,7 @@ fn watch_finds_a_single_wrong_byte() {
     std::thread::sleep(Duration::from_millis(300));
     broker.signal(Signal::SIGCONT);
     watch.signal(Signal::SIGINT);
-    let line: Value = serde_json::from_str(&watch.rest(PATIENCE).join("")).unwrap();
+    let line: Value = serde_json::from_str(watch.rest(PATIENCE).last().unwrap()).unwrap();
     assert!(line["bad"].as_u64().unwrap() > 0, "{line}");
     assert_eq!(watch.ended(PATIENCE).code(), Some(1));
     broker.end_clean();
@@ -305,4 +306,123 @@ fn the_service_tells_its_manager_when_it_is_ready() {
     assert!(status.success() && listed.contains("cam0"), "{listed} {errors}");
     broker.signal(Signal::SIGTERM);
     assert!(broker.ended(PATIENCE).success());
+}
+
+/// Goal: a program that reads the figures of a watch has them while it runs. Method: the lines of one that never ends by itself; what
+/// the last says is the sum of all.
+#[test]
+fn a_watch_tells_its_figures_on_the_way() {
+    let broker = Broker::start(SMALL);
+    for (words, total) in [("watch cam0", "received"), ("watch cam0 cam0 --sync 1ms", "complete")] {
+        let mut watch = Process::start(&mut framectl(&broker, &format!("{words} --json --interval 50ms")));
+        let figures =
+            |line: &str| -> Value { serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")) };
+        let mut seen = 0;
+        for _ in 0..5 {
+            let line = figures(&watch.line(PATIENCE).unwrap());
+            assert_eq!(line["is_last"], false, "{line}");
+            let now = line[total].as_u64().unwrap();
+            assert!(now >= seen, "{line}");
+            seen = now;
+        }
+        watch.signal(Signal::SIGINT);
+        let last = figures(watch.rest(PATIENCE).last().unwrap());
+        assert!(last["is_last"] == true && seen > 0 && last[total].as_u64().unwrap() >= seen, "{last}");
+        assert!(watch.ended(PATIENCE).success());
+    }
+    broker.end_clean();
+}
+
+/// Goal: `stats --watch` shows the figures as they become, to programs and people, and Ctrl-C ends it well; so does a reader that
+/// has seen enough.
+#[test]
+fn statistics_are_shown_until_ctrl_c() {
+    let broker = Broker::start(SMALL);
+    let mut stats = Process::start(&mut framectl(&broker, "stats --watch=50ms --json cam0"));
+    let published = |line: &str| {
+        let report: Value = serde_json::from_str(line).unwrap();
+        report["streams"][0]["published"].as_u64().unwrap()
+    };
+    let figures: Vec<u64> = (0..4).map(|_| published(&stats.line(PATIENCE).unwrap())).collect();
+    assert!(figures.is_sorted() && figures.first() < figures.last(), "{figures:?}");
+    stats.signal(Signal::SIGINT);
+    assert!(stats.ended(PATIENCE).success());
+
+    let mut stats = Process::start(&mut framectl(&broker, "stats -w=0.05 cam0"));
+    let mut blocks = 0;
+    while blocks < 3 {
+        let line = stats.line(PATIENCE).unwrap();
+        assert!(!line.contains('\u{1b}'), "only a terminal is written over: {line:?}");
+        blocks += usize::from(line == "stream cam0");
+    }
+    stats.signal(Signal::SIGTERM);
+    assert!(stats.ended(PATIENCE).success());
+
+    let mut ends = framectl(&broker, "stats --watch=10ms").stdout(std::process::Stdio::piped()).spawn().unwrap();
+    drop(ends.stdout.take());
+    let ended = wait_for("its end", PATIENCE, || ends.try_wait().unwrap());
+    assert!(ended.success(), "{ended}");
+    broker.end_clean();
+}
+
+/// Goal: `list` shows one stream where one is named, and says which there are where it is another.
+#[test]
+fn one_stream_is_listed_by_its_name() {
+    let broker = Broker::start(SMALL);
+    let (status, list) = json(&broker, "list cam0");
+    assert_eq!((status, list.as_array().unwrap().len()), (0, 1), "{list}");
+    assert!(list[0]["content"] == "pattern" && list[0]["head"].is_u64(), "{list}");
+    let (status, _, errors) = run(&mut framectl(&broker, "list cam7"));
+    assert!(status.code() == Some(2) && errors.contains("there is cam0"), "{errors}");
+    broker.end_clean();
+}
+
+/// Goal: several features are read and set by one command; where one cannot be set it is told which were, and which were not tried.
+#[test]
+fn several_features_are_read_and_set_at_once() {
+    let broker = Broker::start(SMALL);
+    let (status, set) = json(&broker, "set cam0 Width=48 Height=32");
+    assert_eq!((status, &set[0]["value"], &set[1]["value"]), (0, &48.into(), &32.into()), "{set}");
+    let (_, read) = json(&broker, "get cam0 Height Width");
+    assert_eq!((&read[0]["name"], &read[1]["name"]), (&"Height".into(), &"Width".into()), "{read}");
+    let (_, table, _) = run(&mut framectl(&broker, "get cam0 Height Width"));
+    assert!(table.lines().count() == 3 && table.contains("Width"), "{table}");
+
+    let (status, said, errors) = run(&mut framectl(&broker, "set cam0 Width=64 Widht=3 Height=48"));
+    assert_eq!(status.code(), Some(2), "{errors}");
+    assert!(said.starts_with("Width = 64"), "{said}");
+    for part in ["Widht is not set", "set before it: Width", "left as they were: Height"] {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
+    assert_eq!(json(&broker, "get cam0 Height").1["value"], 32);
+    broker.end_clean();
+}
+
+/// Goal: while `framectl control` runs, or what it runs, nobody else makes settings, and afterwards everybody can. Method: the
+/// command that it runs is one that would.
+#[test]
+fn nobody_changes_settings_while_control_is_held() {
+    let broker = Broker::start(SMALL);
+    let set = || run(&mut framectl(&broker, "set cam0 Width=48"));
+    let mut control = Process::start(&mut framectl(&broker, "control cam0"));
+    assert!(control.line(PATIENCE).unwrap().starts_with("sole control of cam0"));
+    let (status, _, errors) = set();
+    assert!(status.code() == Some(2) && errors.contains("framectl control"), "{status} {errors}");
+    control.signal(Signal::SIGINT);
+    assert!(control.ended(PATIENCE).success());
+    assert!(set().0.success());
+
+    let inner = |words: &str| {
+        let mut control = framectl(&broker, "control cam0 --");
+        control.arg(binaries::framectl()).arg("--socket").arg(broker.socket()).args(words.split_whitespace());
+        run(&mut control)
+    };
+    assert!(inner("get cam0 Width").0.success());
+    let (status, _, errors) = inner("set cam0 Width=64");
+    assert!(status.code() == Some(2) && errors.contains("framectl control"), "{status} {errors}");
+    assert_eq!(inner("list cam7").0.code(), Some(2), "the exit status of what ran");
+    assert!(set().0.success());
+    let (status, _, errors) = run(&mut framectl(&broker, "control cam0 -- /nonexistent/command"));
+    assert!(status.code() == Some(1) && errors.contains("cannot run /nonexistent/command"), "{errors}");
+    broker.end_clean();
 }

@@ -350,7 +350,7 @@ fn framectl_gets_and_sets() {
     assert!(status.code() == Some(2) && errors.contains("Width"), "{status} {errors}");
     let (status, summary, errors) = watching.join().unwrap();
     assert!(status.success(), "{errors}");
-    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(summary.lines().last().unwrap()).unwrap();
     assert_eq!((&summary["verified"], &summary["lost"]), (&300.into(), &0.into()));
     let changes = summary["settings_changes"].as_array().unwrap();
     assert_eq!((&changes[0]["feature"], &changes[0]["value"]), (&"Width".into(), &200.into()));

@@ -199,7 +199,8 @@ fn framectl_watches_several_streams() {
         run(command.arg("--socket").arg(broker.socket()).arg("watch").args(words.split_whitespace()))
     };
     let (status, said, errors) = watch("a b --sync camera:2ms --count 30 --max-held 16 --timeout 10 --json");
-    let line: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said} {errors}"));
+    let line: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
+        .unwrap_or_else(|error| panic!("{error}: {said} {errors}"));
     assert!(status.success() && line["complete"] == 30, "{line}");
     assert_eq!(
         (line["skew_us"]["mean"].as_f64(), line["skew_us"]["max"].as_f64()),

@@ -35,6 +35,21 @@ pub enum Failure {
         /// What fills it.
         source_kind: String,
     },
+    /// A word of `set` that is no assignment.
+    #[error("{0:?} is no FEATURE=VALUE, as in ExposureTime=5000")]
+    NoAssignment(String),
+    /// One of several features was not set.
+    #[error("{feature} is not set: {source}{}", in_part(.done, .left))]
+    SetInPart {
+        /// Which.
+        feature: String,
+        /// Those that were set before it.
+        done: Vec<String>,
+        /// Those after it, which nobody tried to set.
+        left: Vec<String>,
+        /// Why.
+        source: Box<Error>,
+    },
     /// The name cannot become a file.
     #[error("cannot write {}: {reason}", .path.display())]
     Target {
@@ -89,7 +104,19 @@ pub enum Failure {
     #[error(transparent)]
     Client(#[from] Error),
 
+    /// Another broker has come, of which this command has control of nothing.
+    #[error("sole control has ended: the broker was started anew")]
+    ControlLost,
+
     // This machine.
+    /// What was to be run while control is held.
+    #[error("cannot run {command}: {source}")]
+    Command {
+        /// Its name.
+        command: String,
+        /// The kernel's error.
+        source: io::Error,
+    },
     /// A file cannot be written.
     #[error("cannot write {}: {source}; name a place where this user may write and there is room", .path.display())]
     Write {
@@ -114,7 +141,9 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::UnknownStream { .. } | Self::NotVerifiable { .. } | Self::Target { .. } => REFUSED,
-            Self::Untrusted { .. } => REFUSED,
+            Self::Untrusted { .. } | Self::NoAssignment(_) => REFUSED,
+            Self::SetInPart { source, .. } => source.code().map_or(FAILED, refusal),
+            Self::ControlLost | Self::Command { .. } => FAILED,
             Self::Client(Error::Name(_)) => REFUSED,
             Self::Client(error) => error.code().map_or(FAILED, refusal),
             _ => FAILED,
@@ -153,6 +182,13 @@ fn refusal(code: ErrorCode) -> u8 {
         ErrorCode::Busy | ErrorCode::CameraFailed => FAILED,
         _ => REFUSED,
     }
+}
+
+fn in_part(done: &[String], left: &[String]) -> String {
+    let list = |what: &str, features: &[String]| {
+        if features.is_empty() { String::new() } else { format!("\n  {what}: {}", features.join(", ")) }
+    };
+    list("set before it", done) + &list("left as they were", left)
 }
 
 fn known_streams(known: &[String]) -> String {

@@ -59,30 +59,59 @@ enum Number {
     Float(f64),
 }
 
-/// Shows one feature, or all.
+/// Shows all of one feature, or a table of several or all.
 pub fn get(broker: &Broker, options: &GetOptions, json: bool) -> Result<(), Failure> {
-    let Some(name) = &options.feature else {
-        let features = broker.features(&options.stream)?;
-        return if json {
-            print_json(&features.iter().map(Shown::from).collect::<Vec<_>>())
-        } else if features.is_empty() {
-            print("the source of this stream has no features\n")
-        } else {
-            print(&table(&features).to_string())
-        };
+    let features = match &options.features[..] {
+        [] => broker.features(&options.stream)?,
+        [name] => {
+            let feature = broker.feature(&options.stream, name)?;
+            return if json { print_json(&Shown::from(&feature)) } else { print(&described(&feature)) };
+        }
+        names => names.iter().map(|name| broker.feature(&options.stream, name)).collect::<Result<_, _>>()?,
     };
-    let feature = broker.feature(&options.stream, name)?;
-    if json { print_json(&Shown::from(&feature)) } else { print(&described(&feature)) }
+    if json {
+        print_json(&features.iter().map(Shown::from).collect::<Vec<_>>())
+    } else if features.is_empty() {
+        print("the source of this stream has no features\n")
+    } else {
+        print(&table(&features).to_string())
+    }
 }
 
-/// Sets a feature and shows what the camera made of it.
+/// Sets features one after the other and shows what the camera made of them. Ends with the first that cannot be set.
 pub fn set(broker: &Broker, options: &SetOptions, json: bool) -> Result<(), Failure> {
-    let value: Text = options.value.parse().map_err(framebroker_client::Error::from)?;
-    let setting = broker.set_feature(&options.stream, &options.feature, value)?;
-    if json {
-        return print_json(&Shown::of(&setting));
+    let assignments = options.assignments()?;
+    let is_single = assignments.len() == 1;
+    let (mut settings, mut ended) = (Vec::new(), Ok(()));
+    for (at, (feature, value)) in assignments.iter().enumerate() {
+        let text = value.parse::<Text>().map_err(framebroker_client::Error::from);
+        match text.and_then(|text| broker.set_feature(&options.stream, feature, text)) {
+            Ok(setting) => settings.push(setting),
+            Err(error) if is_single => return Err(error.into()),
+            Err(source) => {
+                let names = |of: &[(&str, &str)]| of.iter().map(|(name, _)| (*name).to_owned()).collect();
+                let (done, left) = assignments.split_at(at);
+                let left = names(left.get(1..).unwrap_or_default());
+                ended = Err(Failure::SetInPart {
+                    feature: (*feature).to_owned(),
+                    done: names(done),
+                    left,
+                    source: Box::new(source),
+                });
+                break;
+            }
+        }
     }
-    print(&format!("{} (settings version {})\n", assignment(&setting.feature), setting.version))
+    match &settings[..] {
+        [setting] if is_single && json => print_json(&Shown::of(setting))?,
+        _ if json => print_json(&settings.iter().map(Shown::of).collect::<Vec<_>>())?,
+        _ => {
+            for Setting { feature, version, .. } in &settings {
+                print(&format!("{} (settings version {version})\n", assignment(feature)))?;
+            }
+        }
+    }
+    ended
 }
 
 /// Executes a command.

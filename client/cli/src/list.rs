@@ -1,10 +1,11 @@
 //! `framectl list`.
 
-use framebroker_client::{Broker, Content, StreamInfo};
+use framebroker_client::{Broker, StreamInfo};
 use serde::Serialize;
 
 use crate::console::{plain, print, print_json};
 use crate::failure::Failure;
+use crate::options::ListOptions;
 use crate::table::{Table, numbers, words};
 
 /// A stream as `--json` shows it.
@@ -20,21 +21,29 @@ struct Listed {
     pixel_format: String,
     /// Nominal; `null` where it is not known.
     fps: Option<f64>,
-    /// Whether `watch --verify` can check it.
-    verifiable: bool,
+    /// `pattern`: `watch --verify` can check it.
+    content: &'static str,
     /// What its segments are made of.
     backing: String,
     segments: u32,
     max_segments: u32,
     holds_left: u32,
-    sequence: u64,
+    /// Number of the newest frame.
+    head: u64,
     /// Name and process ID of who fills its segments, where that is another process; `null` while there is none.
     producer: Option<String>,
 }
 
 /// Prints the streams.
-pub fn run(broker: &Broker, json: bool) -> Result<(), Failure> {
-    let streams: Vec<Listed> = broker.streams()?.iter().map(Listed::from).collect();
+pub fn run(broker: &Broker, options: &ListOptions, json: bool) -> Result<(), Failure> {
+    let only = options.stream.as_deref();
+    let all = broker.streams()?;
+    let wanted = all.iter().filter(|stream| only.is_none_or(|only| only == stream.name.as_str()));
+    let streams: Vec<Listed> = wanted.map(Listed::from).collect();
+    if let (Some(name), true) = (only, streams.is_empty()) {
+        let known = all.iter().map(|stream| stream.name.to_string()).collect();
+        return Err(Failure::UnknownStream { name: name.to_owned(), known });
+    }
     if json {
         return print_json(&streams);
     }
@@ -58,7 +67,7 @@ fn table(streams: &[Listed]) -> Table {
         words("BACKING"),
         numbers("SEGMENTS"),
         numbers("HOLDS LEFT"),
-        numbers("SEQUENCE"),
+        numbers("HEAD"),
     ]);
     for stream in streams {
         table.row([
@@ -74,7 +83,7 @@ fn table(streams: &[Listed]) -> Table {
             plain(&stream.backing),
             format!("{}/{}", stream.segments, stream.max_segments),
             stream.holds_left.to_string(),
-            stream.sequence.to_string(),
+            stream.head.to_string(),
         ]);
     }
     table
@@ -93,12 +102,12 @@ impl From<&StreamInfo> for Listed {
             height: info.height,
             pixel_format: info.pixel_format.to_string(),
             fps: (info.millihertz != 0).then_some(info.millihertz as f64 / 1000.0),
-            verifiable: info.content == Content::Pattern,
+            content: info.content.name(),
             backing: info.backing.to_string(),
             segments: info.segments,
             max_segments: info.max_segments,
             holds_left: info.holds_left,
-            sequence: info.head.0,
+            head: info.head.0,
             producer: Some(info.producer.to_string()).filter(|producer| !producer.is_empty()),
         }
     }
@@ -106,7 +115,7 @@ impl From<&StreamInfo> for Listed {
 
 #[cfg(test)]
 mod tests {
-    use framebroker_client::{PixelFormat, Sequence, StreamId, StreamState};
+    use framebroker_client::{Content, PixelFormat, Sequence, StreamId, StreamState};
     use framebroker_protocol::Text;
 
     use super::*;
@@ -134,7 +143,7 @@ mod tests {
             producer: Text::cut(""),
         };
         let listed = Listed::from(&info);
-        assert_eq!((listed.state, listed.fps, listed.verifiable), ("live", None, true));
+        assert_eq!((listed.state, listed.fps, listed.content), ("live", None, "pattern"));
         let row = table(&[listed]).to_string().lines().nth(1).unwrap().to_owned();
         let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
         let expected = [

@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,6 +11,8 @@ use framebroker_client::{Delivery, Policy, Predictive, Start, SyncBy, WaitMode};
 use framebroker_protocol::units::parse_time;
 use framebroker_protocol::{HOLD_LIMIT, UnknownWord};
 
+use crate::failure::Failure;
+
 /// Behind the options of `framectl --help`.
 const AFTER: &str = "\
 Examples:
@@ -17,7 +20,8 @@ Examples:
   framectl watch cam0                       rate, latency, received, lost
   framectl save cam0 frame.png              a frame as an image
   framectl stats cam0                       buffers, who holds them, clients
-  framectl set cam0 ExposureTime 5000       a camera's settings
+  framectl stats --watch                    the same, again and again
+  framectl set cam0 ExposureTime=5000       a camera's settings
   framectl list --json                      for programs
 
 Exit status: 0 if all went well; 1 if frames were bad or something failed, as where there is no broker or no frame came within \
@@ -62,8 +66,8 @@ pub enum Command {
     /// List the streams
     ///
     /// SEGMENTS: how many there are, and how many there may be. HOLDS LEFT: frames that further readers can ask to hold at once.
-    /// SEQUENCE: number of the newest frame.
-    List,
+    /// HEAD: number of the newest frame.
+    List(ListOptions),
     /// Show statistics: buffers and frames of each stream, who holds which buffer, and the other clients
     ///
     /// Memory: current and peak of all buffers, mapped in whole pages, given up because a program that still runs may read
@@ -72,6 +76,9 @@ pub enum Command {
     Stats(StatsOptions),
     /// Receive a stream's frames; print rate, latency and losses once a second, and all of it at the end
     ///
+    /// With --json each line is an object. `fps` and `latency_us` are those of the time since the line before; in the last, whose
+    /// `is_last` is true, those of all. `received`, `lost` and `skipped` count from the beginning.
+    ///
     /// The rate at the end is that from the first frame to the last. It is left open (`-`, with --json null) where they are
     /// less than 0.1 s apart, as are latencies where no frame came.
     Watch(WatchOptions),
@@ -79,10 +86,21 @@ pub enum Command {
     Save(SaveOptions),
     /// Show a camera's features: names, values and what they take; or all of one
     Get(GetOptions),
-    /// Set a feature of a camera; shows the value that the camera made of it
+    /// Set features of a camera, one after the other; shows the values that the camera made of them
+    ///
+    /// Where one cannot be set, those after it are left as they are.
+    #[command(
+        override_usage = "framectl set [OPTIONS] <STREAM> <FEATURE=VALUE>...\n       framectl set [OPTIONS] <STREAM> <FEATURE> <VALUE>"
+    )]
     Set(SetOptions),
     /// Execute a command of a camera
     Exec(ExecOptions),
+    /// Keep the settings of a stream as they are: all others are refused meanwhile, and told by whom
+    ///
+    /// Sole control belongs to this command's connection, and nobody else can use it or give it back: it ends with the
+    /// command, on Ctrl-C or when COMMAND has ended. COMMAND cannot make settings of the stream either; it reads frames of which
+    /// it is sure that nobody changes them. The exit status is that of COMMAND.
+    Control(ControlOptions),
     /// Print the completion script for a shell: source <(framectl completions bash)
     Completions {
         /// Which shell
@@ -99,17 +117,25 @@ impl Command {
     /// The command's name.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::List => "list",
+            Self::List(_) => "list",
             Self::Stats(_) => "stats",
             Self::Watch(_) => "watch",
             Self::Save(_) => "save",
             Self::Get(_) => "get",
             Self::Set(_) => "set",
             Self::Exec(_) => "exec",
+            Self::Control(_) => "control",
             Self::Completions { .. } => "completions",
             Self::Manual { .. } => "manual",
         }
     }
+}
+
+/// Options of `list`.
+#[derive(Debug, Args)]
+pub struct ListOptions {
+    /// Only this stream [default: all]
+    pub stream: Option<String>,
 }
 
 /// Options of `stats`.
@@ -124,6 +150,11 @@ pub struct StatsOptions {
     /// Show of the tables only that of the clients: received, lost, skipped, held, longest hold [default: both tables]
     #[arg(long)]
     pub clients: bool,
+    /// Show them again and again until Ctrl-C, in place on a terminal: every second, or every TIME, as in --watch=500ms, without a
+    /// unit in s [default: once]
+    #[arg(short, long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1",
+        value_parser = seconds)]
+    pub watch: Option<Duration>,
 }
 
 /// Options of `watch`.
@@ -141,6 +172,9 @@ pub struct WatchOptions {
     /// End after this many frames, with --sync complete sets [default: go on until the stream ends]
     #[arg(short = 'n', long, value_name = "N", value_parser = above_zero)]
     pub count: Option<u64>,
+    /// How often a line comes, as in 500ms, without a unit in s
+    #[arg(short, long, value_name = "TIME", default_value = "1s", value_parser = seconds)]
+    pub interval: Duration,
     /// Which frames [default: what the broker was started with (--grab-strategy), usually sequential]
     #[arg(long, value_parser = policies())]
     pub policy: Option<Policy>,
@@ -190,8 +224,9 @@ pub struct SaveOptions {
 pub struct GetOptions {
     /// The stream, as in cam0
     pub stream: String,
-    /// The feature by its GenICam name, as in ExposureTime [default: all]
-    pub feature: Option<String>,
+    /// The features by their GenICam names, as in ExposureTime [default: all]
+    #[arg(value_name = "FEATURE")]
+    pub features: Vec<String>,
 }
 
 /// Options of `set`.
@@ -199,11 +234,37 @@ pub struct GetOptions {
 pub struct SetOptions {
     /// The stream, as in cam0
     pub stream: String,
-    /// The feature by its GenICam name, as in ExposureTime
-    pub feature: String,
-    /// A number (0x… for a hexadecimal one), true or false, the name of an entry, or a text
-    #[arg(allow_hyphen_values = true)]
-    pub value: String,
+    /// A feature by its GenICam name and its value, as in ExposureTime=5000: a number (0x… for a hexadecimal one), true or false,
+    /// the name of an entry, or a text
+    #[arg(value_name = "FEATURE=VALUE")]
+    first: String,
+    /// The value, where only a FEATURE stands before it; else another FEATURE=VALUE
+    #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+    second: Option<String>,
+    /// More of them
+    #[arg(value_name = "FEATURE=VALUE")]
+    others: Vec<String>,
+}
+
+impl SetOptions {
+    /// Features and values in the order given.
+    pub fn assignments(&self) -> Result<Vec<(&str, &str)>, Failure> {
+        if let (false, Some(value), true) = (self.first.contains('='), &self.second, self.others.is_empty()) {
+            return Ok(vec![(&self.first, value)]);
+        }
+        let words = std::iter::once(&self.first).chain(&self.second).chain(&self.others);
+        words.map(|word| word.split_once('=').ok_or_else(|| Failure::NoAssignment(word.clone()))).collect()
+    }
+}
+
+/// Options of `control`.
+#[derive(Debug, Args)]
+pub struct ControlOptions {
+    /// The stream, as in cam0
+    pub stream: String,
+    /// What to run meanwhile, with its arguments [default: wait for Ctrl-C]
+    #[arg(value_name = "COMMAND", last = true)]
+    pub command: Vec<OsString>,
 }
 
 /// Options of `exec`.

@@ -40,6 +40,17 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Waits so long, or until the user wants an end.
+    pub fn wait(&self, time: Duration) {
+        let begin = Instant::now();
+        while !self.is_set() {
+            match time.saturating_sub(begin.elapsed()) {
+                Duration::ZERO => return,
+                left => std::thread::sleep(left.min(SLICE)),
+            }
+        }
+    }
+
     /// Whether the user wants an end.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)

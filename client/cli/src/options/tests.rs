@@ -40,7 +40,45 @@ fn a_plain_watch_leaves_the_choice_to_the_broker_and_blocks() {
 #[test]
 fn values_may_be_negative() {
     let Command::Set(set) = parse("framectl set cam0 BlackLevel -5").unwrap().command else { panic!("no set") };
-    assert_eq!((set.stream.as_str(), set.feature.as_str(), set.value.as_str()), ("cam0", "BlackLevel", "-5"));
+    assert_eq!(set.assignments().unwrap(), [("BlackLevel", "-5")]);
+}
+
+#[test]
+fn several_features_are_set_by_assignments() {
+    let assignments = |line: &str| {
+        let Command::Set(set) = parse(&format!("framectl set cam0 {line}")).unwrap().command else { panic!("no set") };
+        let all = set.assignments().map_err(|failure| failure.to_string())?;
+        Ok::<_, String>(all.into_iter().map(|(name, value)| format!("{name}:{value}")).collect::<Vec<_>>().join(" "))
+    };
+    for (line, meant) in [
+        ("Gain 1", "Gain:1"),
+        ("Gain=1", "Gain:1"),
+        ("Gain=-1 Width=640 Height=480 --json", "Gain:-1 Width:640 Height:480"),
+        ("DeviceUserID a=b", "DeviceUserID:a=b"),
+        ("DeviceUserID=a=b", "DeviceUserID:a=b"),
+        ("DeviceUserID=", "DeviceUserID:"),
+    ] {
+        assert_eq!(assignments(line).unwrap(), meant, "{line}");
+    }
+    for (line, word) in
+        [("Gain", "Gain"), ("Gain 1 Width", "Gain"), ("Gain=1 Width", "Width"), ("Gain=1 Width 5", "Width")]
+    {
+        let error = assignments(line).unwrap_err();
+        assert!(error.starts_with(&format!("{word:?} is no FEATURE=VALUE")), "{line}: {error}");
+    }
+}
+
+#[test]
+fn statistics_are_shown_again_every_second_or_as_told() {
+    let every = |line: &str| match parse(line).unwrap().command {
+        Command::Stats(stats) => (stats.watch, stats.stream),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(every("framectl stats cam0").0, None);
+    let stream = Some("cam0".to_owned());
+    assert_eq!(every("framectl stats --watch cam0"), (Some(Duration::from_secs(1)), stream.clone()));
+    assert_eq!(every("framectl stats cam0 -w"), (Some(Duration::from_secs(1)), stream.clone()));
+    assert_eq!(every("framectl stats --watch=500ms cam0"), (Some(Duration::from_millis(500)), stream));
 }
 
 #[test]
@@ -88,7 +126,9 @@ fn wrong_values_are_answered_with_what_would_do() {
         ("framectl watch cam0 --timeout nan", "without a unit is in s"),
         ("framectl save cam0", "<FILE.png>"),
         ("framectl get", "<STREAM>"),
-        ("framectl set cam0 Gain", "<VALUE>"),
+        ("framectl set cam0", "<FEATURE=VALUE>"),
+        ("framectl stats --watch=0", "above 0"),
+        ("framectl control", "<STREAM>"),
         ("framectl exec cam0", "<COMMAND>"),
         ("framectl list --server-uid root", "id -u"),
         ("framectl completions basic", "bash"),

@@ -6,14 +6,33 @@ mod view;
 use framebroker_client::Broker;
 
 use self::view::{ClientView, Report, StreamView};
-use crate::console::{print, print_json};
+use crate::console::{is_terminal, print, print_json};
 use crate::failure::Failure;
 use crate::options::StatsOptions;
+use crate::receive::Stop;
 
-/// Prints the statistics.
+/// Empties a terminal and goes to its first line.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Prints the statistics, once or until a signal comes.
 pub fn run(broker: &Broker, options: &StatsOptions, json: bool) -> Result<(), Failure> {
-    let report = gather(broker, options)?;
-    if json { print_json(&report) } else { print(&report.to_string()) }
+    let Some(interval) = options.watch else { return show(&gather(broker, options)?, json) };
+    let stop = Stop::on_signals()?;
+    let is_in_place = !json && is_terminal();
+    while !stop.is_set() {
+        let report = gather(broker, options)?;
+        if is_in_place {
+            print(&format!("{CLEAR}{report}"))?;
+        } else {
+            show(&report, json)?;
+        }
+        stop.wait(interval);
+    }
+    Ok(())
+}
+
+fn show(report: &Report, json: bool) -> Result<(), Failure> {
+    if json { print_json(report) } else { print(&report.to_string()) }
 }
 
 /// Asks for what is wanted, of one stream or of all. This command's own connection is left out.

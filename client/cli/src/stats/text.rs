@@ -86,7 +86,7 @@ fn segment_table(segments: &[SegmentView]) -> Table {
         let named = segment.held_by.iter().map(HolderView::to_string);
         let more = (segment.more_holders > 0).then(|| format!("and {} more", segment.more_holders));
         table.row([
-            segment.context.to_string(),
+            segment.buffer_context.to_string(),
             format!("{:.1}", megabytes(segment.bytes)),
             duration(microseconds(now_ns.saturating_sub(segment.allocated_realtime_ns))),
             segment.state.to_owned(),

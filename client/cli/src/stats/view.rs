@@ -74,8 +74,8 @@ pub struct TimingView {
 /// A segment.
 #[derive(Debug, Serialize)]
 pub struct SegmentView {
-    /// Buffer context: 1000 + index.
-    pub context: u32,
+    /// 1000 + index.
+    pub buffer_context: u32,
     pub bytes: u64,
     pub allocated_realtime_ns: u64,
     pub state: &'static str,
@@ -177,7 +177,7 @@ impl From<Timing> for TimingView {
 impl From<&SegmentStats> for SegmentView {
     fn from(stats: &SegmentStats) -> Self {
         Self {
-            context: stats.context,
+            buffer_context: stats.context,
             bytes: stats.bytes,
             allocated_realtime_ns: stats.allocated_realtime_ns,
             state: stats.state.name(),

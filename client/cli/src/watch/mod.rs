@@ -18,10 +18,9 @@ use self::changes::Changes;
 use self::progress::Progress;
 use self::silence::{HINT, Silence};
 use self::subscribe::subscribe_to;
-use self::summary::Summary;
 use self::tally::Tally;
 use self::verify::Verifier;
-use crate::console::{complain, plain, print_json};
+use crate::console::{complain, plain};
 use crate::failure::Failure;
 use crate::options::WatchOptions;
 use crate::receive::{Received, Receiver, Stop};
@@ -38,7 +37,7 @@ pub fn run(broker: Broker, options: &WatchOptions, json: bool) -> Result<(), Fai
     let subscription = subscribe(broker, options)?;
     let mut watch = Watch {
         verifier: options.verify.then(Verifier::default),
-        progress: (!json).then(|| Progress::begin(&options.stream, Instant::now())),
+        progress: Progress::begin(&options.stream, options.interval, json, Instant::now()),
         receiver: Receiver::new(subscription, options.timeout),
         tally: Tally::default(),
         silence: Silence::default(),
@@ -86,8 +85,7 @@ struct Watch {
     receiver: Receiver,
     tally: Tally,
     verifier: Option<Verifier>,
-    /// None with `--json`.
-    progress: Option<Progress>,
+    progress: Progress,
     silence: Silence,
     changes: Changes,
     reconnects: u64,
@@ -101,16 +99,14 @@ impl Watch {
                 Received::Frame(frame) => self.take(&frame)?,
                 Received::Refused(reason) => self.reject(&reason)?,
                 Received::Nothing => self.notice_silence()?,
-                Received::Ended(reason) if self.progress.is_some() => {
+                Received::Ended(reason) if self.progress.is_for_people() => {
                     return self.say(&format!("the stream has ended: {reason}"));
                 }
                 Received::Ended(_) => return Ok(()),
             }
             self.notice_demotion()?;
             self.notice_changes()?;
-            if let Some(progress) = &mut self.progress {
-                progress.tick(&mut self.tally, self.receiver.subscription())?;
-            }
+            self.progress.tick(&mut self.tally, self.receiver.subscription())?;
         }
         Ok(())
     }
@@ -156,7 +152,7 @@ impl Watch {
     fn notice_silence(&mut self) -> Result<(), Failure> {
         if self.receiver.subscription().state() != StreamState::Live {
             self.silence.end();
-        } else if self.silence.goes_on(Instant::now()) && self.progress.is_some() {
+        } else if self.silence.goes_on(Instant::now()) && self.progress.is_for_people() {
             self.say(HINT)?;
         }
         Ok(())
@@ -165,7 +161,7 @@ impl Watch {
     /// Settings that somebody has changed: said at once, and with `--json` at the end.
     fn notice_changes(&mut self) -> Result<(), Failure> {
         while let Some(change) = self.receiver.next_change() {
-            if self.progress.is_some() {
+            if self.progress.is_for_people() {
                 self.say(&told(&change))?;
             }
             self.changes.add(change);
@@ -186,20 +182,14 @@ impl Watch {
 
     /// Says something on standard error, on a line of its own.
     fn say(&mut self, what: &str) -> Result<(), Failure> {
-        if let Some(progress) = &mut self.progress {
-            progress.make_room()?;
-        }
+        self.progress.make_room()?;
         complain(&what);
         Ok(())
     }
 
     /// Prints the end, whatever led to it. Bad frames weigh more than what came after them.
     fn conclude(mut self, ended: Result<(), Failure>) -> Result<(), Failure> {
-        let summary = Summary::new(&self.tally, self.receiver.subscription(), &self.changes);
-        let printed = match &mut self.progress {
-            Some(progress) => progress.end(&summary),
-            None => print_json(&summary),
-        };
+        let printed = self.progress.end(&self.tally, self.receiver.subscription(), &self.changes);
         let result = ended.and(printed);
         if self.tally.bad == 0 {
             return result;

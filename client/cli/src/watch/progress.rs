@@ -1,17 +1,16 @@
-//! A line a second for people: in place on a terminal, else one under the other.
+//! A line again and again: for people, in place on a terminal, else one under the other; or JSON.
 
 use std::time::{Duration, Instant};
 
 use framebroker_client::{StreamState, Subscription};
 
+use super::changes::Changes;
 use super::summary::Summary;
 use super::tally::{Recent, Tally};
-use crate::console::{is_terminal, plain, print};
+use crate::console::{is_terminal, plain, print, print_json};
 use crate::failure::Failure;
 use crate::units::{duration, megabytes_per_second, per_second};
 
-/// How often a line comes.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// Returns to the start of the line and empties it.
 const OVERWRITE: &str = "\r\x1b[K";
 
@@ -19,23 +18,46 @@ const OVERWRITE: &str = "\r\x1b[K";
 #[derive(Debug)]
 pub struct Progress {
     stream: String,
-    is_in_place: bool,
+    form: Form,
+    interval: Duration,
     last: Instant,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    InPlace,
+    Lines,
+    Json,
+}
+
 impl Progress {
-    /// The first second begins now.
-    pub fn begin(stream: &str, now: Instant) -> Self {
-        Self { stream: stream.to_owned(), is_in_place: is_terminal(), last: now }
+    /// The first interval begins now.
+    pub fn begin(stream: &str, interval: Duration, json: bool, now: Instant) -> Self {
+        let form = match json {
+            true => Form::Json,
+            false if is_terminal() => Form::InPlace,
+            false => Form::Lines,
+        };
+        Self { stream: stream.to_owned(), form, interval, last: now }
+    }
+
+    /// Whether what happens is told in words.
+    pub fn is_for_people(&self) -> bool {
+        self.form != Form::Json
     }
 
     /// Prints a line if it is time for one.
     pub fn tick(&mut self, tally: &mut Tally, subscription: &Subscription) -> Result<(), Failure> {
         let elapsed = self.last.elapsed();
-        if elapsed < INTERVAL {
+        if elapsed < self.interval {
             return Ok(());
         }
         self.last += elapsed;
+        if self.form == Form::Json {
+            let printed = print_json(&Summary::so_far(tally, subscription, elapsed));
+            tally.reported();
+            return printed;
+        }
         let counters = subscription.counters();
         let line = format!(
             "{}: {}  received {}  lost {}  skipped {}{}",
@@ -47,18 +69,19 @@ impl Progress {
             absence(subscription)
         );
         tally.reported();
-        if self.is_in_place { print(&format!("{OVERWRITE}{line}")) } else { print(&format!("{line}\n")) }
+        if self.form == Form::InPlace { print(&format!("{OVERWRITE}{line}")) } else { print(&format!("{line}\n")) }
     }
 
     /// Makes room for something else to be said.
     pub fn make_room(&mut self) -> Result<(), Failure> {
-        if self.is_in_place { print(OVERWRITE) } else { Ok(()) }
+        if self.form == Form::InPlace { print(OVERWRITE) } else { Ok(()) }
     }
 
     /// Prints the last line.
-    pub fn end(&mut self, summary: &Summary<'_>) -> Result<(), Failure> {
+    pub fn end(&mut self, tally: &Tally, subscription: &Subscription, changes: &Changes) -> Result<(), Failure> {
         self.make_room()?;
-        print(&format!("{summary}\n"))
+        let summary = Summary::new(tally, subscription, changes);
+        if self.form == Form::Json { print_json(&summary) } else { print(&format!("{summary}\n")) }
     }
 }
 
@@ -86,6 +109,8 @@ fn absence(subscription: &Subscription) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(1);
 
     #[test]
     fn a_silent_second_has_no_latency() {

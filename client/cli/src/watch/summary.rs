@@ -1,32 +1,37 @@
-//! What a watch ends with.
+//! What a watch ends with, and with `--json` tells on the way.
 
 use std::fmt;
 use std::time::Duration;
 
-use framebroker_client::{Counters, Subscription};
+use framebroker_client::{Counters, StreamState, Subscription};
 use serde::Serialize;
 
 use super::changes::Changes;
 use super::latency::Latency;
 use super::tally::{Rates, Tally};
-use crate::units::duration;
+use crate::units::{duration, per_second};
 
-/// The end of a watch; its fields are the last line with `--json`.
+/// A watch; its fields are a line with `--json`.
 #[derive(Debug, Serialize)]
 pub struct Summary<'a> {
     stream: String,
+    /// Whether the watch ends with it.
+    is_last: bool,
+    state: &'static str,
     received: u64,
     lost: u64,
     skipped: u64,
     bytes: u64,
-    /// `null` where less than 0.1 s lies between the first frame and the last.
+    /// Since the line before. In the last line of all; `null` where less than 0.1 s lies between the first frame and the last.
     fps: Option<f64>,
+    /// Of the same frames.
     latency_us: LatencySummary,
     /// Frames checked, bad ones among them.
     verified: u64,
     bad: u64,
-    /// The newest, where somebody has changed settings.
-    settings_changes: &'a Changes,
+    /// In the last line: the newest, where somebody has changed settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings_changes: Option<&'a Changes>,
     #[serde(skip)]
     span: Duration,
     #[serde(skip)]
@@ -53,15 +58,24 @@ impl From<&Latency> for LatencySummary {
 }
 
 impl<'a> Summary<'a> {
-    /// Of what was received so far.
+    /// Of all that was received.
     pub fn new(tally: &Tally, subscription: &Subscription, changes: &'a Changes) -> Self {
-        Self::with_counters(tally, subscription.name().to_string(), subscription.counters(), changes)
+        let state = subscription.state();
+        Self::with_counters(tally, subscription.name().to_string(), state, subscription.counters(), changes)
     }
 
-    fn with_counters(tally: &Tally, stream: String, counters: Counters, settings_changes: &'a Changes) -> Self {
+    fn with_counters(
+        tally: &Tally,
+        stream: String,
+        state: StreamState,
+        counters: Counters,
+        settings_changes: &'a Changes,
+    ) -> Self {
         let rates = tally.rates();
         Self {
             stream,
+            is_last: true,
+            state: state.name(),
             received: tally.received,
             lost: counters.lost,
             skipped: counters.skipped,
@@ -70,9 +84,32 @@ impl<'a> Summary<'a> {
             latency_us: LatencySummary::from(&tally.latency),
             verified: tally.verified,
             bad: tally.bad,
-            settings_changes,
+            settings_changes: Some(settings_changes),
             span: tally.span(),
             rates,
+        }
+    }
+}
+
+impl Summary<'static> {
+    /// On the way: rate and latencies since the last report, `elapsed` ago.
+    pub fn so_far(tally: &Tally, subscription: &Subscription, elapsed: Duration) -> Self {
+        let (counters, recent) = (subscription.counters(), tally.recent());
+        Self {
+            stream: subscription.name().to_string(),
+            is_last: false,
+            state: subscription.state().name(),
+            received: tally.received,
+            lost: counters.lost,
+            skipped: counters.skipped,
+            bytes: tally.bytes,
+            fps: Some(per_second(recent.received, elapsed)),
+            latency_us: LatencySummary::from(&recent.latency),
+            verified: tally.verified,
+            bad: tally.bad,
+            settings_changes: None,
+            span: tally.span(),
+            rates: None,
         }
     }
 }
@@ -106,7 +143,8 @@ mod tests {
 
     fn shown(tally: &Tally) -> (String, serde_json::Value) {
         let changes = Changes::default();
-        let summary = Summary::with_counters(tally, "cam0".to_owned(), Counters::default(), &changes);
+        let summary =
+            Summary::with_counters(tally, "cam0".to_owned(), StreamState::Live, Counters::default(), &changes);
         (summary.to_string(), serde_json::to_value(&summary).unwrap())
     }
 

@@ -15,8 +15,6 @@ use crate::units::{duration, microseconds};
 
 /// A signal and a tick are noticed this soon.
 const SLICE: Duration = Duration::from_millis(200);
-/// How often a line comes.
-const INTERVAL: Duration = Duration::from_secs(1);
 /// Frames of a stream that may wait for their partners, if no more are asked for.
 const LEAST_HELD: u32 = 4;
 
@@ -29,9 +27,7 @@ pub fn run(broker: &Broker, options: &WatchOptions, by: SyncBy, json: bool) -> R
     let now = Instant::now();
     let mut watch = Watch { synced, json, last_set: now, last_line: now };
     let ended = watch.receive(options, &stop);
-    let summary = Summary::of(&watch.synced);
-    let printed = if json { print_json(&summary) } else { print(&format!("{summary}\n")) };
-    ended.and(printed)
+    ended.and(watch.tell(true))
 }
 
 struct Watch {
@@ -61,18 +57,25 @@ impl Watch {
             if let Some(waited) = options.timeout.filter(|timeout| silence >= *timeout) {
                 return Err(Failure::Silence { waited, reason: "no complete set came".to_owned() });
             }
-            if !self.json && self.last_line.elapsed() >= INTERVAL {
+            if self.last_line.elapsed() >= options.interval {
                 self.last_line = Instant::now();
-                print(&format!("{}\n", Summary::of(&self.synced)))?;
+                self.tell(false)?;
             }
         }
         Ok(())
     }
+
+    fn tell(&self, is_last: bool) -> Result<(), Failure> {
+        let summary = Summary::of(&self.synced, is_last);
+        if self.json { print_json(&summary) } else { print(&format!("{summary}\n")) }
+    }
 }
 
-/// What was matched; its fields are the last line with `--json`.
+/// What was matched since the beginning; its fields are a line with `--json`.
 #[derive(Debug, Serialize)]
 struct Summary {
+    /// Whether the watch ends with it.
+    is_last: bool,
     complete: u64,
     incomplete: u64,
     skew_us: Skew,
@@ -97,7 +100,7 @@ struct OfStream {
 }
 
 impl Summary {
-    fn of(synced: &SyncedSubscription) -> Self {
+    fn of(synced: &SyncedSubscription, is_last: bool) -> Self {
         let stats = synced.stats();
         let us = |time: Duration| microseconds(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
         let streams = synced.subscriptions().zip(&stats.unmatched).map(|(subscription, unmatched)| {
@@ -111,6 +114,7 @@ impl Summary {
             }
         });
         Self {
+            is_last,
             complete: stats.complete,
             incomplete: stats.incomplete,
             skew_us: Skew { mean: us(stats.mean_skew()), max: us(stats.max_skew) },
@@ -121,7 +125,7 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { complete, incomplete, skew_us: Skew { mean, max }, streams } = self;
+        let Self { complete, incomplete, skew_us: Skew { mean, max }, streams, .. } = self;
         write!(
             f,
             "{complete} complete, {incomplete} incomplete; skew mean {}, max {}",
