@@ -23,11 +23,12 @@
  *     NULL then.
  * Handles. fb_broker, fb_subscription, fb_frame, fb_synced, fb_features, fb_producer and fb_blank belong to the caller, who
  *     ends each once. They are looked up, not followed: one that is NULL, was ended, or is of another kind, is
- *     FB_ERROR_HANDLE.
+ *     FB_ERROR_HANDLE. But what ends a handle (…_close, …_release, …_drop) does nothing with NULL: it returns FB_OK and leaves the
+ *     last error as it is, so that a program can end all it may have and then tell what went wrong.
  * Pointers. What can be told is checked (NULL, sizes, UTF-8); else a pointer must lead to memory of its type, which nobody
  *     else uses during the call. Texts end with a NUL; those that come in are copied.
  * Structures begin with struct_size, which must be right before the call: begin with `fb_frame_info info =
- *     FB_INIT(fb_frame_info);`. Later versions add fields at the end and take the earlier sizes too.
+ *     FB_INIT(fb_frame_info);`. Some take kilobytes, as fb_feature_info and fb_stream_info: mind small stacks. Later versions add fields at the end and take the earlier sizes too.
  * Threads. Brokers, frames, blanks and lists of features may be used by several threads at once, a subscription, a synced
  *     subscription or a producer by one at a time. fb_last_error() is each thread's own. No function may be called in a signal handler.
  * Fork. In a forked child every handle of the parent is FB_ERROR_FORKED, and pointers to the bytes of frames and
@@ -56,11 +57,11 @@
 #define FB_INIT(type) ((type){ .struct_size = sizeof(type) })
 #endif
 
-
-/**
- * For fb_next, fb_synced_next and fb_take: wait as long as it takes.
+/*
+ * For what takes a time-out: wait as long as it takes.
  */
-#define FB_FOREVER -1
+#define FB_FOREVER (-1)
+
 
 /**
  * Bytes of a name in a structure, with its NUL.
@@ -710,6 +711,24 @@ typedef struct {
 } fb_stream_info;
 
 /**
+ * How often the broker did something, and how long it took. A part of other structures: it has no size of its own, and never grows.
+ */
+typedef struct {
+    /**
+     * How often.
+     */
+    uint64_t count;
+    /**
+     * The mean, in ns; 0 if it was never done.
+     */
+    uint64_t mean_ns;
+    /**
+     * The longest, in ns.
+     */
+    uint64_t max_ns;
+} fb_timing;
+
+/**
  * Figures of a stream, as the broker counts them. Bytes are payload asked for, mapped_bytes what it takes in pages.
  */
 typedef struct {
@@ -793,6 +812,18 @@ typedef struct {
      * Frames the driver gave up.
      */
     uint64_t failed_frames;
+    /**
+     * Allocating a segment.
+     */
+    fb_timing allocate;
+    /**
+     * Publishing a frame.
+     */
+    fb_timing publish;
+    /**
+     * Retiring a frame, to fill its segment again.
+     */
+    fb_timing retire;
 } fb_stream_stats;
 
 /**
@@ -1498,9 +1529,18 @@ extern "C" {
 
 /**
  * The text that belongs to the last call in this thread that did not return FB_OK: what happened and what to do, in
- * English, UTF-8. Empty if there was none. Valid until the next call in the same thread; do not free it. Thread-safe.
+ * English, UTF-8. Empty if there was none. It stays while calls in the same thread return FB_OK, and is valid until the next one that
+ * does not: fb_error_copy keeps it longer. Do not free it. Thread-safe.
  */
 const char *fb_last_error(void);
+
+/**
+ * Copies the text of fb_last_error to buffer, at most capacity bytes with its NUL; a text that is too long is cut between
+ * characters. Returns how many bytes the whole text takes, with its NUL. buffer may be NULL where capacity is 0. Changes nothing
+ * else. Thread-safe.
+ */
+size_t fb_error_copy(char *buffer,
+                     size_t capacity);
 
 /**
  * The name of a status, as "FB_ERROR_FULL"; "unknown" for a number that is none. Static: do not free it. Thread-safe.
@@ -1600,6 +1640,18 @@ fb_status fb_frame_describe(fb_frame *frame, fb_frame_info *info);
 fb_status fb_frame_data(fb_frame *frame,
                         const uint8_t **data,
                         size_t *data_bytes);
+
+/**
+ * A row of the image, row 0 being the uppermost: its pixels, without the padding between it and the next. Read-only and valid as
+ * fb_frame_data.
+ *
+ * FB_ERROR_ARGUMENT: the image has no such row, or its rows do not begin on a byte (its stride is 0), or the size of its pixel
+ * format is not known. FB_ERROR_HANDLE, FB_ERROR_FORKED.
+ */
+fb_status fb_frame_row(fb_frame *frame,
+                       uint32_t y,
+                       const uint8_t **row,
+                       size_t *row_bytes);
 
 /**
  * The chunk data that the camera sent behind the image: NULL and 0 if it sent none. Read-only and valid as fb_frame_data.
@@ -2231,6 +2283,26 @@ uint32_t fb_pixel_format_bits(uint32_t code);
  * pixel is, or the image would not fit into the address space. Thread-safe.
  */
 size_t fb_pixel_format_image_bytes(uint32_t code, uint32_t width, uint32_t height);
+
+/**
+ * The name of an fb_policy, as "latest"; "unknown" for a number that is none. Static: do not free it. Thread-safe.
+ */
+const char *fb_policy_name(uint32_t policy);
+
+/**
+ * The name of an fb_state, as "live"; "unknown" for a number that is none. Static: do not free it. Thread-safe.
+ */
+const char *fb_state_name(uint32_t state);
+
+/**
+ * The name of an fb_access, as "read-write"; "unknown" for a number that is none. Static: do not free it. Thread-safe.
+ */
+const char *fb_access_name(uint32_t access);
+
+/**
+ * The name of an fb_feature_kind, as "integer"; "unknown" for a number that is none. Static: do not free it. Thread-safe.
+ */
+const char *fb_feature_kind_name(uint32_t kind);
 
 #ifdef __cplusplus
 }  // extern "C"

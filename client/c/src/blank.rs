@@ -5,7 +5,7 @@
 
 use framebroker_client::{Blank, Error, FrameInfo, PixelFormat};
 
-use crate::boundary::{Options, Place, Sized_, guard, options};
+use crate::boundary::{Options, Place, Sized_, end, guard, options};
 use crate::handles::tables;
 use crate::status::{Failure, fb_status};
 use crate::types::{fb_blank, fb_blank_info, fb_frame_fill};
@@ -72,7 +72,7 @@ pub extern "C" fn fb_blank_keep(blank: *mut fb_blank) -> fb_status {
 /// FB_ERROR_HANDLE, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_blank_drop(blank: *mut fb_blank) -> fb_status {
-    guard(|| tables()?.blanks.remove(blank.addr()).map(drop))
+    end(blank.addr(), || tables()?.blanks.remove(blank.addr()).map(drop))
 }
 
 impl From<&mut Blank> for fb_blank_info {

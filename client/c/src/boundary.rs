@@ -25,6 +25,11 @@ pub fn guard(run: impl FnOnce() -> Result<(), Failure>) -> fb_status {
     }
 }
 
+/// As [`guard`], for what ends a handle: where there is none, there is nothing to end, and the last error stays.
+pub fn end(handle: usize, run: impl FnOnce() -> Result<(), Failure>) -> fb_status {
+    if handle == 0 { fb_status::FB_OK } else { guard(run) }
+}
+
 /// A place for a result.
 pub fn place<'a, T>(name: &str, place: Option<&'a mut MaybeUninit<T>>) -> Result<&'a mut MaybeUninit<T>, Failure> {
     place.ok_or_else(|| is_null(name))

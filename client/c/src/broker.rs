@@ -8,15 +8,17 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::time::Duration;
 
-use framebroker_client::stats::StreamStats;
+use framebroker_client::stats::{StreamStats, Timing};
 use framebroker_client::{Broker, Content, StreamInfo};
 
 use crate::boundary::{
-    HandlePlace, Options, Place, Places, Sized_, fixed, guard, list, needed_text, options, text, time, timeout,
+    HandlePlace, Options, Place, Places, Sized_, end, fixed, guard, list, needed_text, options, text, time, timeout,
 };
 use crate::handles::tables;
 use crate::status::{Failure, fb_status};
-use crate::types::{fb_broker, fb_broker_info, fb_connect_options, fb_frame, fb_stream_info, fb_stream_stats};
+use crate::types::{
+    fb_broker, fb_broker_info, fb_connect_options, fb_frame, fb_stream_info, fb_stream_stats, fb_timing,
+};
 
 // SAFETY: `repr(C)`, and begins with its size.
 unsafe impl Sized_ for fb_connect_options {
@@ -101,7 +103,7 @@ pub unsafe extern "C" fn fb_broker_connect(
 /// FB_ERROR_HANDLE, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_broker_close(broker: *mut fb_broker) -> fb_status {
-    guard(|| tables()?.brokers.remove(broker.addr()).map(drop))
+    end(broker.addr(), || tables()?.brokers.remove(broker.addr()).map(drop))
 }
 
 /// Triggers a camera (TriggerSoftware) and waits for its frame, at most timeout_ms from then on: the first that comes after the
@@ -236,6 +238,13 @@ impl From<&StreamInfo> for fb_stream_info {
     }
 }
 
+impl From<Timing> for fb_timing {
+    fn from(timing: Timing) -> Self {
+        let Timing { count, mean_ns, max_ns } = timing;
+        Self { count, mean_ns, max_ns }
+    }
+}
+
 impl From<&StreamStats> for fb_stream_stats {
     fn from(stats: &StreamStats) -> Self {
         Self {
@@ -259,6 +268,9 @@ impl From<&StreamStats> for fb_stream_stats {
             resent_packets: stats.resent_packets,
             missing_packets: stats.missing_packets,
             failed_frames: stats.failed_frames,
+            allocate: stats.allocate.into(),
+            publish: stats.publish.into(),
+            retire: stats.retire.into(),
         }
     }
 }

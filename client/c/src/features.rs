@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use framebroker_client::{Broker, Error, ErrorCode, Feature, FeatureValue, Result as Answer, Setting, Text};
 
-use crate::boundary::{HandlePlace, Place, Places, Sized_, guard, needed_text, place};
+use crate::boundary::{HandlePlace, Place, Places, Sized_, end, guard, needed_text, place};
 use crate::broker;
 use crate::handles::tables;
 use crate::status::{Failure, fb_status};
@@ -246,7 +246,7 @@ pub unsafe extern "C" fn fb_features_entries(
 /// FB_ERROR_HANDLE, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_features_close(features: *mut fb_features) -> fb_status {
-    guard(|| tables()?.features.remove(features.addr()).map(drop))
+    end(features.addr(), || tables()?.features.remove(features.addr()).map(drop))
 }
 
 /// Asks a broker about a feature of a stream.

@@ -7,7 +7,7 @@ use std::mem::MaybeUninit;
 
 use framebroker_client::Frame;
 
-use crate::boundary::{Place, Sized_, guard, place};
+use crate::boundary::{Place, Sized_, end, guard, place};
 use crate::handles::tables;
 use crate::status::{Failure, fb_status};
 use crate::types::{fb_frame, fb_frame_info};
@@ -46,6 +46,21 @@ pub extern "C" fn fb_frame_data(
     guard(|| put(with(frame, |frame| extent(frame.data()))?, data, data_bytes))
 }
 
+/// A row of the image, row 0 being the uppermost: its pixels, without the padding between it and the next. Read-only and valid as
+/// fb_frame_data.
+///
+/// FB_ERROR_ARGUMENT: the image has no such row, or its rows do not begin on a byte (its stride is 0), or the size of its pixel
+/// format is not known. FB_ERROR_HANDLE, FB_ERROR_FORKED.
+#[unsafe(no_mangle)]
+pub extern "C" fn fb_frame_row(
+    frame: *mut fb_frame,
+    y: u32,
+    row: Option<&mut MaybeUninit<*const u8>>,
+    row_bytes: Option<&mut MaybeUninit<usize>>,
+) -> fb_status {
+    guard(|| put(with(frame, |frame| self::row(frame, y))??, row, row_bytes))
+}
+
 /// The chunk data that the camera sent behind the image: NULL and 0 if it sent none. Read-only and valid as fb_frame_data.
 ///
 /// FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
@@ -82,12 +97,32 @@ pub extern "C" fn fb_frame_is_exposed_with(
 /// parent's.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_frame_release(frame: *mut fb_frame) -> fb_status {
-    guard(|| tables()?.frames.remove(frame.addr()).map(drop))
+    end(frame.addr(), || tables()?.frames.remove(frame.addr()).map(drop))
 }
 
 /// Does something with a frame, briefly.
 pub fn with<R>(frame: *mut fb_frame, run: impl FnOnce(&Frame) -> R) -> Result<R, Failure> {
     tables()?.frames.with(frame.addr(), |frame| run(frame))
+}
+
+/// Where a row of the image is.
+fn row(frame: &Frame, y: u32) -> Result<(*const u8, usize), Failure> {
+    let header = frame.header();
+    if y >= header.height {
+        return Err(Failure::argument(format!("there is no row {y}: the image has {}", header.height)));
+    }
+    let bytes = header.pixel_format.stride(header.width).filter(|_| header.stride != 0);
+    let bytes = bytes.ok_or_else(|| {
+        Failure::argument(format!(
+            "{} has no rows of whole bytes here; fb_frame_data has all of it",
+            header.pixel_format
+        ))
+    })?;
+    let begin = u64::from(y) * u64::from(header.stride);
+    let extent = begin..begin + u64::from(bytes);
+    let row = usize::try_from(extent.start).ok().zip(usize::try_from(extent.end).ok());
+    let row = row.and_then(|(begin, end)| frame.data().get(begin..end));
+    row.map(self::extent).ok_or_else(|| Failure::argument(format!("the image ends before row {y}")))
 }
 
 /// Where bytes are; NULL where there are none. They stay there while the frame is held.

@@ -10,7 +10,7 @@
 //! * [`status`]: error codes and the text behind the last one.
 //! * [`types`]: structures and constants.
 //! * [`broker`], [`subscription`], [`frame`], [`chunk`], [`features`], [`synced`], [`producer`], [`blank`], [`pixel`]: the
-//!   functions. [`value`] is what settings and chunks share.
+//!   functions. [`words`]: names of what is told by numbers. [`value`] is what settings and chunks share.
 #![deny(unsafe_code)]
 #![allow(non_camel_case_types, reason = "names are those of the header")]
 
@@ -34,6 +34,8 @@ pub mod producer;
 pub mod blank;
 
 pub mod pixel;
+
+pub mod words;
 
 mod boundary;
 mod handles;

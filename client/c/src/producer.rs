@@ -11,7 +11,7 @@ use std::time::Duration;
 use framebroker_client::{Blank, PixelFormat, Producer, ProducerBuilder};
 
 use crate::blank::frame_info;
-use crate::boundary::{HandlePlace, Options, Places, Sized_, guard, needed_text, options, place, text, timeout};
+use crate::boundary::{HandlePlace, Options, Places, Sized_, end, guard, needed_text, options, place, text, timeout};
 use crate::broker;
 use crate::handles::tables;
 use crate::shared::Shared;
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn fb_produce(
 /// FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_producer_close(producer: *mut fb_producer) -> fb_status {
-    guard(|| tables()?.producers.close(producer.addr()))
+    end(producer.addr(), || tables()?.producers.close(producer.addr()))
 }
 
 /// Waits for a segment to fill, at most timeout_ms: 0 does not wait, FB_FOREVER waits as long as it takes.

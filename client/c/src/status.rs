@@ -177,12 +177,38 @@ pub fn remember(failure: Failure) -> fb_status {
 }
 
 /// The text that belongs to the last call in this thread that did not return FB_OK: what happened and what to do, in
-/// English, UTF-8. Empty if there was none. Valid until the next call in the same thread; do not free it. Thread-safe.
+/// English, UTF-8. Empty if there was none. It stays while calls in the same thread return FB_OK, and is valid until the next one that
+/// does not: fb_error_copy keeps it longer. Do not free it. Thread-safe.
 #[unsafe(no_mangle)]
 #[expect(unsafe_code, reason = "exported")]
 pub extern "C" fn fb_last_error() -> *const c_char {
     // The text stays where it is until it is replaced, by this thread.
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+}
+
+/// Copies the text of fb_last_error to buffer, at most capacity bytes with its NUL; a text that is too long is cut between
+/// characters. Returns how many bytes the whole text takes, with its NUL. buffer may be NULL where capacity is 0. Changes nothing
+/// else. Thread-safe.
+#[unsafe(no_mangle)]
+#[expect(unsafe_code, reason = "writes by pointer")]
+#[expect(clippy::missing_safety_doc, reason = "the head of the header says what a caller owes")]
+pub unsafe extern "C" fn fb_error_copy(buffer: *mut c_char, capacity: usize) -> usize {
+    let copy = |last: &RefCell<Cow<'static, CStr>>| {
+        let last = last.borrow();
+        let text = String::from_utf8_lossy(last.to_bytes());
+        if capacity > 0 && !buffer.is_null() {
+            let cut = text.floor_char_boundary(capacity - 1);
+            // SAFETY: the caller's pointer leads to so many bytes, of which at most `capacity - 1` are written here.
+            unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), buffer.cast(), cut) };
+            // SAFETY: as above; this is at most the last of them.
+            let end = unsafe { buffer.add(cut) };
+            // SAFETY: as above.
+            unsafe { end.write(0) };
+        }
+        text.len() + 1
+    };
+    // A thread that is ending has no last error any more.
+    LAST.try_with(copy).unwrap_or(0)
 }
 
 /// The name of a status, as "FB_ERROR_FULL"; "unknown" for a number that is none. Static: do not free it. Thread-safe.

@@ -14,7 +14,7 @@ use framebroker_client::{
 };
 
 use crate::boundary::{
-    HandlePlace, Options, Place, Places, Sized_, fixed, guard, needed_text, options, place, timeout,
+    HandlePlace, Options, Place, Places, Sized_, end, fixed, guard, needed_text, options, place, timeout,
 };
 use crate::broker;
 use crate::handles::tables;
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn fb_subscribe(
 /// FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_subscription_close(subscription: *mut fb_subscription) -> fb_status {
-    guard(|| tables()?.subscriptions.close(subscription.addr()))
+    end(subscription.addr(), || tables()?.subscriptions.close(subscription.addr()))
 }
 
 /// Waits for the next frame of the policy, at most timeout_ms: 0 does not wait, FB_FOREVER waits as long as it takes.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use framebroker_client::{Frame, FrameSet, Incomplete, Subscription, SyncBy, SyncStats, SyncedSubscription};
 
-use crate::boundary::{HandlePlace, Options, Place, Sized_, guard, list, options, place, places, timeout};
+use crate::boundary::{HandlePlace, Options, Place, Sized_, end, guard, list, options, place, places, timeout};
 use crate::handles::{Tables, tables};
 use crate::shared::Shared;
 use crate::status::{Failure, fb_status};
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn fb_synchronise(
 /// FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_synced_close(synced: *mut fb_synced) -> fb_status {
-    guard(|| tables()?.synced.close(synced.addr()))
+    end(synced.addr(), || tables()?.synced.close(synced.addr()))
 }
 
 /// Waits for the next set, at most timeout_ms: 0 does not wait, FB_FOREVER waits as long as it takes. The frames of each

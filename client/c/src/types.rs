@@ -32,7 +32,7 @@ pub struct fb_frame {
     _opaque: (),
 }
 
-/// For fb_next, fb_synced_next and fb_take: wait as long as it takes.
+/// For what takes a time-out: wait as long as it takes.
 pub const FB_FOREVER: i64 = -1;
 /// Bytes of a name in a structure, with its NUL.
 pub const FB_NAME_BYTES: usize = 64;
@@ -215,6 +215,18 @@ pub struct fb_stream_info {
     pub producer: [c_char; FB_TEXT_BYTES],
 }
 
+/// How often the broker did something, and how long it took. A part of other structures: it has no size of its own, and never grows.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct fb_timing {
+    /// How often.
+    pub count: u64,
+    /// The mean, in ns; 0 if it was never done.
+    pub mean_ns: u64,
+    /// The longest, in ns.
+    pub max_ns: u64,
+}
+
 /// Figures of a stream, as the broker counts them. Bytes are payload asked for, mapped_bytes what it takes in pages.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
@@ -259,6 +271,12 @@ pub struct fb_stream_stats {
     pub missing_packets: u64,
     /// Frames the driver gave up.
     pub failed_frames: u64,
+    /// Allocating a segment.
+    pub allocate: fb_timing,
+    /// Publishing a frame.
+    pub publish: fb_timing,
+    /// Retiring a frame, to fill its segment again.
+    pub retire: fb_timing,
 }
 
 /// A subscription as it is now.

@@ -26,9 +26,8 @@ static void nothing_is_an_error(const char *socket)
     fb_frame *frame = next_frame(subscription), *other;
     size_t count;
     MUST(FB_ERROR_ARGUMENT, fb_broker_connect(NULL, NULL));
-    MUST(FB_ERROR_HANDLE, fb_broker_close(NULL));
-    MUST_SAY("broker is NULL");
     MUST(FB_ERROR_HANDLE, fb_broker_ping(NULL, NULL));
+    MUST_SAY("broker is NULL");
     MUST(FB_ERROR_ARGUMENT, fb_broker_describe(broker, NULL));
     MUST(FB_ERROR_ARGUMENT, fb_broker_streams(broker, NULL, 4, &count));
     MUST(FB_ERROR_ARGUMENT, fb_broker_streams(broker, NULL, 0, NULL));
@@ -41,11 +40,77 @@ static void nothing_is_an_error(const char *socket)
     MUST(FB_ERROR_HANDLE, fb_next(NULL, 0, &other));
     MUST(FB_ERROR_HANDLE, fb_try_next(NULL, &other));
     MUST(FB_ERROR_HANDLE, fb_acquire(NULL, 65536, &other));
-    MUST(FB_ERROR_HANDLE, fb_subscription_close(NULL));
     MUST(FB_ERROR_ARGUMENT, fb_frame_describe(frame, NULL));
     MUST(FB_ERROR_ARGUMENT, fb_frame_data(frame, NULL, &count));
-    MUST(FB_ERROR_HANDLE, fb_frame_release(NULL));
     MUST(FB_OK, fb_frame_release(frame));
+    MUST(FB_OK, fb_broker_close(broker));
+}
+
+/* A program that failed ends all that it may have, and then says why it failed. */
+static void ending_nothing_leaves_the_last_error(const char *socket)
+{
+    fb_broker *broker = connected(socket);
+    fb_subscription *subscription;
+    char kept[512], cut[8];
+    MUST(FB_ERROR_UNKNOWN_STREAM, fb_subscribe(broker, "cam7", NULL, &subscription));
+    size_t bytes = fb_error_copy(kept, sizeof kept);
+    CHECK(bytes == strlen(fb_last_error()) + 1 && strcmp(kept, fb_last_error()) == 0);
+    CHECK(fb_error_copy(NULL, 0) == bytes);
+    CHECK(fb_error_copy(cut, sizeof cut) == bytes && strlen(cut) == 7 && strncmp(cut, kept, 7) == 0);
+    fb_frame *places[2] = { NULL, NULL };
+    MUST(FB_OK, fb_frames_release(places, 2));
+    MUST(FB_OK, fb_frame_release(NULL));
+    MUST(FB_OK, fb_features_close(NULL));
+    MUST(FB_OK, fb_blank_drop(NULL));
+    MUST(FB_OK, fb_synced_close(NULL));
+    MUST(FB_OK, fb_producer_close(NULL));
+    MUST(FB_OK, fb_subscription_close(subscription));
+    MUST(FB_OK, fb_broker_close(NULL));
+    CHECK(strcmp(kept, fb_last_error()) == 0);
+    MUST(FB_OK, fb_broker_ping(broker, NULL));
+    CHECK(strcmp(kept, fb_last_error()) == 0);
+    MUST(FB_OK, fb_broker_close(broker));
+}
+
+/* The rows of an image are where its stride says, and no others are there. */
+static void rows_are_within_the_image(const char *socket)
+{
+    fb_broker *broker = connected(socket);
+    fb_subscription *subscription = subscribed(broker, 1);
+    fb_frame *frame = next_frame(subscription);
+    fb_frame_info info = FB_INIT(fb_frame_info);
+    MUST(FB_OK, fb_frame_describe(frame, &info));
+    const uint8_t *row;
+    size_t bytes;
+    for (uint32_t y = 0; y < info.height; y++) {
+        MUST(FB_OK, fb_frame_row(frame, y, &row, &bytes));
+        CHECK(row == info.data + (size_t)y * info.stride && bytes == info.width);
+    }
+    MUST(FB_ERROR_ARGUMENT, fb_frame_row(frame, info.height, &row, &bytes));
+    MUST_SAY("the image has");
+    MUST(FB_ERROR_ARGUMENT, fb_frame_row(frame, UINT32_MAX, &row, &bytes));
+    MUST(FB_ERROR_ARGUMENT, fb_frame_row(frame, 0, NULL, &bytes));
+    MUST(FB_OK, fb_frame_release(frame));
+    MUST(FB_OK, fb_subscription_close(subscription));
+    MUST(FB_OK, fb_broker_close(broker));
+}
+
+/* Figures of how long things took, and names of what is told by numbers. */
+static void figures_and_names_are_told(const char *socket)
+{
+    fb_broker *broker = connected(socket);
+    fb_stream_stats stats = FB_INIT(fb_stream_stats);
+    size_t count;
+    MUST(FB_OK, fb_broker_stats(broker, &stats, 1, &count));
+    CHECK(count == 1 && stats.allocate.count == stats.total_allocated && stats.allocate.max_ns >= stats.allocate.mean_ns);
+    CHECK(stats.publish.count > 0 && stats.publish.mean_ns > 0);
+    CHECK(strcmp(fb_policy_name(FB_POLICY_LATEST), "latest") == 0);
+    CHECK(strcmp(fb_policy_name(FB_POLICY_OF_STREAM), "of the stream") == 0);
+    CHECK(strcmp(fb_state_name(FB_STATE_OFFLINE), "offline") == 0);
+    CHECK(strcmp(fb_access_name(FB_ACCESS_NOT_AVAILABLE), "not available") == 0);
+    CHECK(strcmp(fb_feature_kind_name(FB_FEATURE_COMMAND), "command") == 0);
+    CHECK(strcmp(fb_policy_name(77), "unknown") == 0 && strcmp(fb_feature_kind_name(0), "unknown") == 0);
+    CHECK(strcmp(fb_state_name(UINT32_MAX), "unknown") == 0 && strcmp(fb_access_name(5), "unknown") == 0);
     MUST(FB_OK, fb_broker_close(broker));
 }
 
@@ -236,6 +301,9 @@ int main(int argc, char **argv)
     CHECK(strcmp(fb_version(), FB_VERSION) == 0);
     CHECK(strcmp(fb_status_name(FB_ERROR_FULL), "FB_ERROR_FULL") == 0);
     CHECK(strcmp(fb_status_name(12345), "unknown") == 0);
+    ending_nothing_leaves_the_last_error(argv[1]);
+    rows_are_within_the_image(argv[1]);
+    figures_and_names_are_told(argv[1]);
     nothing_is_an_error(argv[1]);
     sizes_and_values_are_checked(argv[1]);
     handles_are_given_up_once(argv[1]);
