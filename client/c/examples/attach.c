@@ -38,7 +38,7 @@ static int read_frames(fb_subscription *subscription, long count)
 {
     for (long taken = 0; taken < count || count == 0; taken++) {
         fb_frame *frame;
-        fb_status status = fb_next(subscription, FB_FOREVER, &frame);
+        fb_status status = fb_subscription_next(subscription, FB_FOREVER, &frame);
         if (status == FB_ERROR_CLOSED)
             break;
         if (status != FB_OK)

@@ -40,7 +40,7 @@ public:
     explicit HeldImage(fb_subscription *subscription)
     {
         fb_frame *taken = nullptr;
-        check(fb_next(subscription, FB_FOREVER, &taken));
+        check(fb_subscription_next(subscription, FB_FOREVER, &taken));
         frame.reset(taken);
         check(fb_frame_describe(frame.get(), &info));
         // OpenCV knows no constant Mat of foreign memory. That nobody writes, the kernel sees to.

@@ -17,7 +17,7 @@ static fb_status take_all(fb_subscription *subscription)
 {
     fb_frame *frame;
     fb_status status;
-    while ((status = fb_try_next(subscription, &frame)) == FB_OK) {
+    while ((status = fb_subscription_try_next(subscription, &frame)) == FB_OK) {
         fb_frame_info info = FB_INIT(fb_frame_info);
         if (fb_frame_describe(frame, &info) == FB_OK)
             printf("frame %" PRIu64 "\n", info.sequence);

@@ -34,7 +34,7 @@ static int publish_frame(fb_producer *producer, uint64_t number)
     fb_blank *blank;
     fb_status status;
     /* Readers may hold every segment for a while. */
-    while ((status = fb_take(producer, 1000, &blank)) == FB_TIMEOUT)
+    while ((status = fb_producer_take(producer, 1000, &blank)) == FB_TIMEOUT)
         fprintf(stderr, "%s\n", fb_last_error());
     if (status != FB_OK)
         return fail("take");

@@ -65,7 +65,7 @@ static int watch(fb_subscription *subscription, uint32_t version, long frames)
 {
     for (long taken = 0; taken < frames; taken++) {
         fb_frame *frame;
-        if (fb_next(subscription, 10000, &frame) != FB_OK)
+        if (fb_subscription_next(subscription, 10000, &frame) != FB_OK)
             return fail("next");
         fb_frame_info info = FB_INIT(fb_frame_info);
         bool is_after = false;

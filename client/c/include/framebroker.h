@@ -7,7 +7,7 @@
  *     fb_subscription *subscription;
  *     fb_frame *frame;
  *     if (fb_broker_connect(NULL, &broker) == FB_OK && fb_subscribe(broker, "cam0", NULL, &subscription) == FB_OK) {
- *         while (fb_next(subscription, FB_FOREVER, &frame) == FB_OK) {
+ *         while (fb_subscription_next(subscription, FB_FOREVER, &frame) == FB_OK) {
  *             fb_frame_info info = FB_INIT(fb_frame_info);
  *             fb_frame_describe(frame, &info);
  *             printf("frame %llu: %zu bytes\n", (unsigned long long)info.sequence, info.data_bytes);
@@ -18,6 +18,8 @@
  *
  * Rules for all functions:
  *
+ * Names. A function is called fb_THING_…, after the handle or the structure that it takes first, or of which it tells: fb_frame_release.
+ *     fb_subscribe, fb_produce and fb_synchronise make a thing.
  * Errors. A call that does not return FB_OK puts a text that says what to do where fb_last_error() finds it. A call that
  *     fails has changed nothing, unless its description says so, and its results are not set, but for handles, which are
  *     NULL then.
@@ -107,7 +109,7 @@ typedef enum {
      */
     FB_TIMEOUT = 1,
     /**
-     * fb_try_next: no frame is there now; the descriptor becomes readable with the next news. fb_try_take: no segment is
+     * fb_subscription_try_next: no frame is there now; the descriptor becomes readable with the next news. fb_producer_try_take: no segment is
      * there now. fb_synced_try_next: no set is there now. fb_subscription_next_change,
      * fb_synced_next_change: no more was changed.
      */
@@ -294,7 +296,7 @@ typedef enum {
 } fb_start;
 
 /**
- * How fb_next waits for a shared delivery: less latency for more processor time.
+ * How fb_subscription_next waits for a shared delivery: less latency for more processor time.
  */
 typedef enum {
     /**
@@ -957,7 +959,7 @@ typedef struct {
      */
     uint32_t start;
     /**
-     * An fb_wait_mode: how fb_next waits. Default: FB_WAIT_BLOCK.
+     * An fb_wait_mode: how fb_subscription_next waits. Default: FB_WAIT_BLOCK.
      */
     uint32_t wait_mode;
     /**
@@ -1267,7 +1269,7 @@ typedef struct {
      */
     uint64_t head;
     /**
-     * Frames with this settings_version (fb_frame_info), or a later one, were exposed after it was done: fb_next_with. A trigger
+     * Frames with this settings_version (fb_frame_info), or a later one, were exposed after it was done: fb_subscription_next_with. A trigger
      * changes no setting: there it is the present one.
      */
     uint32_t version;
@@ -1582,7 +1584,7 @@ fb_status fb_broker_close(fb_broker *broker);
  * held while the next is waited for. Threads that trigger the same camera take turns.
  *
  * FB_TIMEOUT: no frame came, as where the camera ignored the trigger. FB_ERROR_FULL: release one of two. Else as
- * fb_feature_execute, fb_subscribe and fb_next.
+ * fb_feature_execute, fb_subscribe and fb_subscription_next.
  */
 fb_status fb_broker_trigger(fb_broker *broker,
                             const char *stream,
@@ -1701,7 +1703,7 @@ fb_status fb_subscribe(fb_broker *broker,
 
 /**
  * Ends a subscription. Frames that are held stay valid until they are released, and only then does the broker count them
- * as given back. To stop a thread that waits in fb_next, let it wait with a time limit, and tell it by a variable of your
+ * as given back. To stop a thread that waits in fb_subscription_next, let it wait with a time limit, and tell it by a variable of your
  * own.
  *
  * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
@@ -1718,52 +1720,52 @@ fb_status fb_subscription_close(fb_subscription *subscription);
  * FB_ERROR_CLOSED, FB_ERROR_EVICTED, FB_ERROR_BROKER_GONE (not with reconnect), FB_ERROR_REFUSED, FB_ERROR_CONNECTION,
  * FB_ERROR_MEMORY. Also FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
  */
-fb_status fb_next(fb_subscription *subscription,
-                  int64_t timeout_ms,
-                  fb_frame **frame);
+fb_status fb_subscription_next(fb_subscription *subscription,
+                               int64_t timeout_ms,
+                               fb_frame **frame);
 
 /**
- * Waits for the next frame that was exposed with a setting or with a later one, as fb_next does, and passes over those before it.
+ * Waits for the next frame that was exposed with a setting or with a later one, as fb_subscription_next does, and passes over those before it.
  * version is that of the setting: of an fb_setting or an fb_settings_change.
  *
  * Where the camera waits for triggers, trigger it after it was set and before this is called. Of a camera that runs freely or is
  * triggered by hardware up to three frames after a setting are passed over: they may have been exposed before it.
  *
- * Errors as those of fb_next; the text of FB_TIMEOUT tells how far it came.
+ * Errors as those of fb_subscription_next; the text of FB_TIMEOUT tells how far it came.
  */
-fb_status fb_next_with(fb_subscription *subscription,
-                       uint32_t version,
-                       int64_t timeout_ms,
-                       fb_frame **frame);
+fb_status fb_subscription_next_with(fb_subscription *subscription,
+                                    uint32_t version,
+                                    int64_t timeout_ms,
+                                    fb_frame **frame);
 
 /**
- * The next frame of the policy if there is one now, as fb_next gives it. Else FB_EMPTY, and the descriptor becomes readable
+ * The next frame of the policy if there is one now, as fb_subscription_next gives it. Else FB_EMPTY, and the descriptor becomes readable
  * with the next news: see fb_subscription_fd.
  *
  * Never waits, with one exception: with reconnect, while the broker is gone, an attempt to join the next one may take up to
  * a second. With FB_POLICY_UPCOMING a frame counts as upcoming if it was published after a call that gave FB_EMPTY.
  *
- * Errors as those of fb_next.
+ * Errors as those of fb_subscription_next.
  */
-fb_status fb_try_next(fb_subscription *subscription,
-                      fb_frame **frame);
+fb_status fb_subscription_try_next(fb_subscription *subscription,
+                                   fb_frame **frame);
 
 /**
- * Holds the frame of a context ID, whatever the policy, as fb_next gives it. Neither the order of other frames nor the
+ * Holds the frame of a context ID, whatever the policy, as fb_subscription_next gives it. Neither the order of other frames nor the
  * counters change. Waits for the broker where it must: with FB_DELIVERY_SOCKET always, else only if the segment is new.
  *
  * That the number is of this stream and this run of the broker nobody can check: if it is not, it may name another frame here.
- * Use fb_acquire_ref for what comes from other processes.
+ * Use fb_subscription_acquire_ref for what comes from other processes.
  *
- * FB_ERROR_GONE if it was retired or never existed; else as fb_next.
+ * FB_ERROR_GONE if it was retired or never existed; else as fb_subscription_next.
  */
-fb_status fb_acquire(fb_subscription *subscription,
-                     uint64_t context,
-                     fb_frame **frame);
+fb_status fb_subscription_acquire(fb_subscription *subscription,
+                                  uint64_t context,
+                                  fb_frame **frame);
 
 /**
- * A descriptor for poll, select or epoll (level-triggered). It is readable whenever fb_try_next may have something to say:
- * a frame, or an error. When it is, call fb_try_next until it gives FB_EMPTY; no frame is missed in between. It is readable
+ * A descriptor for poll, select or epoll (level-triggered). It is readable whenever fb_subscription_try_next may have something to say:
+ * a frame, or an error. When it is, call fb_subscription_try_next until it gives FB_EMPTY; no frame is missed in between. It is readable
  * from the start, and the same for the life of the subscription, over reconnections too.
  *
  * It belongs to the subscription: do not read from it, do not close it, and do not use it after fb_subscription_close.
@@ -1774,11 +1776,12 @@ fb_status fb_subscription_fd(fb_subscription *subscription,
                              int *fd);
 
 /**
- * Tells how a subscription is: counters, state, terms. News are heard by fb_next and fb_try_next.
+ * Tells how a subscription is: counters, state, terms. News are heard by fb_subscription_next and fb_subscription_try_next.
  *
  * FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
  */
-fb_status fb_subscription_describe(fb_subscription *subscription, fb_subscription_info *info);
+fb_status fb_subscription_describe(fb_subscription *subscription,
+                                   fb_subscription_info *info);
 
 /**
  * Tells what the stream was when the subscription began, or went on at another broker.
@@ -1789,7 +1792,7 @@ fb_status fb_subscription_stream(fb_subscription *subscription, fb_stream_info *
 
 /**
  * What somebody has changed in the camera's settings: the oldest news not asked for yet, FB_EMPTY if there are none. They are
- * heard by fb_next and fb_try_next, at least five times a second; the newest 64 are kept. Never waits.
+ * heard by fb_subscription_next and fb_subscription_try_next, at least five times a second; the newest 64 are kept. Never waits.
  *
  * Frames need no such news: each has its own geometry and settings_version.
  *
@@ -1814,11 +1817,12 @@ fb_status fb_subscription_segments(fb_subscription *subscription,
 
 /**
  * A frame's address: what to hand to other threads and processes, which get this frame by it (fb_broker_acquire,
- * fb_acquire_ref) or an error, never another one. The frame must stay held until they have it, or it may be gone.
+ * fb_subscription_acquire_ref) or an error, never another one. The frame must stay held until they have it, or it may be gone.
  *
  * FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
  */
-fb_status fb_frame_reference(fb_frame *frame, fb_frame_ref *address);
+fb_status fb_frame_reference(fb_frame *frame,
+                             fb_frame_ref *address);
 
 /**
  * An address as a text, "BROKER/STREAM/CONTEXT", with its NUL. FB_FRAME_REF_TEXT_BYTES are enough for any.
@@ -1835,12 +1839,12 @@ fb_status fb_frame_ref_to_text(const fb_frame_ref *address, char *text, size_t c
 fb_status fb_frame_ref_from_text(const char *text, fb_frame_ref *address);
 
 /**
- * Holds the frame of an address, as fb_acquire does, and checks it: FB_ERROR_GONE if it was retired, never existed, or is of
- * another run of the broker; FB_ERROR_OTHER_STREAM if it is of another stream than the subscription. Else as fb_next.
+ * Holds the frame of an address, as fb_subscription_acquire does, and checks it: FB_ERROR_GONE if it was retired, never existed, or is of
+ * another run of the broker; FB_ERROR_OTHER_STREAM if it is of another stream than the subscription. Else as fb_subscription_next.
  */
-fb_status fb_acquire_ref(fb_subscription *subscription,
-                         const fb_frame_ref *address,
-                         fb_frame **frame);
+fb_status fb_subscription_acquire_ref(fb_subscription *subscription,
+                                      const fb_frame_ref *address,
+                                      fb_frame **frame);
 
 /**
  * Holds the frame of an address, of whatever stream: no subscription is needed. Subscribes behind the scenes when a frame of a
@@ -1849,7 +1853,7 @@ fb_status fb_acquire_ref(fb_subscription *subscription,
  * held so.
  *
  * FB_ERROR_GONE if it was retired, never existed, or is of another run of the broker. FB_ERROR_FULL: release one. Else as
- * fb_subscribe and fb_next.
+ * fb_subscribe and fb_subscription_next.
  */
 fb_status fb_broker_acquire(fb_broker *broker,
                             const fb_frame_ref *address,
@@ -2042,12 +2046,12 @@ fb_status fb_synced_close(fb_synced *synced);
  *
  * frames is an array of capacity places, at least one for each subscription. In the order of the subscriptions, each gets that
  * stream's frame, or NULL where the set is incomplete; NULL too if the call does not return FB_OK. The frames are like those
- * of fb_next: each belongs to the caller, who gives them back one by one with fb_frame_release, when and in whatever order
+ * of fb_subscription_next: each belongs to the caller, who gives them back one by one with fb_frame_release, when and in whatever order
  * fits, or together with fb_frames_release. info may be NULL.
  *
  * FB_TIMEOUT: call again. FB_ERROR_FULL: the caller holds all the frames that a stream may have; release a set, or subscribe
  * with a larger max_held. FB_ERROR_NOT_COMPARABLE: a camera has no time or block ID of its own. FB_ERROR_CLOSED or
- * FB_ERROR_EVICTED when all streams have ended and the last set was handed out. Else as fb_next, of the first stream that has
+ * FB_ERROR_EVICTED when all streams have ended and the last set was handed out. Else as fb_subscription_next, of the first stream that has
  * it.
  */
 fb_status fb_synced_next(fb_synced *synced,
@@ -2057,11 +2061,14 @@ fb_status fb_synced_next(fb_synced *synced,
                          fb_set_info *info);
 
 /**
- * The next set if there is one now, as fb_synced_next gives it; else FB_EMPTY. Never waits, but as fb_try_next does.
+ * The next set if there is one now, as fb_synced_next gives it; else FB_EMPTY. Never waits, but as fb_subscription_try_next does.
  *
  * Errors as those of fb_synced_next.
  */
-fb_status fb_synced_try_next(fb_synced *synced, fb_frame **frames, size_t capacity, fb_set_info *info);
+fb_status fb_synced_try_next(fb_synced *synced,
+                             fb_frame **frames,
+                             size_t capacity,
+                             fb_set_info *info);
 
 /**
  * What to wait for after fb_synced_try_next gave FB_EMPTY, in a poll loop of your own: until one of the descriptors is readable
@@ -2158,25 +2165,25 @@ fb_status fb_producer_close(fb_producer *producer);
  * disconnected this producer; the text says why), FB_ERROR_BROKER_GONE, FB_ERROR_PROTOCOL, FB_ERROR_MEMORY,
  * FB_ERROR_CONNECTION. Also FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
  */
-fb_status fb_take(fb_producer *producer,
-                  int64_t timeout_ms,
-                  fb_blank **blank);
+fb_status fb_producer_take(fb_producer *producer,
+                           int64_t timeout_ms,
+                           fb_blank **blank);
 
 /**
- * A segment to fill if there is one now, as fb_take gives it; else FB_EMPTY. Never waits.
+ * A segment to fill if there is one now, as fb_producer_take gives it; else FB_EMPTY. Never waits.
  *
- * Errors as those of fb_take.
+ * Errors as those of fb_producer_take.
  */
-fb_status fb_try_take(fb_producer *producer, fb_blank **blank);
+fb_status fb_producer_try_take(fb_producer *producer, fb_blank **blank);
 
 /**
  * Publishes the segment of a buffer context, which was taken and kept (fb_blank_keep) and has been filled by its address. It
- * comes back by fb_take, under the same buffer context.
+ * comes back by fb_producer_take, under the same buffer context.
  *
- * A driver with a fixed pool of buffers goes like this. Say fixed_pool. Take every segment with fb_try_take, until
+ * A driver with a fixed pool of buffers goes like this. Say fixed_pool. Take every segment with fb_producer_try_take, until
  * FB_EMPTY; keep each, and give its address and buffer context to the driver. When the driver says that a buffer is filled,
- * publish its context. Now and then fb_try_take; keep what comes, and let the driver have it again. A driver that tells of
- * filled buffers in a thread of its own while another one waits in fb_take had better have the blanks beside their contexts:
+ * publish its context. Now and then fb_producer_try_take; keep what comes, and let the driver have it again. A driver that tells of
+ * filled buffers in a thread of its own while another one waits in fb_producer_take had better have the blanks beside their contexts:
  * fb_blank_publish is for any thread.
  *
  * FB_ERROR_NOT_KEPT; FB_ERROR_ARGUMENT: fill cannot be true of the segment, which stays kept. FB_ERROR_STOPPED: see
@@ -2187,7 +2194,7 @@ fb_status fb_producer_publish(fb_producer *producer,
                               const fb_frame_fill *fill);
 
 /**
- * Whether the broker still takes what is filled: FB_OK, or else why not, as fb_take would say for good. Never waits.
+ * Whether the broker still takes what is filled: FB_OK, or else why not, as fb_producer_take would say for good. Never waits.
  *
  * Also FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
  */
@@ -2255,7 +2262,7 @@ fb_status fb_blank_publish(fb_blank *blank, const fb_frame_fill *fill);
 fb_status fb_blank_keep(fb_blank *blank);
 
 /**
- * Gives a segment up unfilled: the next fb_take brings it again. Ends the blank.
+ * Gives a segment up unfilled: the next fb_producer_take brings it again. Ends the blank.
  *
  * FB_ERROR_HANDLE, FB_ERROR_FORKED.
  */

@@ -67,7 +67,7 @@ pub extern "C" fn fb_blank_keep(blank: *mut fb_blank) -> fb_status {
     })
 }
 
-/// Gives a segment up unfilled: the next fb_take brings it again. Ends the blank.
+/// Gives a segment up unfilled: the next fb_producer_take brings it again. Ends the blank.
 ///
 /// FB_ERROR_HANDLE, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]

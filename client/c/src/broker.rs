@@ -113,7 +113,7 @@ pub extern "C" fn fb_broker_close(broker: *mut fb_broker) -> fb_status {
 /// held while the next is waited for. Threads that trigger the same camera take turns.
 ///
 /// FB_TIMEOUT: no frame came, as where the camera ignored the trigger. FB_ERROR_FULL: release one of two. Else as
-/// fb_feature_execute, fb_subscribe and fb_next.
+/// fb_feature_execute, fb_subscribe and fb_subscription_next.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fb_broker_trigger(
     broker: *mut fb_broker,

@@ -17,7 +17,7 @@ use crate::subscription::hand_out;
 use crate::types::{FB_FRAME_REF_TEXT_BYTES, fb_broker, fb_frame, fb_frame_ref, fb_subscription};
 
 /// A frame's address: what to hand to other threads and processes, which get this frame by it (fb_broker_acquire,
-/// fb_acquire_ref) or an error, never another one. The frame must stay held until they have it, or it may be gone.
+/// fb_subscription_acquire_ref) or an error, never another one. The frame must stay held until they have it, or it may be gone.
 ///
 /// FB_ERROR_HANDLE, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
@@ -76,10 +76,10 @@ pub unsafe extern "C" fn fb_frame_ref_from_text(
     })
 }
 
-/// Holds the frame of an address, as fb_acquire does, and checks it: FB_ERROR_GONE if it was retired, never existed, or is of
-/// another run of the broker; FB_ERROR_OTHER_STREAM if it is of another stream than the subscription. Else as fb_next.
+/// Holds the frame of an address, as fb_subscription_acquire does, and checks it: FB_ERROR_GONE if it was retired, never existed, or is of
+/// another run of the broker; FB_ERROR_OTHER_STREAM if it is of another stream than the subscription. Else as fb_subscription_next.
 #[unsafe(no_mangle)]
-pub extern "C" fn fb_acquire_ref(
+pub extern "C" fn fb_subscription_acquire_ref(
     subscription: *mut fb_subscription,
     address: Option<&fb_frame_ref>,
     frame: Option<&mut MaybeUninit<*mut fb_frame>>,
@@ -93,7 +93,7 @@ pub extern "C" fn fb_acquire_ref(
 /// held so.
 ///
 /// FB_ERROR_GONE if it was retired, never existed, or is of another run of the broker. FB_ERROR_FULL: release one. Else as
-/// fb_subscribe and fb_next.
+/// fb_subscribe and fb_subscription_next.
 #[unsafe(no_mangle)]
 pub extern "C" fn fb_broker_acquire(
     broker: *mut fb_broker,

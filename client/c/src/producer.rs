@@ -1,4 +1,4 @@
-//! Producers: `fb_produce`, `fb_take` and what goes with them.
+//! Producers: `fb_produce`, `fb_producer_take` and what goes with them.
 
 #![expect(unsafe_code, reason = "exported functions take pointers")]
 #![expect(clippy::missing_safety_doc, reason = "the head of the header says what a caller owes")]
@@ -89,7 +89,7 @@ pub extern "C" fn fb_producer_close(producer: *mut fb_producer) -> fb_status {
 /// disconnected this producer; the text says why), FB_ERROR_BROKER_GONE, FB_ERROR_PROTOCOL, FB_ERROR_MEMORY,
 /// FB_ERROR_CONNECTION. Also FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
-pub extern "C" fn fb_take(
+pub extern "C" fn fb_producer_take(
     producer: *mut fb_producer,
     timeout_ms: i64,
     blank: Option<&mut MaybeUninit<*mut fb_blank>>,
@@ -97,21 +97,24 @@ pub extern "C" fn fb_take(
     hand_out(producer, blank, |producer| Ok(producer.take(timeout(timeout_ms)?)?))
 }
 
-/// A segment to fill if there is one now, as fb_take gives it; else FB_EMPTY. Never waits.
+/// A segment to fill if there is one now, as fb_producer_take gives it; else FB_EMPTY. Never waits.
 ///
-/// Errors as those of fb_take.
+/// Errors as those of fb_producer_take.
 #[unsafe(no_mangle)]
-pub extern "C" fn fb_try_take(producer: *mut fb_producer, blank: Option<&mut MaybeUninit<*mut fb_blank>>) -> fb_status {
+pub extern "C" fn fb_producer_try_take(
+    producer: *mut fb_producer,
+    blank: Option<&mut MaybeUninit<*mut fb_blank>>,
+) -> fb_status {
     hand_out(producer, blank, |producer| producer.try_take()?.ok_or_else(|| Failure::new(fb_status::FB_EMPTY, "")))
 }
 
 /// Publishes the segment of a buffer context, which was taken and kept (fb_blank_keep) and has been filled by its address. It
-/// comes back by fb_take, under the same buffer context.
+/// comes back by fb_producer_take, under the same buffer context.
 ///
-/// A driver with a fixed pool of buffers goes like this. Say fixed_pool. Take every segment with fb_try_take, until
+/// A driver with a fixed pool of buffers goes like this. Say fixed_pool. Take every segment with fb_producer_try_take, until
 /// FB_EMPTY; keep each, and give its address and buffer context to the driver. When the driver says that a buffer is filled,
-/// publish its context. Now and then fb_try_take; keep what comes, and let the driver have it again. A driver that tells of
-/// filled buffers in a thread of its own while another one waits in fb_take had better have the blanks beside their contexts:
+/// publish its context. Now and then fb_producer_try_take; keep what comes, and let the driver have it again. A driver that tells of
+/// filled buffers in a thread of its own while another one waits in fb_producer_take had better have the blanks beside their contexts:
 /// fb_blank_publish is for any thread.
 ///
 /// FB_ERROR_NOT_KEPT; FB_ERROR_ARGUMENT: fill cannot be true of the segment, which stays kept. FB_ERROR_STOPPED: see
@@ -129,7 +132,7 @@ pub unsafe extern "C" fn fb_producer_publish(
     })
 }
 
-/// Whether the broker still takes what is filled: FB_OK, or else why not, as fb_take would say for good. Never waits.
+/// Whether the broker still takes what is filled: FB_OK, or else why not, as fb_producer_take would say for good. Never waits.
 ///
 /// Also FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]

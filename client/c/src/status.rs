@@ -15,7 +15,7 @@ pub enum fb_status {
     FB_OK = 0,
     /// No frame came in time, for a producer no segment to fill. Nothing has ended; call again.
     FB_TIMEOUT = 1,
-    /// fb_try_next: no frame is there now; the descriptor becomes readable with the next news. fb_try_take: no segment is
+    /// fb_subscription_try_next: no frame is there now; the descriptor becomes readable with the next news. fb_producer_try_take: no segment is
     /// there now. fb_synced_try_next: no set is there now. fb_subscription_next_change,
     /// fb_synced_next_change: no more was changed.
     FB_EMPTY = 2,

@@ -1,4 +1,4 @@
-//! Subscriptions: `fb_subscribe`, `fb_next` and what goes with them.
+//! Subscriptions: `fb_subscribe`, `fb_subscription_next` and what goes with them.
 
 #![expect(unsafe_code, reason = "exported functions take pointers")]
 #![expect(clippy::missing_safety_doc, reason = "the head of the header says what a caller owes")]
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn fb_subscribe(
 }
 
 /// Ends a subscription. Frames that are held stay valid until they are released, and only then does the broker count them
-/// as given back. To stop a thread that waits in fb_next, let it wait with a time limit, and tell it by a variable of your
+/// as given back. To stop a thread that waits in fb_subscription_next, let it wait with a time limit, and tell it by a variable of your
 /// own.
 ///
 /// FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_FORKED.
@@ -101,7 +101,7 @@ pub extern "C" fn fb_subscription_close(subscription: *mut fb_subscription) -> f
 /// FB_ERROR_CLOSED, FB_ERROR_EVICTED, FB_ERROR_BROKER_GONE (not with reconnect), FB_ERROR_REFUSED, FB_ERROR_CONNECTION,
 /// FB_ERROR_MEMORY. Also FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
-pub extern "C" fn fb_next(
+pub extern "C" fn fb_subscription_next(
     subscription: *mut fb_subscription,
     timeout_ms: i64,
     frame: Option<&mut MaybeUninit<*mut fb_frame>>,
@@ -109,15 +109,15 @@ pub extern "C" fn fb_next(
     hand_out(subscription, frame, |subscription| Ok(subscription.next(timeout(timeout_ms)?)?))
 }
 
-/// Waits for the next frame that was exposed with a setting or with a later one, as fb_next does, and passes over those before it.
+/// Waits for the next frame that was exposed with a setting or with a later one, as fb_subscription_next does, and passes over those before it.
 /// version is that of the setting: of an fb_setting or an fb_settings_change.
 ///
 /// Where the camera waits for triggers, trigger it after it was set and before this is called. Of a camera that runs freely or is
 /// triggered by hardware up to three frames after a setting are passed over: they may have been exposed before it.
 ///
-/// Errors as those of fb_next; the text of FB_TIMEOUT tells how far it came.
+/// Errors as those of fb_subscription_next; the text of FB_TIMEOUT tells how far it came.
 #[unsafe(no_mangle)]
-pub extern "C" fn fb_next_with(
+pub extern "C" fn fb_subscription_next_with(
     subscription: *mut fb_subscription,
     version: u32,
     timeout_ms: i64,
@@ -126,15 +126,15 @@ pub extern "C" fn fb_next_with(
     hand_out(subscription, frame, |subscription| Ok(subscription.next_with(version, timeout(timeout_ms)?)?))
 }
 
-/// The next frame of the policy if there is one now, as fb_next gives it. Else FB_EMPTY, and the descriptor becomes readable
+/// The next frame of the policy if there is one now, as fb_subscription_next gives it. Else FB_EMPTY, and the descriptor becomes readable
 /// with the next news: see fb_subscription_fd.
 ///
 /// Never waits, with one exception: with reconnect, while the broker is gone, an attempt to join the next one may take up to
 /// a second. With FB_POLICY_UPCOMING a frame counts as upcoming if it was published after a call that gave FB_EMPTY.
 ///
-/// Errors as those of fb_next.
+/// Errors as those of fb_subscription_next.
 #[unsafe(no_mangle)]
-pub extern "C" fn fb_try_next(
+pub extern "C" fn fb_subscription_try_next(
     subscription: *mut fb_subscription,
     frame: Option<&mut MaybeUninit<*mut fb_frame>>,
 ) -> fb_status {
@@ -143,15 +143,15 @@ pub extern "C" fn fb_try_next(
     })
 }
 
-/// Holds the frame of a context ID, whatever the policy, as fb_next gives it. Neither the order of other frames nor the
+/// Holds the frame of a context ID, whatever the policy, as fb_subscription_next gives it. Neither the order of other frames nor the
 /// counters change. Waits for the broker where it must: with FB_DELIVERY_SOCKET always, else only if the segment is new.
 ///
 /// That the number is of this stream and this run of the broker nobody can check: if it is not, it may name another frame here.
-/// Use fb_acquire_ref for what comes from other processes.
+/// Use fb_subscription_acquire_ref for what comes from other processes.
 ///
-/// FB_ERROR_GONE if it was retired or never existed; else as fb_next.
+/// FB_ERROR_GONE if it was retired or never existed; else as fb_subscription_next.
 #[unsafe(no_mangle)]
-pub extern "C" fn fb_acquire(
+pub extern "C" fn fb_subscription_acquire(
     subscription: *mut fb_subscription,
     context: u64,
     frame: Option<&mut MaybeUninit<*mut fb_frame>>,
@@ -164,8 +164,8 @@ pub extern "C" fn fb_acquire(
     })
 }
 
-/// A descriptor for poll, select or epoll (level-triggered). It is readable whenever fb_try_next may have something to say:
-/// a frame, or an error. When it is, call fb_try_next until it gives FB_EMPTY; no frame is missed in between. It is readable
+/// A descriptor for poll, select or epoll (level-triggered). It is readable whenever fb_subscription_try_next may have something to say:
+/// a frame, or an error. When it is, call fb_subscription_try_next until it gives FB_EMPTY; no frame is missed in between. It is readable
 /// from the start, and the same for the life of the subscription, over reconnections too.
 ///
 /// It belongs to the subscription: do not read from it, do not close it, and do not use it after fb_subscription_close.
@@ -185,7 +185,7 @@ pub extern "C" fn fb_subscription_fd(
     })
 }
 
-/// Tells how a subscription is: counters, state, terms. News are heard by fb_next and fb_try_next.
+/// Tells how a subscription is: counters, state, terms. News are heard by fb_subscription_next and fb_subscription_try_next.
 ///
 /// FB_ERROR_HANDLE, FB_ERROR_BUSY, FB_ERROR_ARGUMENT, FB_ERROR_FORKED.
 #[unsafe(no_mangle)]
@@ -222,7 +222,7 @@ pub unsafe extern "C" fn fb_subscription_stream(
 }
 
 /// What somebody has changed in the camera's settings: the oldest news not asked for yet, FB_EMPTY if there are none. They are
-/// heard by fb_next and fb_try_next, at least five times a second; the newest 64 are kept. Never waits.
+/// heard by fb_subscription_next and fb_subscription_try_next, at least five times a second; the newest 64 are kept. Never waits.
 ///
 /// Frames need no such news: each has its own geometry and settings_version.
 ///

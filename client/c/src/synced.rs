@@ -85,12 +85,12 @@ pub extern "C" fn fb_synced_close(synced: *mut fb_synced) -> fb_status {
 ///
 /// frames is an array of capacity places, at least one for each subscription. In the order of the subscriptions, each gets that
 /// stream's frame, or NULL where the set is incomplete; NULL too if the call does not return FB_OK. The frames are like those
-/// of fb_next: each belongs to the caller, who gives them back one by one with fb_frame_release, when and in whatever order
+/// of fb_subscription_next: each belongs to the caller, who gives them back one by one with fb_frame_release, when and in whatever order
 /// fits, or together with fb_frames_release. info may be NULL.
 ///
 /// FB_TIMEOUT: call again. FB_ERROR_FULL: the caller holds all the frames that a stream may have; release a set, or subscribe
 /// with a larger max_held. FB_ERROR_NOT_COMPARABLE: a camera has no time or block ID of its own. FB_ERROR_CLOSED or
-/// FB_ERROR_EVICTED when all streams have ended and the last set was handed out. Else as fb_next, of the first stream that has
+/// FB_ERROR_EVICTED when all streams have ended and the last set was handed out. Else as fb_subscription_next, of the first stream that has
 /// it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fb_synced_next(
@@ -104,7 +104,7 @@ pub unsafe extern "C" fn fb_synced_next(
     guard(|| unsafe { hand_out_set(synced, frames, capacity, info, |synced| Ok(synced.next(timeout(timeout_ms)?)?)) })
 }
 
-/// The next set if there is one now, as fb_synced_next gives it; else FB_EMPTY. Never waits, but as fb_try_next does.
+/// The next set if there is one now, as fb_synced_next gives it; else FB_EMPTY. Never waits, but as fb_subscription_try_next does.
 ///
 /// Errors as those of fb_synced_next.
 #[unsafe(no_mangle)]

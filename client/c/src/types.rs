@@ -75,7 +75,7 @@ pub enum fb_start {
     FB_START_OLDEST = 1,
 }
 
-/// How fb_next waits for a shared delivery: less latency for more processor time.
+/// How fb_subscription_next waits for a shared delivery: less latency for more processor time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(C)]
 pub enum fb_wait_mode {
@@ -143,7 +143,7 @@ pub struct fb_subscribe_options {
     pub max_held: u32,
     /// An fb_start: with which frame it begins. Default: FB_START_NEXT.
     pub start: u32,
-    /// An fb_wait_mode: how fb_next waits. Default: FB_WAIT_BLOCK.
+    /// An fb_wait_mode: how fb_subscription_next waits. Default: FB_WAIT_BLOCK.
     pub wait_mode: u32,
     /// Not 0: goes on with the next broker when this one dies or ends. Sequences and context IDs begin anew with each.
     pub reconnect: u32,

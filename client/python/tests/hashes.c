@@ -18,7 +18,7 @@ int main(int argc, char **argv)
     for (long left = atol(argv[2]); left > 0; left--) {
         fb_frame *frame;
         fb_frame_info info = FB_INIT(fb_frame_info);
-        if (fb_next(subscription, 20000, &frame) != FB_OK || fb_frame_describe(frame, &info) != FB_OK) {
+        if (fb_subscription_next(subscription, 20000, &frame) != FB_OK || fb_frame_describe(frame, &info) != FB_OK) {
             fprintf(stderr, "%s\n", fb_last_error());
             return EXIT_FAILURE;
         }

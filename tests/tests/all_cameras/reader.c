@@ -38,7 +38,7 @@ int main(int argc, char **argv)
     while (!is_told()) {
         fb_frame *frame;
         fb_frame_info info = FB_INIT(fb_frame_info);
-        fb_status status = fb_next(subscription, 50, &frame);
+        fb_status status = fb_subscription_next(subscription, 50, &frame);
         if (status == FB_OK) {
             MUST(FB_OK, fb_frame_describe(frame, &info));
             bad += !is_ramp(&info) || info.sequence <= last;

@@ -33,14 +33,14 @@ int main(int argc, char **argv)
     MUST(FB_OK, fb_frame_ref_from_text(text, &copy));
     CHECK(memcmp(&address, &copy, sizeof copy) == 0);
 
-    MUST(FB_OK, fb_acquire_ref(left, &copy, &again));
+    MUST(FB_OK, fb_subscription_acquire_ref(left, &copy, &again));
     CHECK(described(again).monotonic_ns == info.monotonic_ns);
     MUST(FB_OK, fb_frame_release(again));
     MUST(FB_OK, fb_broker_acquire(broker, &copy, &again));
     CHECK(described(again).monotonic_ns == info.monotonic_ns);
     MUST(FB_OK, fb_frame_release(again));
 
-    MUST(FB_ERROR_OTHER_STREAM, fb_acquire_ref(right, &address, &again));
+    MUST(FB_ERROR_OTHER_STREAM, fb_subscription_acquire_ref(right, &address, &again));
     MUST_SAY("this subscription is to right");
     CHECK(again == NULL);
 
@@ -50,7 +50,7 @@ int main(int argc, char **argv)
     MUST(FB_ERROR_ARGUMENT, fb_frame_ref_from_text("589832", &copy));
     MUST_SAY("BROKER/STREAM/CONTEXT");
     MUST(FB_ERROR_ARGUMENT, fb_frame_ref_from_text(NULL, &copy));
-    MUST(FB_ERROR_ARGUMENT, fb_acquire_ref(left, NULL, &again));
+    MUST(FB_ERROR_ARGUMENT, fb_subscription_acquire_ref(left, NULL, &again));
     copy.context = 0;
     MUST(FB_ERROR_ARGUMENT, fb_broker_acquire(broker, &copy, &again));
     memset(copy.stream, 'x', sizeof copy.stream);
@@ -74,7 +74,7 @@ int main(int argc, char **argv)
         MUST(FB_OK, fb_frame_release(again));
         MUST(FB_OK, fb_frame_release(frame));
     } while (info.sequence < address.context >> 16);
-    MUST(FB_ERROR_GONE, fb_acquire_ref(left, &address, &again));
+    MUST(FB_ERROR_GONE, fb_subscription_acquire_ref(left, &address, &again));
     MUST_SAY("run of the broker");
     MUST(FB_ERROR_GONE, fb_broker_acquire(broker, &address, &again));
     MUST_SAY("run of the broker");

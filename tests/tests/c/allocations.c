@@ -47,7 +47,7 @@ static void read_some(fb_subscription *subscription)
         fb_frame_info info = FB_INIT(fb_frame_info);
         MUST(FB_OK, fb_frame_describe(frame, &info));
         MUST(FB_OK, fb_frame_release(frame));
-        fb_status status = fb_try_next(subscription, &other);
+        fb_status status = fb_subscription_try_next(subscription, &other);
         if (status == FB_OK)
             MUST(FB_OK, fb_frame_release(other));
         else
@@ -62,10 +62,10 @@ static void fill_some(fb_producer *producer)
     fill.width = 64, fill.height = 48, fill.pixel_format = FB_PIXEL_MONO8;
     for (int at = 0; at < 5; at++) {
         fb_blank *blank, *other;
-        MUST(FB_OK, fb_take(producer, 10000, &blank));
+        MUST(FB_OK, fb_producer_take(producer, 10000, &blank));
         fb_blank_info info = FB_INIT(fb_blank_info);
         MUST(FB_OK, fb_blank_describe(blank, &info));
-        fb_status status = fb_try_take(producer, &other);
+        fb_status status = fb_producer_try_take(producer, &other);
         if (status == FB_OK)
             MUST(FB_OK, fb_blank_drop(other));
         else

@@ -43,7 +43,7 @@ static inline fb_broker *connected(const char *socket)
 static inline fb_frame *next_frame(fb_subscription *subscription)
 {
     fb_frame *frame;
-    MUST(FB_OK, fb_next(subscription, 10000, &frame));
+    MUST(FB_OK, fb_subscription_next(subscription, 10000, &frame));
     return frame;
 }
 

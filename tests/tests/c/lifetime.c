@@ -28,8 +28,8 @@ static void child(const char *socket, fb_broker *broker, fb_subscription *subscr
     MUST(FB_ERROR_FORKED, fb_frame_describe(frame, &info));
     MUST_SAY("forked");
     MUST(FB_ERROR_FORKED, fb_frame_release(frame));
-    MUST(FB_ERROR_FORKED, fb_next(subscription, 0, &other));
-    MUST(FB_ERROR_FORKED, fb_try_next(subscription, &other));
+    MUST(FB_ERROR_FORKED, fb_subscription_next(subscription, 0, &other));
+    MUST(FB_ERROR_FORKED, fb_subscription_try_next(subscription, &other));
     MUST(FB_ERROR_FORKED, fb_subscription_fd(subscription, &fd));
     MUST(FB_ERROR_FORKED, fb_subscription_close(subscription));
     MUST(FB_ERROR_FORKED, fb_broker_ping(broker, NULL));
@@ -81,11 +81,11 @@ int main(int argc, char **argv)
 
     /* The broker was killed: what was published before comes first. */
     fb_status status;
-    while ((status = fb_next(subscription, 5000, &other)) == FB_OK)
+    while ((status = fb_subscription_next(subscription, 5000, &other)) == FB_OK)
         MUST(FB_OK, fb_frame_release(other));
     MUST(FB_ERROR_BROKER_GONE, status);
     MUST_SAY("connect again");
-    MUST(FB_ERROR_BROKER_GONE, fb_try_next(subscription, &other));
+    MUST(FB_ERROR_BROKER_GONE, fb_subscription_try_next(subscription, &other));
     int fd;
     MUST(FB_OK, fb_subscription_fd(subscription, &fd));
     struct pollfd pollfd = { .fd = fd, .events = POLLIN };

@@ -36,7 +36,7 @@ static fb_producer *producing(fb_broker *broker)
 static fb_blank *taken(fb_producer *producer)
 {
     fb_blank *blank;
-    MUST(FB_OK, fb_take(producer, 10000, &blank));
+    MUST(FB_OK, fb_producer_take(producer, 10000, &blank));
     return blank;
 }
 
@@ -53,10 +53,10 @@ static void nothing_is_an_error(fb_broker *broker)
     MUST(FB_ERROR_ARGUMENT, fb_produce(broker, "cam0", NULL, &producer));
     MUST_SAY("width, height and pixel_format");
     MUST(FB_ERROR_ARGUMENT, fb_produce(broker, "cam0", &options, NULL));
-    MUST(FB_ERROR_HANDLE, fb_take(NULL, 0, &blank));
+    MUST(FB_ERROR_HANDLE, fb_producer_take(NULL, 0, &blank));
     MUST_SAY("producer is NULL");
     CHECK(blank == NULL);
-    MUST(FB_ERROR_HANDLE, fb_try_take(NULL, &blank));
+    MUST(FB_ERROR_HANDLE, fb_producer_try_take(NULL, &blank));
     MUST(FB_ERROR_HANDLE, fb_producer_check(NULL));
     MUST(FB_ERROR_HANDLE, fb_producer_publish(NULL, 1000, &fill));
     MUST(FB_ERROR_HANDLE, fb_producer_change(NULL, &options));
@@ -215,7 +215,7 @@ static void *wait_for_a_segment(void *argument)
     struct waiting *waiting = argument;
     fb_blank *blank;
     do {
-        waiting->status = fb_take(waiting->producer, 2000, &blank);
+        waiting->status = fb_producer_take(waiting->producer, 2000, &blank);
     } while (waiting->status == FB_ERROR_BUSY);
     if (waiting->status == FB_OK)
         fb_blank_drop(blank);
@@ -228,20 +228,20 @@ static void one_thread_at_a_time(fb_producer *producer)
     fb_blank *blanks[1024], *other;
     size_t count = 0;
     fb_status status;
-    while ((status = fb_try_take(producer, &blanks[count])) == FB_OK)
+    while ((status = fb_producer_try_take(producer, &blanks[count])) == FB_OK)
         count++;
     MUST(FB_EMPTY, status);
     CHECK(count > 2 && blanks[count] == NULL);
-    MUST(FB_TIMEOUT, fb_take(producer, 10, &other));
+    MUST(FB_TIMEOUT, fb_producer_take(producer, 10, &other));
     MUST_SAY("readers may hold them all");
-    MUST(FB_ERROR_ARGUMENT, fb_take(producer, -2, &other));
+    MUST(FB_ERROR_ARGUMENT, fb_producer_take(producer, -2, &other));
 
     struct waiting waiting = { producer, FB_OK };
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, wait_for_a_segment, &waiting) == 0);
     do {
         usleep(1000);
-        status = fb_take(producer, 0, &other);
+        status = fb_producer_take(producer, 0, &other);
     } while (status == FB_TIMEOUT);
     MUST(FB_ERROR_BUSY, status);
     MUST_SAY("another thread");
@@ -261,7 +261,7 @@ static void a_child_is_refused(fb_producer *producer, fb_blank *blank)
     if (pid == 0) {
         fb_frame_fill fill = filled();
         fb_blank *other;
-        MUST(FB_ERROR_FORKED, fb_take(producer, 0, &other));
+        MUST(FB_ERROR_FORKED, fb_producer_take(producer, 0, &other));
         MUST_SAY("forked");
         MUST(FB_ERROR_FORKED, fb_producer_check(producer));
         MUST(FB_ERROR_FORKED, fb_producer_close(producer));
@@ -311,7 +311,7 @@ int main(int argc, char **argv)
     CHECK(fgets(line, sizeof line, stdin) != NULL);
     fb_blank *another;
     fb_status status;
-    while ((status = fb_take(producer, 5000, &another)) == FB_OK)
+    while ((status = fb_producer_take(producer, 5000, &another)) == FB_OK)
         MUST(FB_OK, fb_blank_drop(another));
     MUST(FB_ERROR_BROKER_GONE, status);
     MUST(FB_ERROR_BROKER_GONE, fb_producer_check(producer));

@@ -96,7 +96,7 @@ static void what_fails_takes_nothing_over(fb_broker *broker)
     MUST(FB_OK, fb_synchronise(both, 2, &options, &synced));
     fb_frame *none;
     fb_synced *again;
-    MUST(FB_ERROR_HANDLE, fb_next(left, 0, &none));
+    MUST(FB_ERROR_HANDLE, fb_subscription_next(left, 0, &none));
     MUST_SAY("fb_synchronise");
     MUST(FB_ERROR_HANDLE, fb_subscription_close(right));
     MUST(FB_ERROR_HANDLE, fb_synchronise(both, 2, &options, &again));
@@ -222,7 +222,7 @@ static void *wait_for_frames(void *subscription)
     fb_status status;
     for (int times = 0; times < 10000; times++) {
         fb_frame *frame;
-        if ((status = fb_next(subscription, 1000, &frame)) == FB_OK)
+        if ((status = fb_subscription_next(subscription, 1000, &frame)) == FB_OK)
             MUST(FB_OK, fb_frame_release(frame));
         else if (status == FB_ERROR_HANDLE)
             return subscription;

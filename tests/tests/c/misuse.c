@@ -37,9 +37,9 @@ static void nothing_is_an_error(const char *socket)
     CHECK(subscription == NULL);
     MUST(FB_ERROR_ARGUMENT, fb_subscribe(broker, "cam0", NULL, NULL));
     MUST(FB_ERROR_HANDLE, fb_subscribe(NULL, "cam0", NULL, &subscription));
-    MUST(FB_ERROR_HANDLE, fb_next(NULL, 0, &other));
-    MUST(FB_ERROR_HANDLE, fb_try_next(NULL, &other));
-    MUST(FB_ERROR_HANDLE, fb_acquire(NULL, 65536, &other));
+    MUST(FB_ERROR_HANDLE, fb_subscription_next(NULL, 0, &other));
+    MUST(FB_ERROR_HANDLE, fb_subscription_try_next(NULL, &other));
+    MUST(FB_ERROR_HANDLE, fb_subscription_acquire(NULL, 65536, &other));
     MUST(FB_ERROR_ARGUMENT, fb_frame_describe(frame, NULL));
     MUST(FB_ERROR_ARGUMENT, fb_frame_data(frame, NULL, &count));
     MUST(FB_OK, fb_frame_release(frame));
@@ -164,7 +164,7 @@ static void sizes_and_values_are_checked(const char *socket)
     fb_frame *frame = next_frame(subscription);
     MUST(FB_ERROR_ARGUMENT, fb_frame_describe(frame, &info));
     CHECK(memcmp(&untouched, &info, sizeof info) == 0);
-    MUST(FB_ERROR_ARGUMENT, fb_next(subscription, -2, &frame));
+    MUST(FB_ERROR_ARGUMENT, fb_subscription_next(subscription, -2, &frame));
     MUST(FB_OK, fb_subscription_close(subscription));
     MUST(FB_OK, fb_broker_close(broker));
 }
@@ -184,7 +184,7 @@ static void handles_are_given_up_once(const char *socket)
         MUST(FB_ERROR_HANDLE, fb_frame_describe(frame, &info));
     }
     MUST(FB_ERROR_HANDLE, fb_frame_release((fb_frame *)subscription));
-    MUST(FB_ERROR_HANDLE, fb_next((fb_subscription *)living, 0, &other));
+    MUST(FB_ERROR_HANDLE, fb_subscription_next((fb_subscription *)living, 0, &other));
     MUST(FB_ERROR_HANDLE, fb_broker_close((fb_broker *)&info));
     MUST(FB_OK, fb_frame_describe(living, &info));
     CHECK(is_pattern(&info));
@@ -192,7 +192,7 @@ static void handles_are_given_up_once(const char *socket)
     /* The frame outlives its subscription and the connection. */
     MUST(FB_OK, fb_subscription_close(subscription));
     MUST(FB_ERROR_HANDLE, fb_subscription_close(subscription));
-    MUST(FB_ERROR_HANDLE, fb_next(subscription, 0, &other));
+    MUST(FB_ERROR_HANDLE, fb_subscription_next(subscription, 0, &other));
     CHECK(other == NULL);
     MUST(FB_OK, fb_broker_close(broker));
     MUST(FB_ERROR_HANDLE, fb_broker_close(broker));
@@ -208,23 +208,23 @@ static void holds_and_times_have_their_limits(const char *socket)
     fb_broker *broker = connected(socket);
     fb_subscription *subscription = subscribed(broker, 2);
     fb_frame *frames[2] = { next_frame(subscription), next_frame(subscription) }, *other;
-    MUST(FB_ERROR_FULL, fb_next(subscription, 1000, &other));
+    MUST(FB_ERROR_FULL, fb_subscription_next(subscription, 1000, &other));
     MUST_SAY("max_held");
     CHECK(other == NULL);
     fb_subscription_info info = FB_INIT(fb_subscription_info);
     MUST(FB_OK, fb_subscription_describe(subscription, &info));
     CHECK(info.held == 2);
     MUST(FB_OK, fb_frame_release(frames[0]));
-    MUST(FB_ERROR_GONE, fb_acquire(subscription, 0, &other));
-    MUST(FB_ERROR_GONE, fb_acquire(subscription, (1ull << 40) << 16, &other));
-    MUST(FB_OK, fb_next(subscription, FB_FOREVER, &other));
+    MUST(FB_ERROR_GONE, fb_subscription_acquire(subscription, 0, &other));
+    MUST(FB_ERROR_GONE, fb_subscription_acquire(subscription, (1ull << 40) << 16, &other));
+    MUST(FB_OK, fb_subscription_next(subscription, FB_FOREVER, &other));
     MUST(FB_OK, fb_frame_release(other));
     /* Sooner or later the reader is ahead of the camera. */
     fb_status status;
-    while ((status = fb_try_next(subscription, &other)) == FB_OK)
+    while ((status = fb_subscription_try_next(subscription, &other)) == FB_OK)
         MUST(FB_OK, fb_frame_release(other));
     MUST(FB_EMPTY, status);
-    while ((status = fb_next(subscription, 0, &other)) == FB_OK)
+    while ((status = fb_subscription_next(subscription, 0, &other)) == FB_OK)
         MUST(FB_OK, fb_frame_release(other));
     MUST(FB_TIMEOUT, status);
     MUST_SAY("no frame came");
@@ -243,7 +243,7 @@ static void *wait_for_frames(void *argument)
     struct waiting *waiting = argument;
     fb_frame *frame;
     do {
-        waiting->status = fb_next(waiting->subscription, 2000, &frame);
+        waiting->status = fb_subscription_next(waiting->subscription, 2000, &frame);
     } while (waiting->status == FB_ERROR_BUSY);
     if (waiting->status == FB_OK)
         fb_frame_release(frame);
@@ -256,13 +256,13 @@ static void one_thread_at_a_time(const char *socket)
     fb_broker *broker = connected(socket);
     struct waiting waiting = { subscribed(broker, 2), FB_OK };
     fb_frame *other;
-    MUST(FB_TIMEOUT, fb_next(waiting.subscription, 0, &other));
+    MUST(FB_TIMEOUT, fb_subscription_next(waiting.subscription, 0, &other));
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, wait_for_frames, &waiting) == 0);
     fb_status status;
     do {
         usleep(1000);
-        status = fb_next(waiting.subscription, 0, &other);
+        status = fb_subscription_next(waiting.subscription, 0, &other);
     } while (status == FB_TIMEOUT);
     MUST(FB_ERROR_BUSY, status);
     MUST_SAY("another thread");
@@ -288,7 +288,7 @@ static void the_oldest_comes_first_to_who_asks(const char *socket)
     MUST(FB_OK, fb_frame_describe(frame, &info));
     CHECK(info.sequence == 1);
     MUST(FB_OK, fb_frame_release(frame));
-    MUST(FB_TIMEOUT, fb_next(next, 0, &frame));
+    MUST(FB_TIMEOUT, fb_subscription_next(next, 0, &frame));
     MUST(FB_OK, fb_subscription_close(oldest));
     MUST(FB_OK, fb_subscription_close(next));
     MUST(FB_OK, fb_broker_close(broker));

@@ -65,7 +65,7 @@ static fb_blank_info described(fb_blank *blank)
 static void publish_blank(fb_producer *producer, struct geometry geometry)
 {
     fb_blank *blank;
-    MUST(FB_OK, fb_take(producer, 10000, &blank));
+    MUST(FB_OK, fb_producer_take(producer, 10000, &blank));
     fb_blank_info info = described(blank);
     if (sequence % 16 == 0)
         verify_listed(producer, &info);
@@ -97,14 +97,14 @@ static void publish_kept(fb_producer *producer, struct geometry geometry)
     static uint32_t next;
     fb_blank *blank;
     fb_status status;
-    while ((status = fb_try_take(producer, &blank)) == FB_OK)
+    while ((status = fb_producer_try_take(producer, &blank)) == FB_OK)
         queue(blank);
     MUST(FB_EMPTY, status);
     size_t queued = 0;
     for (size_t at = 0; at < MOST_SEGMENTS; at++)
         queued += buffers[at].is_queued;
     if (queued == 0) {
-        MUST(FB_OK, fb_take(producer, 10000, &blank));
+        MUST(FB_OK, fb_producer_take(producer, 10000, &blank));
         queue(blank);
     }
     while (!buffers[next % MOST_SEGMENTS].is_queued)

@@ -28,7 +28,7 @@ int main(int argc, char **argv)
     CHECK(before.reconnects == 0);
     say("reading");
     fb_status status;
-    while ((status = fb_next(subscription, 300, &frame)) == FB_OK)
+    while ((status = fb_subscription_next(subscription, 300, &frame)) == FB_OK)
         MUST(FB_OK, fb_frame_release(frame));
     MUST(FB_TIMEOUT, status);
     MUST_SAY("no broker came back");
@@ -44,7 +44,7 @@ int main(int argc, char **argv)
     MUST(FB_OK, fb_broker_connect(&waiting, &waited));
     MUST(FB_OK, fb_broker_close(waited));
     MUST(FB_OK, fb_broker_ping(broker, NULL));
-    MUST(FB_OK, fb_next(subscription, 20000, &frame));
+    MUST(FB_OK, fb_subscription_next(subscription, 20000, &frame));
     fb_frame_info info = FB_INIT(fb_frame_info);
     MUST(FB_OK, fb_frame_describe(frame, &info));
     CHECK(is_pattern(&info));

@@ -149,7 +149,7 @@ static void triggers_are_exact(const char *socket, fb_broker *broker)
         MUST(FB_OK, fb_feature_set_integer(broker, STREAM, "OffsetX", 4 * round, &setting));
         MUST(FB_OK, fb_feature_execute(broker, STREAM, "TriggerSoftware", &triggered));
         CHECK(triggered.version == setting.version);
-        MUST(FB_OK, fb_next_with(subscription, setting.version, 10000, &frame));
+        MUST(FB_OK, fb_subscription_next_with(subscription, setting.version, 10000, &frame));
         fb_frame_info info = FB_INIT(fb_frame_info);
         MUST(FB_OK, fb_frame_describe(frame, &info));
         CHECK(info.settings_version == setting.version && info.sequence == triggered.head + 1);
@@ -159,7 +159,7 @@ static void triggers_are_exact(const char *socket, fb_broker *broker)
         CHECK(!is_exposed_with);
         MUST(FB_OK, fb_frame_release(frame));
     }
-    MUST(FB_TIMEOUT, fb_next_with(subscription, setting.version, 50, &frame));
+    MUST(FB_TIMEOUT, fb_subscription_next_with(subscription, setting.version, 50, &frame));
     CHECK(frame == NULL);
     MUST(FB_OK, fb_broker_trigger(broker, STREAM, 10000, &frame));
     MUST(FB_OK, fb_broker_trigger(broker, STREAM, 10000, &other));
@@ -167,7 +167,7 @@ static void triggers_are_exact(const char *socket, fb_broker *broker)
     MUST(FB_ERROR_FULL, fb_broker_trigger(broker, STREAM, 10000, &none));
     MUST(FB_OK, fb_frame_release(frame));
     MUST(FB_OK, fb_frame_release(other));
-    MUST(FB_TIMEOUT, fb_next_with(subscription, setting.version + 1, 50, &frame));
+    MUST(FB_TIMEOUT, fb_subscription_next_with(subscription, setting.version + 1, 50, &frame));
     MUST_SAY("of 2 that came");
     MUST(FB_ERROR_ARGUMENT, fb_broker_trigger(broker, NULL, 0, &frame));
     MUST(FB_OK, fb_feature_set_text(broker, STREAM, "TriggerMode", "Off", NULL));

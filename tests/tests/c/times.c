@@ -39,7 +39,7 @@ static void read_with(fb_broker *broker, uint32_t delivery, uint32_t wait_mode, 
     MUST(FB_OK, fb_subscribe(broker, "cam0", &options, &subscription));
     for (size_t at = 0; at < COUNT(TIMEOUTS_MS); at++) {
         fb_frame *frame;
-        if (waited(TIMEOUTS_MS[at], fb_next(subscription, TIMEOUTS_MS[at], &frame)))
+        if (waited(TIMEOUTS_MS[at], fb_subscription_next(subscription, TIMEOUTS_MS[at], &frame)))
             MUST(FB_OK, fb_frame_release(frame));
     }
     MUST(FB_OK, fb_subscription_close(subscription));
@@ -84,7 +84,7 @@ static void produce_every(fb_broker *broker, uint64_t interval_ns)
     MUST(FB_OK, fb_produce(broker, "cam0", &options, &producer));
     for (size_t at = 0; at < COUNT(TIMEOUTS_MS); at++) {
         fb_blank *blank;
-        if (waited(TIMEOUTS_MS[at], fb_take(producer, TIMEOUTS_MS[at], &blank)))
+        if (waited(TIMEOUTS_MS[at], fb_producer_take(producer, TIMEOUTS_MS[at], &blank)))
             MUST(FB_OK, fb_blank_drop(blank));
     }
     MUST(FB_OK, fb_producer_close(producer));

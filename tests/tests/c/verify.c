@@ -119,7 +119,7 @@ int main(int argc, char **argv)
             verify_segment(subscription, frame);
             /* The same frame once more, by its name. */
             fb_frame *again;
-            MUST(FB_OK, fb_acquire(subscription, info.context, &again));
+            MUST(FB_OK, fb_subscription_acquire(subscription, info.context, &again));
             verify_frame(again, last - 1);
             MUST(FB_OK, fb_frame_release(again));
         }

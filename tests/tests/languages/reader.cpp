@@ -46,7 +46,7 @@ Subscription subscribe(const Broker &broker)
 Frame next(const Subscription &subscription)
 {
     fb_frame *frame = nullptr;
-    fb_status status = fb_next(subscription.get(), 50, &frame);
+    fb_status status = fb_subscription_next(subscription.get(), 50, &frame);
     if (status != FB_TIMEOUT)
         must(status);
     return Frame(frame);

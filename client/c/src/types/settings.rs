@@ -153,7 +153,7 @@ pub struct fb_setting {
     pub struct_size: usize,
     /// The newest frame before the camera was asked; 0 before the first. What a trigger brings comes after it.
     pub head: u64,
-    /// Frames with this settings_version (fb_frame_info), or a later one, were exposed after it was done: fb_next_with. A trigger
+    /// Frames with this settings_version (fb_frame_info), or a later one, were exposed after it was done: fb_subscription_next_with. A trigger
     /// changes no setting: there it is the present one.
     pub version: u32,
     /// The value as the camera has it now: it may have rounded.

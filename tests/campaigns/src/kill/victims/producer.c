@@ -22,7 +22,7 @@ int main(int argc, char **argv)
     for (long turns = strtol(argv[2], NULL, 10); turns > 0; turns--) {
         for (int frames = 0; frames < 12; frames++) {
             fb_blank *blank;
-            MUST(FB_OK, fb_take(producer, 10000, &blank));
+            MUST(FB_OK, fb_producer_take(producer, 10000, &blank));
             fb_blank_info info = FB_INIT(fb_blank_info);
             MUST(FB_OK, fb_blank_describe(blank, &info));
             fb_frame_info shown = FB_INIT(fb_frame_info);
