@@ -81,6 +81,11 @@
 #define FB_FRAME_REF_TEXT_BYTES 104
 
 /**
+ * Holders of a segment that are told one by one.
+ */
+#define FB_HOLDERS 8
+
+/**
  * Bytes of a feature's name in a structure, with its NUL.
  */
 #define FB_FEATURE_BYTES 128
@@ -335,6 +340,32 @@ typedef enum {
      */
     FB_STATE_CLOSED = 2,
 } fb_state;
+
+/**
+ * What a segment is doing.
+ */
+typedef enum {
+    /**
+     * With the source, behind the one that is filled; or waiting for the source.
+     */
+    FB_SEGMENT_QUEUED = 0,
+    /**
+     * The source writes it, or will write it next.
+     */
+    FB_SEGMENT_FILLING = 1,
+    /**
+     * Readable, held by nobody.
+     */
+    FB_SEGMENT_PUBLISHED = 2,
+    /**
+     * Readable and held.
+     */
+    FB_SEGMENT_HELD = 3,
+    /**
+     * Held by a subscription that was ended while it read; never filled again.
+     */
+    FB_SEGMENT_QUARANTINED = 4,
+} fb_segment_state;
 
 /**
  * Pixel formats whose layout this library knows, by their codes in "GenICam Pixel Format Names and Values" (EMVA). Frames
@@ -827,6 +858,178 @@ typedef struct {
      */
     fb_timing retire;
 } fb_stream_stats;
+
+/**
+ * Who holds a frame. A part of other structures: it has no size of its own, and never grows.
+ */
+typedef struct {
+    /**
+     * Its connection, as in fb_broker_info and fb_client_stats.
+     */
+    uint64_t client_id;
+    /**
+     * For how long, as the broker has seen it.
+     */
+    uint64_t held_ns;
+    /**
+     * Its process.
+     */
+    uint32_t pid;
+    /**
+     * Its user.
+     */
+    uint32_t uid;
+    /**
+     * Whether that is longer than the broker's --lease.
+     */
+    bool is_overdue;
+    /**
+     * What it is called.
+     */
+    char name[FB_NAME_BYTES];
+} fb_holder;
+
+/**
+ * A segment of a stream, as the broker sees it.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_segment_stats); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Payload bytes.
+     */
+    uint64_t bytes;
+    /**
+     * CLOCK_REALTIME when it was allocated.
+     */
+    uint64_t allocated_realtime_ns;
+    /**
+     * Times it was published.
+     */
+    uint64_t usage_count;
+    /**
+     * 1000 + index of the segment, as in fb_frame_info.
+     */
+    uint32_t buffer_context;
+    /**
+     * An fb_segment_state.
+     */
+    uint32_t state;
+    /**
+     * Who holds its frame: holder_count of them are set.
+     */
+    fb_holder holders[FB_HOLDERS];
+    /**
+     * How many holders are told.
+     */
+    uint32_t holder_count;
+    /**
+     * How many more there are.
+     */
+    uint32_t more_holders;
+} fb_segment_stats;
+
+/**
+ * A connection to the broker. A process has one for its questions and one for each subscription.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_client_stats); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Names the connection.
+     */
+    uint64_t client_id;
+    /**
+     * Its process.
+     */
+    uint32_t pid;
+    /**
+     * Its user.
+     */
+    uint32_t uid;
+    /**
+     * How many subscriptions it has: see fb_broker_subscriptions.
+     */
+    uint32_t subscription_count;
+    /**
+     * What it is called.
+     */
+    char name[FB_NAME_BYTES];
+} fb_client_stats;
+
+/**
+ * A subscription of any client, as the broker sees it.
+ */
+typedef struct {
+    /**
+     * sizeof(fb_subscription_stats); FB_INIT sets it.
+     */
+    size_t struct_size;
+    /**
+     * Whose it is.
+     */
+    uint64_t client_id;
+    /**
+     * Frames received.
+     */
+    uint64_t received;
+    /**
+     * Frames that were retired before they were taken.
+     */
+    uint64_t lost;
+    /**
+     * Frames passed over by policy.
+     */
+    uint64_t skipped;
+    /**
+     * The longest hold, those that stand included.
+     */
+    uint64_t longest_hold_ns;
+    /**
+     * Its number.
+     */
+    uint32_t id;
+    /**
+     * The fb_policy in force.
+     */
+    uint32_t policy;
+    /**
+     * An fb_delivery.
+     */
+    uint32_t delivery;
+    /**
+     * Frames that are held now.
+     */
+    uint32_t held;
+    /**
+     * Frames that may be held at once.
+     */
+    uint32_t max_held;
+    /**
+     * Holds older than the broker's --lease.
+     */
+    uint32_t overdue;
+    /**
+     * The process whose it is.
+     */
+    uint32_t pid;
+    /**
+     * The user whose it is.
+     */
+    uint32_t uid;
+    /**
+     * The client's name.
+     */
+    char name[FB_NAME_BYTES];
+    /**
+     * The stream's name.
+     */
+    char stream[FB_NAME_BYTES];
+} fb_subscription_stats;
 
 /**
  * All that is known about a frame, and where its bytes are. Units: pixels, bytes, nanoseconds.
@@ -1622,6 +1825,29 @@ fb_status fb_broker_streams(fb_broker *broker,
  * Figures of all streams, as the broker counts them. Arguments and errors as those of fb_broker_streams.
  */
 fb_status fb_broker_stats(fb_broker *broker, fb_stream_stats *stats, size_t capacity, size_t *count);
+
+/**
+ * What each segment of a stream is doing, and who holds it for how long, by index. Other arguments and errors as those of
+ * fb_broker_streams; FB_ERROR_UNKNOWN_STREAM.
+ */
+fb_status fb_broker_segments(fb_broker *broker,
+                             const char *stream,
+                             fb_segment_stats *segments,
+                             size_t capacity,
+                             size_t *count);
+
+/**
+ * All connections to the broker, this one among them. Arguments and errors as those of fb_broker_streams.
+ */
+fb_status fb_broker_clients(fb_broker *broker, fb_client_stats *clients, size_t capacity, size_t *count);
+
+/**
+ * The subscriptions of all clients. Arguments and errors as those of fb_broker_streams.
+ */
+fb_status fb_broker_subscriptions(fb_broker *broker,
+                                  fb_subscription_stats *subscriptions,
+                                  size_t capacity,
+                                  size_t *count);
 
 /**
  * Tells all that is known about a frame, and where its bytes are.

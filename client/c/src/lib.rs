@@ -9,7 +9,7 @@
 //! * [`shared`]: what is for one thread at a time.
 //! * [`status`]: error codes and the text behind the last one.
 //! * [`types`]: structures and constants.
-//! * [`broker`], [`subscription`], [`frame`], [`chunk`], [`features`], [`synced`], [`producer`], [`blank`], [`pixel`]: the
+//! * [`broker`], [`figures`], [`subscription`], [`frame`], [`chunk`], [`features`], [`synced`], [`producer`], [`blank`], [`pixel`]: the
 //!   functions. [`words`]: names of what is told by numbers. [`value`] is what settings and chunks share.
 #![deny(unsafe_code)]
 #![allow(non_camel_case_types, reason = "names are those of the header")]
@@ -18,6 +18,7 @@ pub mod status;
 pub mod types;
 
 pub mod broker;
+pub mod figures;
 pub mod frame;
 pub mod subscription;
 

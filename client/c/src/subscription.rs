@@ -336,6 +336,24 @@ fn unknown(field: &str, value: u32, kind: &str) -> Failure {
     Failure::argument(format!("{field} is {value}, which is no {kind}"))
 }
 
+/// An `fb_policy`.
+pub fn policy_bits(policy: Policy) -> u32 {
+    match policy {
+        Policy::Sequential => 1,
+        Policy::Latest => 2,
+        Policy::Lossless => 3,
+        Policy::Upcoming => 4,
+    }
+}
+
+/// An `fb_delivery`.
+pub fn delivery_bits(delivery: Delivery) -> u32 {
+    match delivery {
+        Delivery::Shared => 0,
+        Delivery::Socket => 1,
+    }
+}
+
 impl From<&Subscription> for fb_subscription_info {
     fn from(subscription: &Subscription) -> Self {
         let counters = subscription.counters();
@@ -349,16 +367,8 @@ impl From<&Subscription> for fb_subscription_info {
             reconnects: subscription.reconnects(),
             broker_id: subscription.broker_id().0,
             state: state.to_bits(),
-            policy: match subscription.policy() {
-                Policy::Sequential => 1,
-                Policy::Latest => 2,
-                Policy::Lossless => 3,
-                Policy::Upcoming => 4,
-            },
-            delivery: match subscription.delivery() {
-                Delivery::Shared => 0,
-                Delivery::Socket => 1,
-            },
+            policy: policy_bits(subscription.policy()),
+            delivery: delivery_bits(subscription.delivery()),
             max_held: subscription.max_held(),
             held: subscription.held(),
             is_demoted: subscription.is_demoted(),

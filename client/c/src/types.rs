@@ -5,11 +5,13 @@
 use std::ffi::c_char;
 
 pub use chunks::*;
+pub use figures::*;
 pub use producing::*;
 pub use settings::*;
 pub use syncing::*;
 
 mod chunks;
+mod figures;
 mod producing;
 mod settings;
 mod syncing;

@@ -95,6 +95,68 @@ static void rows_are_within_the_image(const char *socket)
     MUST(FB_OK, fb_broker_close(broker));
 }
 
+/* Who holds what, and who reads: as the broker sees it. */
+static void holders_and_readers_are_told(const char *socket)
+{
+    fb_broker *broker = connected(socket);
+    fb_subscription *subscription = subscribed(broker, 3);
+    fb_frame *frame = next_frame(subscription);
+    fb_frame_info info = FB_INIT(fb_frame_info);
+    MUST(FB_OK, fb_frame_describe(frame, &info));
+    fb_segment_stats segments[64];
+    fb_client_stats clients[16];
+    fb_subscription_stats subscriptions[16];
+    size_t count;
+    segments[0].struct_size = sizeof segments[0];
+    clients[0].struct_size = sizeof clients[0];
+    subscriptions[0].struct_size = sizeof subscriptions[0];
+
+    MUST(FB_OK, fb_broker_segments(broker, "cam0", segments, 64, &count));
+    CHECK(count >= 8 && count <= 64);
+    const fb_segment_stats *segment = &segments[info.buffer_context - 1000];
+    CHECK(segment->buffer_context == info.buffer_context && segment->usage_count == info.usage_count);
+    CHECK(segment->state == FB_SEGMENT_HELD && segment->holder_count == 1 && segment->more_holders == 0);
+    const fb_holder *holder = &segment->holders[0];
+    CHECK(holder->pid == (uint32_t)getpid() && holder->uid == getuid() && strcmp(holder->name, "c-test") == 0);
+    CHECK(!holder->is_overdue);
+
+    size_t readers = 0;
+    MUST(FB_OK, fb_broker_subscriptions(broker, subscriptions, 16, &count));
+    CHECK(count >= 1 && count <= 16);
+    for (size_t at = 0; at < count; at++) {
+        const fb_subscription_stats *one = &subscriptions[at];
+        if (one->pid == (uint32_t)getpid() && one->client_id == holder->client_id) {
+            CHECK(strcmp(one->stream, "cam0") == 0 && one->held == 1 && one->max_held == 3 && one->uid == getuid());
+            CHECK(one->policy == FB_POLICY_SEQUENTIAL && one->delivery == FB_DELIVERY_SHARED);
+            readers++;
+        }
+    }
+    CHECK(readers == 1);
+
+    fb_broker_info self = FB_INIT(fb_broker_info);
+    MUST(FB_OK, fb_broker_describe(broker, &self));
+    MUST(FB_OK, fb_broker_clients(broker, clients, 16, &count));
+    CHECK(count >= 2 && count <= 16);
+    size_t known = 0;
+    for (size_t at = 0; at < count; at++) {
+        known += clients[at].client_id == self.client_id && clients[at].subscription_count == 0;
+        known += clients[at].client_id == holder->client_id && clients[at].subscription_count == 1;
+    }
+    CHECK(known == 2);
+    MUST(FB_OK, fb_broker_clients(broker, NULL, 0, &count));
+
+    MUST(FB_ERROR_UNKNOWN_STREAM, fb_broker_segments(broker, "cam7", segments, 64, &count));
+    MUST_SAY("there is cam0");
+    MUST(FB_ERROR_ARGUMENT, fb_broker_segments(broker, NULL, segments, 64, &count));
+    segments[0].struct_size = 7;
+    MUST(FB_ERROR_ARGUMENT, fb_broker_segments(broker, "cam0", segments, 64, &count));
+    MUST(FB_ERROR_ARGUMENT, fb_broker_clients(broker, clients, 16, NULL));
+    MUST(FB_ERROR_HANDLE, fb_broker_subscriptions(NULL, subscriptions, 16, &count));
+    MUST(FB_OK, fb_frame_release(frame));
+    MUST(FB_OK, fb_subscription_close(subscription));
+    MUST(FB_OK, fb_broker_close(broker));
+}
+
 /* Figures of how long things took, and names of what is told by numbers. */
 static void figures_and_names_are_told(const char *socket)
 {
@@ -304,6 +366,7 @@ int main(int argc, char **argv)
     ending_nothing_leaves_the_last_error(argv[1]);
     rows_are_within_the_image(argv[1]);
     figures_and_names_are_told(argv[1]);
+    holders_and_readers_are_told(argv[1]);
     nothing_is_an_error(argv[1]);
     sizes_and_values_are_checked(argv[1]);
     handles_are_given_up_once(argv[1]);
