@@ -190,12 +190,15 @@ impl Session {
                     return Err(refused(code, text.as_str()));
                 }
                 Some(answer) if answer.request == self.last_request => return Ok(answer),
-                // The answer to a question that was given up.
-                Some(late) if late.request != 0 => {}
-                Some(_) => return Err(Violation::Unexpected("news without a subscription").into()),
-                None if deadline.is_over() => {
+                Some(news) if news.request == 0 => {
+                    return Err(Violation::Unexpected("news without a subscription").into());
+                }
+                // Looked at whatever has come: late answers may never end.
+                _ if deadline.is_over() => {
                     return Err(Error::Timeout { waited: begun.elapsed(), waiting_for: WaitingFor::Answer(name) });
                 }
+                // The answer to a question that was given up.
+                Some(_late) => {}
                 None => {
                     self.link.wait(deadline.left(ANSWER_TIMEOUT))?;
                     self.link.flush()?;
@@ -255,6 +258,9 @@ pub fn refused(code: ErrorCode, text: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use framebroker_protocol::codec::encode;
+    use framebroker_protocol::message::Reply;
+
     use super::*;
 
     #[test]
@@ -271,6 +277,26 @@ mod tests {
         let error = connector.connect(Deadline::after(None)).unwrap_err();
         let Error::NoBroker { tried } = &error else { panic!("{error}") };
         assert!(matches!(tried.as_slice(), [Attempt { reason: Unreachable::Connect(Errno::ENOENT), .. }]), "{error}");
+    }
+
+    /// Goal: whoever waits for an answer is told in time that none came, whatever comes in its place.
+    #[test]
+    fn late_answers_are_not_read_beyond_the_deadline() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let late = encode(&Reply { request: 7, body: Tell::Pong }).unwrap();
+        while theirs.try_send(&late, &[]).is_ok() {}
+        let mut session = Session {
+            link: Link::new(ours, Generation::current().unwrap()),
+            buffer: Buffer::default(),
+            socket: PathBuf::new(),
+            server_pid: 0,
+            broker: BrokerId(0),
+            client: ClientId(0),
+            last_request: 7,
+        };
+        let error = session.ask("Ping", Ask::Ping, Deadline::after(Some(Duration::ZERO))).unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+        assert!(!theirs.is_all_received(), "it has read on");
     }
 
     #[test]

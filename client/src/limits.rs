@@ -23,6 +23,8 @@ pub const QUESTION_INTERVAL: Duration = Duration::from_millis(250);
 pub const REJOIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Messages taken from the connection at one look: a broker that never stops talking must not keep a frame waiting.
 pub const MESSAGES_PER_LOOK: usize = 128;
+/// Looks of one [`crate::Subscription::try_next`] at a broker that has news each time, and no frame.
+pub const LOOKS_PER_TRY: usize = 4;
 /// Pages of a list: more entries than any broker has.
 pub const LIST_PAGES: usize = 1024;
 /// News of changed settings that a subscription keeps until they are asked for; the oldest go first.

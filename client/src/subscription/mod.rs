@@ -30,7 +30,7 @@ use crate::connect::Connector;
 use crate::deadline::Deadline;
 use crate::error::{GoneReason, WaitingFor};
 use crate::frame::Frame;
-use crate::limits::{ADMISSION_TIMEOUT, REJOIN_TIMEOUT};
+use crate::limits::{ADMISSION_TIMEOUT, LOOKS_PER_TRY, REJOIN_TIMEOUT};
 use crate::segments::MappedSegment;
 use crate::settings_version::SettingsVersion;
 use crate::{Error, Result};
@@ -237,7 +237,7 @@ impl Subscription {
         if self.policy() == Policy::Upcoming && !self.is_expecting {
             self.attachment.skip();
         }
-        loop {
+        for _ in 0..LOOKS_PER_TRY {
             if !self.reconnector.is_seeking()
                 && let Some(frame) = self.attachment.take()?
             {
@@ -254,6 +254,10 @@ impl Subscription {
                 return Ok(None);
             }
         }
+        // The broker has news without end and no frame among them. The caller comes again at once, and may do other things before.
+        self.poll.raise()?;
+        self.is_expecting = true;
+        Ok(None)
     }
 
     /// An iterator that waits for frame after frame. It ends when the stream does; an error is its last item.

@@ -16,6 +16,7 @@ use nix::sys::socket::{MsgFlags, recv};
 use crate::connection::{Connection, Held};
 use crate::error::{GoneReason, Violation};
 use crate::frame::Claimed;
+use crate::limits::MESSAGES_PER_LOOK;
 use crate::segments::descriptors;
 use crate::{Error, Result};
 
@@ -145,8 +146,11 @@ impl Shared {
     /// Takes the bytes off the notify socket.
     fn hear_out(&self) {
         let mut bytes = [0; 8];
-        // An end or an error shows on the session's socket as well, and is taken from there.
-        while let Ok(1..) = recv(self.notify.as_fd().as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {}
+        // What is left makes the descriptor readable once more.
+        for _ in 0..MESSAGES_PER_LOOK {
+            // An end or an error shows on the session's socket as well, and is taken from there.
+            let Ok(1..) = recv(self.notify.as_fd().as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) else { break };
+        }
     }
 }
 

@@ -152,6 +152,12 @@ impl Session {
         self.channel.try_send(bytes, &[]).unwrap();
     }
 
+    /// Says it unless the client has not read what was said before; reads what the client says, and does not care.
+    pub fn say_if_there_is_room(&mut self, body: Tell, fds: &[BorrowedFd<'_>]) {
+        let _no_room = self.channel.try_send(&encode(&Reply { request: 0, body }).unwrap(), fds);
+        while self.channel.try_receive(&mut self.buffer).is_ok() {}
+    }
+
     /// Hands a segment over.
     pub fn add_segment(&mut self, index: usize, backing: u32) {
         let (info, object) = segment(index, backing);

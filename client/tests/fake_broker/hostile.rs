@@ -2,9 +2,10 @@
 //! Method: a broker in the test's own process (`fake`) that breaks the protocol in one way at a time.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use framebroker_client::{Delivery, Error, ErrorCode, Policy, StreamState, Subscription, Violation};
+use framebroker_protocol::limits::SEGMENTS_PER_MESSAGE;
 use framebroker_protocol::message::{Ask, Subscribed, Tell};
 use framebroker_protocol::{ClientId, SubscriptionId, Text};
 
@@ -62,6 +63,24 @@ fn late_answers_are_passed_over() {
     session.tell(id - 1, Tell::Pong, &[]);
     session.tell(id, Tell::Pong, &[]);
     client.join().unwrap().unwrap();
+}
+
+/// Goal: a look that never waits comes back from a broker that never stops talking. Method: what it says takes the client far
+/// longer to do than it takes to say.
+#[test]
+fn news_without_end_do_not_hold_a_look() {
+    let fake = Fake::new();
+    let (mut subscription, mut session, _ring) = fake.stream(1);
+    let client = std::thread::spawn(move || subscription.try_next().map(|frame| frame.is_none()));
+    let (mut infos, objects): (Vec<_>, Vec<_>) = (1..=SEGMENTS_PER_MESSAGE).map(|index| segment(index, 0)).unzip();
+    let fds: Vec<_> = objects.iter().map(AsFd::as_fd).collect();
+    let deadline = Instant::now() + PATIENCE;
+    while !client.is_finished() {
+        assert!(Instant::now() < deadline, "it does not come back");
+        infos.iter_mut().for_each(|info| info.backing.0 += 1);
+        session.say_if_there_is_room(Tell::SegmentsAdded { subscription: ID, segments: infos.clone() }, &fds);
+    }
+    assert!(client.join().unwrap().unwrap());
 }
 
 #[test]
