@@ -4,10 +4,12 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use framebroker_protocol::codec::{decode, encode};
+use framebroker_protocol::limits::SHORTAGE_PAUSE;
 use framebroker_protocol::message::{Ask, Reply, Request, Tell};
 use framebroker_protocol::socket::{Buffer, Channel, ChannelError};
 use nix::errno::Errno;
@@ -26,6 +28,8 @@ pub struct Link {
     /// What there was no room for. It stays short: what is sent without an answer is one `Mapped` and a `Release` per
     /// frame held, and a socket's buffer has room for all of them unless the broker has stopped reading.
     outbox: Mutex<VecDeque<Vec<u8>>>,
+    /// The kernel had no memory for a message. Whether the socket is ready says nothing of that: the next wait is a pause.
+    is_short: AtomicBool,
 }
 
 /// A message as it came.
@@ -41,7 +45,7 @@ pub struct Incoming {
 
 impl Link {
     pub fn new(channel: Channel, generation: Generation) -> Self {
-        Self { channel, generation, outbox: Mutex::new(VecDeque::new()) }
+        Self { channel, generation, outbox: Mutex::new(VecDeque::new()), is_short: AtomicBool::new(false) }
     }
 
     /// Whether this is the process that connected, not a forked child of it.
@@ -72,6 +76,10 @@ impl Link {
             match self.channel.try_send(bytes, &[]) {
                 Ok(()) => drop(outbox.pop_front()),
                 Err(ChannelError::WouldBlock) => return Ok(()),
+                Err(ChannelError::Short) => {
+                    self.is_short.store(true, Ordering::Relaxed);
+                    return Ok(());
+                }
                 Err(ChannelError::Closed) => outbox.clear(),
                 Err(error) => return Err(error.into()),
             }
@@ -100,6 +108,10 @@ impl Link {
                     return Ok(Some(Incoming { request, body, fds: received.fds }));
                 }
                 Err(ChannelError::WouldBlock) => return Ok(None),
+                Err(ChannelError::Short) => {
+                    self.is_short.store(true, Ordering::Relaxed);
+                    return Ok(None);
+                }
                 // A broker that ends with something of ours unread resets the connection, and the kernel says so once,
                 // before it hands out what the broker sent last.
                 Err(ChannelError::Closed) if !is_closed => is_closed = true,
@@ -111,6 +123,10 @@ impl Link {
     /// Sleeps until a message is there or can be sent, or the connection has ended, at most `longest`. It may return for no
     /// reason.
     pub fn wait(&self, longest: Duration) -> Result<()> {
+        if self.is_short.swap(false, Ordering::Relaxed) {
+            std::thread::sleep(longest.min(SHORTAGE_PAUSE));
+            return Ok(());
+        }
         let mut events = PollFlags::POLLIN;
         if !self.outbox().is_empty() {
             events |= PollFlags::POLLOUT;

@@ -50,6 +50,8 @@ pub const PAGE_ENTRIES: usize = 32;
 pub const SEGMENTS_PER_MESSAGE: usize = 60;
 /// A reader sleeps at most this long before it looks whether the broker is still there.
 pub const WAIT_SLICE: Duration = Duration::from_millis(250);
+/// Who was refused a message for want of memory tries again after this time: a socket that is ready tells nothing of memory.
+pub const SHORTAGE_PAUSE: Duration = Duration::from_millis(20);
 /// The writer sleeps at most this long before it tries again to retire a frame: a reader's wake-up can fall between its
 /// last try and its sleep, because readers cannot change the word it sleeps on.
 pub const STARVED_SLICE: Duration = Duration::from_millis(2);

@@ -34,9 +34,13 @@ pub enum ChannelError {
     /// The other end is gone.
     #[error("the connection is closed")]
     Closed,
-    /// Nothing to read, or no room or memory to write, at the moment.
+    /// Nothing to read, or no room to write, at the moment: the socket becomes ready.
     #[error("the connection is not ready")]
     WouldBlock,
+    /// The kernel lacks memory for it at the moment. Whether the socket is ready says nothing of that: try again after
+    /// [`SHORTAGE_PAUSE`](crate::limits::SHORTAGE_PAUSE).
+    #[error("the kernel is short of memory")]
+    Short,
     /// Longer than allowed.
     #[error("a message is longer than {MESSAGE_BYTES} bytes")]
     TooLong,
@@ -77,7 +81,7 @@ impl Channel {
     /// Sends one message without waiting.
     ///
     /// # Errors
-    /// [`ChannelError`]; after [`ChannelError::WouldBlock`] nothing was sent.
+    /// [`ChannelError`]; after [`ChannelError::WouldBlock`] and [`ChannelError::Short`] nothing was sent.
     pub fn try_send(&self, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
         self.send_with(bytes, fds, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL)
     }
@@ -114,8 +118,8 @@ impl Channel {
             match sendmsg::<UnixAddr>(self.0.as_raw_fd(), &[IoSlice::new(bytes)], control, flags, None) {
                 Ok(_) => return Ok(()),
                 Err(Errno::EINTR) => {}
-                // Memory that the kernel lacks for a message will be there again: nobody loses the connection for it.
-                Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM) => return Err(ChannelError::WouldBlock),
+                Err(Errno::EAGAIN) => return Err(ChannelError::WouldBlock),
+                Err(Errno::ENOBUFS | Errno::ENOMEM) => return Err(ChannelError::Short),
                 Err(Errno::EPIPE | Errno::ECONNRESET) => return Err(ChannelError::Closed),
                 Err(Errno::EMSGSIZE) => return Err(ChannelError::TooLong),
                 Err(errno) => return Err(ChannelError::Failed(errno)),
@@ -126,13 +130,14 @@ impl Channel {
     /// Receives one message into `buffer` without waiting.
     ///
     /// # Errors
-    /// [`ChannelError`].
+    /// [`ChannelError`]; after [`ChannelError::WouldBlock`] and [`ChannelError::Short`] nothing was taken.
     pub fn try_receive<'a>(&self, buffer: &'a mut Buffer) -> Result<Received<'a>, ChannelError> {
         let Message { len, is_too_long, lacks_fds, fds } = loop {
             match receive(self.as_fd(), &mut buffer.bytes, &mut buffer.control) {
                 Ok(message) => break message,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => return Err(ChannelError::WouldBlock),
+                Err(Errno::ENOBUFS | Errno::ENOMEM) => return Err(ChannelError::Short),
                 Err(Errno::ECONNRESET) => return Err(ChannelError::Closed),
                 Err(errno) => return Err(ChannelError::Failed(errno)),
             }

@@ -4,6 +4,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::codec::encode;
+use framebroker_protocol::limits::SHORTAGE_PAUSE;
 use framebroker_protocol::message::{ErrorCode, Reply, Roles, Tell};
 use framebroker_protocol::socket::{Buffer, Channel, ChannelError, Received};
 use framebroker_protocol::{ClientId, ClientName, SubscriptionId, Text};
@@ -13,7 +14,7 @@ use tracing::{debug, error, warn};
 
 use super::access::Peer;
 use super::log_limit::CLIENTS;
-use super::outbox::{Outbox, Sent};
+use super::outbox::{Lack, Outbox, Sent};
 use super::poll::{LAST_SUBSCRIPTION, Poll, Token, Watched};
 use crate::stream::process::{Process, ProcessKey};
 use crate::stream::served::ReaderProcess;
@@ -28,6 +29,7 @@ const LINGER: Duration = Duration::from_secs(5);
 const DYING: Duration = Duration::from_millis(50);
 
 const NOT_READ: &str = "you do not read what you are sent; read the socket as it becomes readable";
+const NO_MEMORY: &str = "the system has no memory for what you are to be sent; end something and connect again";
 
 /// How far a session is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +72,8 @@ pub struct Client {
     /// Why it failed, if it did and has hung up since.
     failure: Option<Text>,
     channel: Watched<Channel>,
+    /// Until then nothing is received: the kernel had no memory for that.
+    deaf_until: Option<Instant>,
     outbox: Outbox,
     next_subscription: u32,
 }
@@ -99,6 +103,7 @@ impl Client {
             phase: Phase::Strange { deadline: Instant::now() + HELLO_TIMEOUT },
             failure: None,
             channel: Watched::or_back(poll, Token::Session(id), channel)?,
+            deaf_until: None,
             outbox: Outbox::default(),
             next_subscription: 1,
         })
@@ -197,15 +202,17 @@ impl Client {
 
     /// Whether its messages are read: one that does not read is not listened to.
     pub fn is_listened_to(&self) -> bool {
-        !self.outbox.is_blocked() && !matches!(self.phase, Phase::Dying { .. })
+        !self.outbox.is_blocked() && self.deaf_until.is_none() && !matches!(self.phase, Phase::Dying { .. })
     }
 
     /// When something must be done if nothing happens.
     pub fn deadline(&self) -> Option<Instant> {
-        match self.phase {
+        let of_phase = match self.phase {
             Phase::Strange { deadline } | Phase::Dying { deadline } | Phase::Failed { deadline, .. } => Some(deadline),
             Phase::Open => self.outbox.deadline(),
-        }
+        };
+        let again = if let Some(Lack::Memory { again }) = self.outbox.lack() { Some(again) } else { None };
+        [of_phase, again, self.deaf_until].into_iter().flatten().min()
     }
 
     /// Whether nothing is left to be done for it.
@@ -216,17 +223,18 @@ impl Client {
         }
     }
 
-    /// Fails the session where the client has let a time pass.
+    /// Fails the session where a time has passed that the client, or the memory for its messages, had.
     pub fn check_time(&mut self, now: Instant) {
-        if self.deadline().is_none_or(|deadline| now < deadline) {
-            return;
-        }
+        self.deaf_until.take_if(|until| now >= *until);
         match self.phase {
-            Phase::Strange { .. } => {
+            Phase::Strange { deadline } if now >= deadline => {
                 self.fail(ErrorCode::NoHello, "Hello did not come in time; it must be the first message");
             }
-            Phase::Open => self.fail(ErrorCode::TooSlow, NOT_READ),
-            Phase::Dying { .. } | Phase::Failed { .. } => {}
+            Phase::Open if self.outbox.deadline().is_some_and(|deadline| now >= deadline) => match self.outbox.lack() {
+                Some(Lack::Memory { .. }) => self.fail(ErrorCode::Unavailable, NO_MEMORY),
+                Some(Lack::Room) | None => self.fail(ErrorCode::TooSlow, NOT_READ),
+            },
+            _ => {}
         }
     }
 
@@ -265,9 +273,16 @@ impl Client {
 
     /// Watches the connection for what it needs now: to read, and to write if something waits.
     pub fn watch(&mut self) {
-        let mut wanted = EpollFlags::empty();
+        self.outbox.settle();
+        let (lack, mut wanted) = (self.outbox.lack(), EpollFlags::empty());
         wanted.set(EpollFlags::EPOLLIN, self.is_listened_to());
-        wanted.set(EpollFlags::EPOLLOUT, self.outbox.wants_room());
+        wanted.set(EpollFlags::EPOLLOUT, lack == Some(Lack::Room));
+        // A socket that is ready tells nothing of memory, and would wake this thread without end: one alarm, and its hang-up
+        // once. It stays in the set, since coming back into it needs memory.
+        let is_short = self.deaf_until.is_some() || matches!(lack, Some(Lack::Memory { .. }));
+        if is_short {
+            wanted = EpollFlags::EPOLLONESHOT;
+        }
         // A closed connection is always ready and says nothing new; its deadline or its process ends it.
         let is_dying = matches!(self.phase, Phase::Dying { .. });
         if let Err(errno) = self.channel.want((!is_dying).then_some(wanted)) {
@@ -283,8 +298,12 @@ impl Client {
     ///
     /// # Errors
     /// There is none, or nothing that is one.
-    pub fn receive<'a>(&self, buffer: &'a mut Buffer) -> Result<Received<'a>, ChannelError> {
-        self.channel.try_receive(buffer)
+    pub fn receive<'a>(&mut self, buffer: &'a mut Buffer) -> Result<Received<'a>, ChannelError> {
+        let received = self.channel.try_receive(buffer);
+        if matches!(received, Err(ChannelError::Short)) {
+            self.deaf_until = Some(Instant::now() + SHORTAGE_PAUSE);
+        }
+        received
     }
 
     /// Whether messages wait for the client to read.
@@ -322,6 +341,7 @@ impl Client {
         let is_there = self.outbox.flush(Instant::now(), |bytes| match channel.try_send(bytes, &[]) {
             Ok(()) => Sent::Done,
             Err(ChannelError::WouldBlock) => Sent::NoRoom,
+            Err(ChannelError::Short) => Sent::Short,
             Err(_closed) => Sent::Closed,
         });
         if !is_there {
@@ -343,10 +363,9 @@ impl Client {
         self.tell(0, change);
     }
 
-    /// Whether a message with descriptors can be sent now. Nothing waits for room in the socket but what is tried from here on.
+    /// Whether a message with descriptors can be sent now.
     pub fn takes_descriptors(&mut self) -> bool {
-        self.outbox.set_want_room(false);
-        self.is_open() && self.outbox.takes_descriptors()
+        self.outbox.takes_descriptors() && self.is_open()
     }
 
     /// Descriptors that lie in the socket, whatever the client says.
@@ -364,13 +383,15 @@ impl Client {
             Ok(bytes) => self.channel.try_send(&bytes, fds),
             Err(_too_long) => Err(ChannelError::TooLong),
         };
+        let now = Instant::now();
         match sent {
             Ok(()) => {
                 // The message itself lies there unread: asking the socket now would tell nothing.
-                self.outbox.sent_descriptors(Instant::now(), fds.len(), || false);
+                self.outbox.sent_descriptors(now, fds.len(), || false);
                 return HandedOver::Sent;
             }
-            Err(ChannelError::WouldBlock) => self.outbox.set_want_room(true),
+            Err(ChannelError::WouldBlock) => self.outbox.wait_for(Lack::Room, now),
+            Err(ChannelError::Short) => self.outbox.wait_for(Lack::memory(now), now),
             Err(ChannelError::Closed) => self.begin_dying(),
             Err(ChannelError::Failed(Errno::ETOOMANYREFS)) => return HandedOver::TooManyInFlight,
             Err(error) => self.fail(ErrorCode::Unavailable, format_args!("descriptors cannot be sent: {error}")),

@@ -6,9 +6,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use framebroker_protocol::limits::SHORTAGE_PAUSE;
+
 /// Messages a client may leave unread beyond what its socket buffer holds.
 const UNREAD_LIMIT: usize = 64;
-/// How long a client may read nothing while messages wait for it.
+/// How long nothing may be sent to a client while messages wait for it: it reads nothing, or the kernel has no memory.
 const UNREAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that has not received descriptors for this time may lose its session when others need its share of what all may
 /// have in flight.
@@ -23,21 +25,38 @@ pub enum Sent {
     Done,
     /// There is no room for it now.
     NoRoom,
+    /// The kernel has no memory for it now.
+    Short,
     /// Nobody will ever read it.
     Closed,
+}
+
+/// What the next message waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// Room in the socket, of which the kernel tells.
+    Room,
+    /// Memory of the kernel's, for which one can only try again then.
+    Memory { again: Instant },
+}
+
+impl Lack {
+    /// The kernel had none now.
+    pub fn memory(now: Instant) -> Self {
+        Self::Memory { again: now + SHORTAGE_PAUSE }
+    }
 }
 
 /// What waits for a client, and what it has not answered.
 #[derive(Debug, Default)]
 pub struct Outbox {
     waiting: VecDeque<Vec<u8>>,
-    /// Until when the client may read nothing, if messages wait for it.
+    /// Until when something must have been sent, if messages wait, also one with descriptors.
     unread_deadline: Option<Instant>,
+    lack: Option<Lack>,
     /// Descriptors were sent that are to be answered with `Mapped`.
     is_unmapped: bool,
     in_flight: Option<InFlight>,
-    /// Descriptors found no room in the socket.
-    want_room: bool,
     /// News of changed settings that the client may not have received.
     unread_changes: usize,
 }
@@ -67,10 +86,14 @@ impl Outbox {
             match send(message) {
                 Sent::Done => {
                     self.waiting.pop_front();
-                    self.unread_deadline = None;
+                    (self.unread_deadline, self.lack) = (None, None);
                 }
                 Sent::NoRoom => {
-                    self.unread_deadline.get_or_insert(now + UNREAD_TIMEOUT);
+                    self.wait_for(Lack::Room, now);
+                    return true;
+                }
+                Sent::Short => {
+                    self.wait_for(Lack::memory(now), now);
                     return true;
                 }
                 Sent::Closed => return false,
@@ -82,7 +105,7 @@ impl Outbox {
     /// What waits is not sent any more.
     pub fn clear(&mut self) {
         self.waiting.clear();
-        self.unread_deadline = None;
+        (self.unread_deadline, self.lack) = (None, None);
     }
 
     /// Whether messages wait for the client to read.
@@ -91,21 +114,25 @@ impl Outbox {
         !self.waiting.is_empty()
     }
 
-    /// Whether something waits for room in the socket.
+    /// What the next message waits for, if one was tried.
     #[must_use]
-    pub fn wants_room(&self) -> bool {
-        self.is_blocked() || self.want_room
+    pub fn lack(&self) -> Option<Lack> {
+        self.lack
     }
 
-    /// Until when the client must have read something.
+    /// Until when something must have been sent.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.unread_deadline
     }
 
-    /// Whether a message with descriptors can be sent: nothing waits, and the last one was answered.
+    /// Whether a message with descriptors can be sent: nothing waits, and the last one was answered. Where one could not be sent
+    /// before, nothing waits but what is tried from here on.
     #[must_use]
-    pub fn takes_descriptors(&self) -> bool {
+    pub fn takes_descriptors(&mut self) -> bool {
+        if !self.is_blocked() {
+            self.lack = None;
+        }
         !self.is_blocked() && !self.is_unmapped
     }
 
@@ -116,9 +143,17 @@ impl Outbox {
         self.is_unmapped = true;
     }
 
-    /// Whether a message with descriptors has found no room in the socket.
-    pub fn set_want_room(&mut self, want_room: bool) {
-        self.want_room = want_room;
+    /// The next message, perhaps one with descriptors, could not be sent: it will be tried again.
+    pub fn wait_for(&mut self, lack: Lack, now: Instant) {
+        self.lack = Some(lack);
+        self.unread_deadline.get_or_insert(now + UNREAD_TIMEOUT);
+    }
+
+    /// All that could be sent has been tried.
+    pub fn settle(&mut self) {
+        if self.lack.is_none() {
+            self.unread_deadline = None;
+        }
     }
 
     /// The client says that it has mapped what it was sent. False if it was sent nothing.
@@ -174,6 +209,33 @@ mod tests {
         assert_eq!(outbox.deadline(), Some(now + 2 * UNREAD_TIMEOUT), "it has read one");
         assert!(outbox.flush(now, |_| Sent::Done) && !outbox.is_blocked() && outbox.deadline().is_none());
         assert!(outbox.push(vec![0]) && !outbox.flush(now, |_| Sent::Closed));
+    }
+
+    /// Goal: a shortage of memory is waited out by the clock, as long as a client may read nothing and no longer.
+    #[test]
+    fn what_finds_no_memory_is_tried_again_after_a_pause() {
+        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        assert!(outbox.push(vec![0]) && outbox.flush(now, |_| Sent::Short));
+        assert_eq!(outbox.lack(), Some(Lack::Memory { again: now + SHORTAGE_PAUSE }));
+        assert!(outbox.flush(now + SHORTAGE_PAUSE, |_| Sent::NoRoom) && outbox.lack() == Some(Lack::Room));
+        assert_eq!(outbox.deadline(), Some(now + UNREAD_TIMEOUT), "it began with the shortage");
+        assert!(outbox.flush(now, |_| Sent::Done));
+        assert_eq!((outbox.lack(), outbox.deadline()), (None, None));
+    }
+
+    /// Goal: a message with descriptors waits no longer than any other; one that is not tried again waits for nothing.
+    #[test]
+    fn descriptors_that_cannot_be_sent_have_a_deadline() {
+        let (mut outbox, now) = (Outbox::default(), Instant::now());
+        for pause in [0, 1, 2] {
+            assert!(outbox.takes_descriptors());
+            outbox.wait_for(Lack::memory(now), now + pause * SHORTAGE_PAUSE);
+            outbox.settle();
+            assert_eq!(outbox.deadline(), Some(now + UNREAD_TIMEOUT), "it began then");
+        }
+        assert!(outbox.takes_descriptors());
+        outbox.settle();
+        assert_eq!((outbox.lack(), outbox.deadline()), (None, None));
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub fn receive(session: &mut Session, streams: &mut Streams, buffer: &mut Buffer
             return Heard::Nothing;
         }
         Ok(received) => (hello_version(received.bytes), decode::<Request>(received.bytes)),
-        Err(ChannelError::WouldBlock) => return Heard::Nothing,
+        Err(ChannelError::WouldBlock | ChannelError::Short) => return Heard::Nothing,
         Err(ChannelError::TooLong | ChannelError::TooManyFds) => {
             client.fail(ErrorCode::Malformed, "a message is longer or carries more descriptors than allowed");
             return Heard::Nothing;

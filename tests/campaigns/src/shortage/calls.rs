@@ -1,7 +1,6 @@
 //! The system calls that can fail for want of something, and how each does.
 //!
-//! Left out is what cannot be refused for that (`write` to an eventfd, `recvmsg` from a Unix socket for memory), or whose refusal no
-//! program can mend: `close` (the descriptor is gone whatever it says), `munmap`, and memory for the allocator, without which Rust
+//! Left out is what cannot be refused for that (`write` to an eventfd), or whose refusal no program can mend: `close` (the descriptor is gone whatever it says), `munmap`, and memory for the allocator, without which Rust
 //! ends the process.
 
 use libc::{
@@ -55,7 +54,7 @@ pub const CALLS: &[Call] = &[
     call("poll", libc::SYS_poll, &[EINTR, ENOMEM, EAGAIN]),
     call("ppoll", libc::SYS_ppoll, &[EINTR, ENOMEM, EAGAIN]),
     with("read", libc::SYS_read, &[EAGAIN, EINTR, ENOMEM], is_no_stream),
-    call("recvmsg", libc::SYS_recvmsg, &[EAGAIN, EINTR]),
+    call("recvmsg", libc::SYS_recvmsg, &[EAGAIN, EINTR, ENOMEM, ENOBUFS]),
     call("sendmsg", libc::SYS_sendmsg, &[EAGAIN, EINTR, ENOMEM, ENOBUFS]),
     call("setsockopt", libc::SYS_setsockopt, &[ENOMEM, ENOBUFS]),
     call("socket", libc::SYS_socket, &[EMFILE, ENFILE, ENOMEM, ENOBUFS]),

@@ -5,6 +5,7 @@
 //! whose ring grows and shrinks while consumers and a producer come and go, and in a consumer and a producer.
 
 mod calls;
+mod patience;
 mod shortages;
 mod supervisor;
 mod visit;
@@ -52,6 +53,8 @@ const PARTIES: [Party; 3] = [Party::Broker, Party::Consumer, Party::Producer];
 
 fn fight(orders: Orders) -> String {
     let mut field = Field::begin(orders.seed);
+    patience::broker_must_not_spin(&field.broker, &field.shortages[Party::Broker as usize]);
+    patience::consumer_must_not_spin(&mut field.guests, &field.shortages[Party::Consumer as usize]);
     let mut sites = field.sites();
     let all = sites.len();
     let mut told = Told::default();
@@ -174,7 +177,7 @@ impl Field {
         let what = match &plan {
             Plan::One(site) => format!("{party:?}: {site}"),
             Plan::Some(_, one_in) => format!("{party:?}: one call in {one_in}"),
-            Plan::Nothing => String::new(),
+            Plan::Nothing | Plan::Each { .. } => String::new(),
         };
         let shortages = &self.shortages[party as usize];
         shortages.plan(plan);

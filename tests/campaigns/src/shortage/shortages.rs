@@ -15,6 +15,11 @@ pub enum Plan {
     Nothing,
     /// One call.
     One(Site),
+    /// All calls of a kind.
+    Each {
+        call: usize,
+        error: i32,
+    },
     /// One in so many.
     Some(Chance, usize),
 }
@@ -87,9 +92,10 @@ impl State {
         }
         self.counts[at] += 1;
         let error = match &mut self.plan {
+            Plan::Each { call, error } if *call == at => Some(*error),
             Plan::One(site) if site.call == at && site.nth == self.counts[at] => Some(site.error),
             Plan::Some(chance, one_in) => (chance.below(*one_in) == 0).then(|| chance.one_of(errors)),
-            Plan::One(_) | Plan::Nothing => None,
+            Plan::One(_) | Plan::Each { .. } | Plan::Nothing => None,
         };
         if let Some(error) = error {
             *self.failed.entry((name, error)).or_default() += 1;
