@@ -298,3 +298,53 @@ fn the_program_of_the_readme_works() {
     broker.wait_until_gone(process.pid(), Duration::from_secs(5));
     broker.end_clean();
 }
+
+/// OpenCV's own headers warn in C++20: they are the system's, not ours.
+const OPENCV_OF_THE_SYSTEM: [&str; 2] = ["-isystem/usr/include/opencv4", "-lopencv_core"];
+
+/// Goal: in C++ frames, subscriptions and connections end themselves, errors are exceptions, and a `cv::Mat` keeps its frame. Method:
+/// a program, in both standards, that asks the broker how many frames are held; also under valgrind.
+#[test]
+fn things_of_cpp_end_themselves() {
+    let broker = Broker::start(&format!("{SMALL} --max-segments 32"));
+    for standard in ["-std=c++17", "-std=c++20"] {
+        let scratch = Scratch::default();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/things.cpp");
+        let things = build(&source, &[&OPENCV_OF_THE_SYSTEM[..], &[standard]].concat(), &scratch);
+        succeed(program(&things).arg(broker.socket()));
+        if standard == "-std=c++17" {
+            succeed(valgrind(&things).arg(broker.socket()));
+        }
+    }
+    broker.end_clean();
+}
+
+/// Goal: the C++ program in the library's README compiles as it stands, in both standards, and reads frames. Method: as for the one
+/// in C.
+#[test]
+fn the_cpp_program_of_the_readme_works() {
+    let readme = std::fs::read_to_string(package().join("README.md")).unwrap();
+    let code = readme.split("```cpp\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let broker = Broker::start(SMALL);
+    for standard in ["-std=c++17", "-std=c++20"] {
+        let scratch = Scratch::default();
+        let source = scratch.file("minimal.cpp");
+        std::fs::write(&source, code).unwrap();
+        let minimal = build(&source, &[&OPENCV_OF_THE_SYSTEM[..], &[standard]].concat(), &scratch);
+        let mut process = Process::start(program(&minimal).env("FRAMEBROKER_SOCKET", broker.socket()));
+        let line = process.line(PATIENCE).unwrap();
+        let mean: f64 = line.split(": mean ").nth(1).unwrap().parse().unwrap();
+        assert!((mean - mean_of_frame(sequence_in(&line))).abs() < 0.01, "{line}");
+        process.kill();
+        broker.wait_until_gone(process.pid(), Duration::from_secs(5));
+    }
+    let scratch = Scratch::default();
+    let alone = scratch.file("alone.cpp");
+    std::fs::write(
+        &alone,
+        "#include <framebroker.hpp>\nint main() { return framebroker::Handle<fb_frame>() ? 1 : 0; }\n",
+    )
+    .unwrap();
+    succeed(&mut program(&build(&alone, &["-pedantic-errors"], &scratch)));
+    broker.end_clean();
+}
