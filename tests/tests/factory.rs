@@ -21,7 +21,8 @@ fn framectl(broker: &Broker, words: &str) -> (i32, Value) {
     let mut command = Command::new(binaries::framectl());
     command.arg("--socket").arg(broker.socket()).args(words.split_whitespace()).arg("--json");
     let (status, output, errors) = run(&mut command);
-    let value = serde_json::from_str(&output).unwrap_or_else(|error| panic!("{words}: {error}: {output:?} {errors}"));
+    let last = output.lines().last().unwrap_or_default();
+    let value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{words}: {error}: {output:?} {errors}"));
     (status.code().unwrap(), value)
 }
 
