@@ -19,7 +19,7 @@ pub const RETRY_FIRST: Duration = Duration::from_millis(50);
 pub const RETRY_LAST: Duration = Duration::from_secs(1);
 /// Who waits for a broker is asked this often whether to go on.
 pub const QUESTION_INTERVAL: Duration = Duration::from_millis(250);
-/// How long one attempt may take within [`crate::Subscription::try_next`], which otherwise never waits.
+/// How long one attempt may take within calls that have no time limit of the caller's.
 pub const REJOIN_TIMEOUT: Duration = Duration::from_secs(1);
 /// Messages taken from the connection at one look: a broker that never stops talking must not keep a frame waiting.
 pub const MESSAGES_PER_LOOK: usize = 128;

@@ -1,15 +1,20 @@
 //! A broker object outlives its broker, and one may be made before there is a broker.
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use framebroker_client::{Broker as Client, BrokerBuilder, Error, ErrorCode};
 use framebroker_tests::settings::{controller, refusal};
-use framebroker_tests::{Broker, PATIENCE, Scratch};
+use framebroker_tests::{Broker, PATIENCE, Scratch, wait_for};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 
 const SMALL: &str = "--segments 8 --fps 50 --width 64 --height 48";
 const CAM0: &str = "cam0";
+/// In which an attempt to join would be waited for many times.
+const A_WHILE: Duration = Duration::from_secs(3);
 
 fn builder(broker: &Broker) -> BrokerBuilder {
     Client::builder().socket(broker.socket()).wait(PATIENCE)
@@ -64,13 +69,46 @@ fn a_broker_that_is_not_there_yet_is_waited_for() {
                 true
             })
         });
-        framebroker_tests::wait_for("the wait", PATIENCE, || is_waiting.load(Ordering::Relaxed).then_some(()));
+        wait_for("the wait", PATIENCE, || is_waiting.load(Ordering::Relaxed).then_some(()));
         let broker = broker.start_again(SMALL);
         let client = waiting.join().unwrap().unwrap().unwrap();
         assert_eq!(client.streams().unwrap().len(), 1);
         drop(client);
         broker.end_clean();
     });
+}
+
+/// Goal: `try_next` waits for nobody, also where the next broker is there and does not answer; its descriptor tells when the broker does.
+/// Method: a broker that is stopped as soon as it listens; calls are counted.
+#[test]
+fn a_reader_that_polls_is_kept_by_no_broker() {
+    let mut broker = Broker::start(SMALL);
+    let mut frames = broker.connect().subscribe(CAM0).reconnect(true).open().unwrap();
+    frames.next(PATIENCE).unwrap();
+    broker.kill();
+    let broker = broker.start_again(SMALL);
+    broker.signal(Signal::SIGSTOP);
+    let (began, mut calls) = (Instant::now(), 0);
+    while began.elapsed() < A_WHILE {
+        // What was there before the end may still come.
+        drop(frames.try_next().unwrap());
+        calls += 1;
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(calls > 100, "{calls} calls in {A_WHILE:?}");
+    assert_eq!(frames.reconnects(), 0);
+    broker.signal(Signal::SIGCONT);
+    let mut is_joined = false;
+    wait_for("a frame of the next broker", PATIENCE, || {
+        let mut waited = [PollFd::new(frames.as_fd(), PollFlags::POLLIN)];
+        assert!(poll(&mut waited, PollTimeout::from(20_000_u16)).unwrap() > 0, "nothing makes it readable");
+        let frame = frames.try_next().unwrap();
+        is_joined |= frame.is_some();
+        is_joined.then_some(())
+    });
+    assert_eq!(frames.reconnects(), 1);
+    drop(frames);
+    broker.end_clean();
 }
 
 /// Goal: what no time mends is told at once. Method: a path that is longer than a socket's may be.

@@ -136,8 +136,7 @@ impl Subscription {
 
     /// The next frame if there is one now, else ``None``. After ``None`` :meth:`fileno` becomes readable with the next news.
     ///
-    /// Does not wait, but with ``reconnect`` an attempt to join the next broker may take a second. While another thread
-    /// waits in :meth:`next`, there is nothing for this one.
+    /// Does not wait: with ``reconnect`` a thread joins the next broker meanwhile. While another thread waits in :meth:`next`, there is nothing for this one.
     fn try_next(&self, py: Python<'_>) -> PyResult<Option<Frame>> {
         self.take(py, Place::here(py)?, || try_wait(&self.turns, py))
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 
 import framebroker
@@ -85,6 +86,37 @@ def test_a_time_limit_and_a_cancelled_task(quiet: BrokerProcess) -> None:
             assert len(os.listdir("/proc/self/fd")) == descriptors
 
     asyncio.run(read())
+
+
+def test_a_broker_that_does_not_answer_keeps_no_task_waiting(broker: BrokerProcess) -> None:
+    async def read() -> int:
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                await asyncio.sleep(0.01)
+                turns += 1
+
+        with broker.connect() as connection, connection.subscribe("cam0", reconnect=True) as frames:
+            (await frames.next_async(10)).release()
+            broker.kill()
+            broker.again()
+            os.kill(broker.process.pid, signal.SIGSTOP)
+            counting = asyncio.create_task(count())
+            with pytest.raises(framebroker.WaitTimeoutError) as late:
+                while True:
+                    (await frames.next_async(3)).release()
+            assert late.value.waiting_for == "broker"
+            counting.cancel()
+            counted = turns
+            os.kill(broker.process.pid, signal.SIGCONT)
+            (await frames.next_async(20)).release()
+            assert frames.reconnects == 1
+            return counted
+
+    # Each attempt to join took a second.
+    assert asyncio.run(read()) > 30
 
 
 def test_tasks_share_a_subscription(start_broker: StartBroker) -> None:

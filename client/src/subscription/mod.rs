@@ -2,6 +2,7 @@
 
 mod address;
 mod attachment;
+mod attempt;
 mod builder;
 mod by_socket;
 mod feed;
@@ -226,8 +227,8 @@ impl Subscription {
     /// The next frame of the policy if there is one now, `None` if not. After `None`, the descriptor becomes readable with
     /// the next news: see [the type](Subscription#waiting-in-a-poll-of-your-own).
     ///
-    /// Never waits, with one exception: with [`SubscriptionBuilder::reconnect`], while the broker is gone, an attempt to
-    /// join the next one may take up to a second. With [`Policy::Upcoming`] a frame counts as upcoming if it was published
+    /// Never waits: with [`SubscriptionBuilder::reconnect`], while the broker is gone, a thread tries to join the next one. With
+    /// [`Policy::Upcoming`] a frame counts as upcoming if it was published
     /// after a call that gave `None`.
     ///
     /// # Errors
@@ -245,7 +246,7 @@ impl Subscription {
                 return Ok(Some(frame));
             }
             if self.is_over() {
-                if !self.rejoin(Deadline::after(Some(REJOIN_TIMEOUT)))? {
+                if !self.try_rejoin()? {
                     return Ok(None);
                 }
             } else if self.attachment.ask() {
@@ -458,17 +459,37 @@ impl Subscription {
     /// Tries to join the next broker if that is wanted and an attempt is due; false if that did not come about. The
     /// descriptor becomes readable when the next attempt is due.
     fn rejoin(&mut self, deadline: Deadline) -> Result<bool> {
-        let Some(ended) = self.attachment.status().ended() else { return Ok(true) };
+        if !self.seeks()? {
+            return Ok(true);
+        }
+        let joined = self.reconnector.rejoin(&self.poll, deadline);
+        self.take_up(joined)
+    }
+
+    /// As [`Self::rejoin`], without waiting.
+    fn try_rejoin(&mut self) -> Result<bool> {
+        if !self.seeks()? {
+            return Ok(true);
+        }
+        let joined = self.reconnector.try_rejoin(&self.poll);
+        self.take_up(joined)
+    }
+
+    /// Whether another broker is sought; fails with the end of the one before where none is.
+    fn seeks(&mut self) -> Result<bool> {
+        let Some(ended) = self.attachment.status().ended() else { return Ok(false) };
         if self.reconnector.seek_after(ended)? {
             // What has hung up would be readable for ever.
             self.attachment.descriptors().for_each(|fd| self.poll.remove(fd));
         }
-        match self.reconnector.rejoin(deadline) {
+        Ok(true)
+    }
+
+    fn take_up(&mut self, joined: Result<Option<Attachment>>) -> Result<bool> {
+        match joined {
             Ok(Some(attachment)) => self.go_on_with(attachment).map(|()| true),
-            Ok(None) => {
-                self.poll.raise_in(self.reconnector.pause())?;
-                Ok(false)
-            }
+            Ok(None) if self.reconnector.is_trying() => self.poll.lower().map(|()| false),
+            Ok(None) => self.poll.raise_in(self.reconnector.pause()).map(|()| false),
             Err(error) => {
                 self.attachment.replace_end(error.clone());
                 Err(error)

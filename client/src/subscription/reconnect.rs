@@ -1,11 +1,16 @@
 //! Joining a broker, and going on with another one when it has ended.
 
+use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::StreamName;
+use framebroker_protocol::limits::WAIT_SLICE;
 use framebroker_protocol::message::ErrorCode;
 
 use super::attachment::Attachment;
+use super::attempt::{Aim, Attempt};
+use super::poll_descriptor::PollDescriptor;
 use super::terms::Terms;
 use crate::connect::Connector;
 use crate::deadline::Deadline;
@@ -13,32 +18,32 @@ use crate::limits::RETRY_LAST;
 use crate::retry::Retry;
 use crate::{Error, Result};
 
-/// All that is needed to subscribe once more.
+/// Seeks another broker when the one before has ended.
 #[derive(Debug)]
 pub struct Reconnector {
-    connector: Connector,
-    stream: StreamName,
-    terms: Terms,
+    aim: Arc<Aim>,
     /// While a broker is sought.
     retry: Option<Retry>,
+    /// While a thread tries to join one.
+    attempt: Option<Attempt>,
 }
 
 impl Reconnector {
     pub fn new(connector: Connector, stream: StreamName, terms: Terms) -> Self {
-        Self { connector, stream, terms, retry: None }
+        Self { aim: Arc::new(Aim { connector, stream, terms }), retry: None, attempt: None }
     }
 
     pub fn stream(&self) -> &StreamName {
-        &self.stream
+        &self.aim.stream
     }
 
     pub fn terms(&self) -> &Terms {
-        &self.terms
+        &self.aim.terms
     }
 
     /// Connects to a broker and subscribes.
     pub fn join(&self, deadline: Deadline) -> Result<Attachment> {
-        Attachment::new(self.terms.subscribe(&self.connector, &self.stream, deadline)?, &self.terms)
+        self.aim.join(deadline)
     }
 
     /// Why the camera is away, where another broker is or will be sought after this end of the one before; `ended` is not known
@@ -47,7 +52,7 @@ impl Reconnector {
         if let Some(retry) = &self.retry {
             return Some(retry.last());
         }
-        let goes_on = self.terms.reconnect && ended.is_none_or(is_end_of_broker);
+        let goes_on = self.aim.terms.reconnect && ended.is_none_or(is_end_of_broker);
         goes_on.then_some("the broker has ended; the next one is waited for")
     }
 
@@ -59,7 +64,7 @@ impl Reconnector {
     /// Begins to seek another broker if that is wanted after such an end, or else fails with it. False if one is sought
     /// already.
     pub fn seek_after(&mut self, ended: &Error) -> Result<bool> {
-        if !self.terms.reconnect || !is_end_of_broker(ended) {
+        if !self.aim.terms.reconnect || !is_end_of_broker(ended) {
             return Err(ended.clone());
         }
         let begins = self.retry.is_none();
@@ -67,23 +72,69 @@ impl Reconnector {
         Ok(begins)
     }
 
-    /// Tries to join the next broker if an attempt is due; nothing if that did not come about.
-    pub fn rejoin(&mut self, deadline: Deadline) -> Result<Option<Attachment>> {
+    /// Tries to join the next broker if an attempt is due; nothing if that did not come about by the deadline.
+    pub fn rejoin(&mut self, poll: &PollDescriptor, deadline: Deadline) -> Result<Option<Attachment>> {
+        if let Some(attempt) = &self.attempt {
+            let Some(joined) = attempt.wait(deadline.left(WAIT_SLICE)) else { return Ok(None) };
+            self.forget_attempt(poll);
+            return self.took(joined);
+        }
         if !self.pause().is_zero() {
             return Ok(None);
         }
-        match self.join(deadline) {
+        let joined = self.join(deadline);
+        self.took(joined)
+    }
+
+    /// As [`Self::rejoin`], without waiting: the descriptor becomes readable when an attempt has ended, which a thread makes.
+    pub fn try_rejoin(&mut self, poll: &PollDescriptor) -> Result<Option<Attachment>> {
+        if let Some(attempt) = &self.attempt {
+            let Some(joined) = attempt.result() else { return Ok(None) };
+            self.forget_attempt(poll);
+            return self.took(joined);
+        }
+        if !self.pause().is_zero() {
+            return Ok(None);
+        }
+        match Attempt::start(Arc::clone(&self.aim)) {
+            Ok(attempt) => {
+                poll.add(attempt.as_fd())?;
+                self.attempt = Some(attempt);
+            }
+            // There may be one the next time.
+            Err(error) => self.failed(format!("no thread can be started to join a broker: {error}")),
+        }
+        Ok(None)
+    }
+
+    /// Whether a thread tries to join a broker.
+    pub fn is_trying(&self) -> bool {
+        self.attempt.is_some()
+    }
+
+    fn forget_attempt(&mut self, poll: &PollDescriptor) {
+        if let Some(attempt) = self.attempt.take() {
+            poll.remove(attempt.as_fd());
+        }
+    }
+
+    fn took(&mut self, joined: Result<Attachment>) -> Result<Option<Attachment>> {
+        match joined {
             Ok(attachment) => {
                 self.retry = None;
                 Ok(Some(attachment))
             }
             Err(error) if may_pass(&error) => {
-                if let Some(retry) = &mut self.retry {
-                    retry.failed(Instant::now(), error.to_string());
-                }
+                self.failed(error.to_string());
                 Ok(None)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    fn failed(&mut self, reason: String) {
+        if let Some(retry) = &mut self.retry {
+            retry.failed(Instant::now(), reason);
         }
     }
 
