@@ -5,7 +5,6 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use framebroker_client::{Delivery, Error, ErrorCode, Policy, StreamState, Subscription, Violation};
-use framebroker_protocol::limits::SEGMENTS_PER_MESSAGE;
 use framebroker_protocol::message::{Ask, Subscribed, Tell};
 use framebroker_protocol::{ClientId, SubscriptionId, Text};
 
@@ -65,20 +64,24 @@ fn late_answers_are_passed_over() {
     client.join().unwrap().unwrap();
 }
 
-/// Goal: a look that never waits comes back from a broker that never stops talking. Method: what it says takes the client far
-/// longer to do than it takes to say.
+/// Goal: a look that never waits comes back from a broker that never stops talking. Method: what it says takes the client longer to do
+/// than it takes to say, and much is said before the client looks.
 #[test]
 fn news_without_end_do_not_hold_a_look() {
     let fake = Fake::new();
     let (mut subscription, mut session, _ring) = fake.stream(1);
-    let client = std::thread::spawn(move || subscription.try_next().map(|frame| frame.is_none()));
-    let (mut infos, objects): (Vec<_>, Vec<_>) = (1..=SEGMENTS_PER_MESSAGE).map(|index| segment(index, 0)).unzip();
+    let (mut infos, objects): (Vec<_>, Vec<_>) = (1..=30).map(|index| segment(index, 0)).unzip();
     let fds: Vec<_> = objects.iter().map(AsFd::as_fd).collect();
-    let deadline = Instant::now() + PATIENCE;
-    while !client.is_finished() {
-        assert!(Instant::now() < deadline, "it does not come back");
+    let mut talk = || {
         infos.iter_mut().for_each(|info| info.backing.0 += 1);
         session.say_if_there_is_room(Tell::SegmentsAdded { subscription: ID, segments: infos.clone() }, &fds);
+    };
+    (0..1000).for_each(|_| talk());
+    let client = std::thread::spawn(move || subscription.try_next().map(|frame| frame.is_none()));
+    let deadline = Instant::now() + 2 * PATIENCE;
+    while !client.is_finished() {
+        assert!(Instant::now() < deadline, "it does not come back");
+        talk();
     }
     assert!(client.join().unwrap().unwrap());
 }
