@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-targets=(codec pages session configuration png tiff recording)
+targets=(codec pages session client configuration png tiff recording)
 seconds=60 jobs=2 keep=
 chosen=()
 while [ $# -gt 0 ]; do

@@ -39,6 +39,9 @@ mod error;
 mod features;
 pub mod fork;
 mod frame;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod kept;
 pub mod limits;
 mod link;
