@@ -5,7 +5,8 @@
 #
 # address: the ring, the client library, brokers, consumers and producers in processes of their own, C and C++ programs, the
 #          Python package. What is freed twice, read after it was freed or beyond its end, or leaked (not in Python), fails.
-# thread:  the ring. Fences are made into operations on one word, since ThreadSanitizer knows no fences.
+# thread:  the ring, the client library, and that beside a broker in its own process. Fences are made into operations on one word,
+#          since ThreadSanitizer knows no fences.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,13 +51,15 @@ python() {
 }
 
 thread() {
-    # The standard library comes without it: what only that orders, as a channel or the last drop of an Arc, is no race.
-    export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer --cfg thread_sanitizer"
-    export CARGO_TARGET_DIR=$PWD/target/thread TSAN_OPTIONS=suppressions=$PWD/target/thread/suppressions
-    mkdir -p "$CARGO_TARGET_DIR"
-    printf 'race:%s\n' 'std::sync::mpmc' 'test::run_test' 'alloc::sync::Arc' >"$CARGO_TARGET_DIR/suppressions"
-    step "ThreadSanitizer: the ring"
-    cargo test --package framebroker-protocol --lib --locked -- ring
+    # With the standard library built the same way, so that what it orders is seen. Its sources are a component of the compiler.
+    [ -d "$(rustc --print sysroot)/lib/rustlib/src" ] || rustup component add rust-src
+    unset CARGO_UNSTABLE_TARGET_APPLIES_TO_HOST CARGO_TARGET_APPLIES_TO_HOST
+    export CARGO_UNSTABLE_BUILD_STD=std CARGO_TARGET_DIR=$PWD/target/thread
+    CARGO_BUILD_TARGET=$(rustc --print host-tuple)
+    export CARGO_BUILD_TARGET RUSTFLAGS="-Zsanitizer=thread --cfg thread_sanitizer"
+    step "ThreadSanitizer: the ring and the client library"
+    cargo test --package framebroker-protocol --package framebroker-client --lib --locked
+    cargo test --package framebroker-client --test fake_broker --locked
 }
 
 [ $# -gt 0 ] || set -- address thread
