@@ -59,7 +59,8 @@ thread() {
     export CARGO_BUILD_TARGET RUSTFLAGS="-Zsanitizer=thread --cfg thread_sanitizer"
     step "ThreadSanitizer: the ring and the client library"
     cargo test --package framebroker-protocol --package framebroker-client --lib --locked
-    cargo test --package framebroker-client --test fake_broker --locked
+    # The one left out maps tens of thousands of segments, which is slow here.
+    cargo test --package framebroker-client --test fake_broker --locked -- --skip news_without_end_do_not_hold_a_look
 }
 
 [ $# -gt 0 ] || set -- address thread
