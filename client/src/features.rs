@@ -10,7 +10,7 @@ use crate::questions::At;
 use crate::settings_version::SettingsVersion;
 use crate::sole_control::{SoleControl, ask_control};
 use crate::subscription::Subscription;
-use crate::{Broker, Frame, Result};
+use crate::{Broker, Error, Frame, Result};
 
 /// What triggers a camera.
 const TRIGGER: &str = "TriggerSoftware";
@@ -118,8 +118,8 @@ impl Broker {
     /// two frames: one may be held while the next is waited for. Threads that trigger the same camera take turns.
     ///
     /// # Errors
-    /// [`Error::Timeout`](crate::Error::Timeout): no frame came, as where the camera ignored the trigger;
-    /// [`Error::Full`](crate::Error::Full): two frames of it are held; else
+    /// [`Error::Timeout`]: no frame came, as where the camera ignored the trigger;
+    /// [`Error::Full`]: two frames of it are held; else
     /// as [`Self::execute`], [`SubscriptionBuilder::open`](crate::SubscriptionBuilder::open) and
     /// [`Subscription::next`](crate::Subscription::next).
     pub fn trigger(&self, stream: &str, timeout: impl Into<Option<Duration>>) -> Result<Frame> {
@@ -143,8 +143,13 @@ impl Broker {
         mut goes_on: impl FnMut(&Subscription) -> bool,
     ) -> Result<Option<Frame>> {
         let (name, timeout) = (stream.parse()?, timeout.into());
+        let mut is_sent = false;
         self.with_trigger_subscription(&name, |frames| {
             frames.make_ready()?;
+            // The subscription had ended and was made anew: what was sent is never sent again.
+            if std::mem::replace(&mut is_sent, true) {
+                return Err(Error::BrokerGone);
+            }
             let head = self.execute(stream, TRIGGER)?.head;
             frames.next_where(timeout, &mut goes_on, |frame| frame.sequence() > head)
         })

@@ -116,6 +116,21 @@ impl Fake {
         (subscription.unwrap(), session, ring)
     }
 
+    /// Grants the next subscription, in order, with one segment.
+    pub fn grant(&self, ring: &Ring) -> Session {
+        let (info, object) = segment(0, 0);
+        let mut session = self.accept();
+        session.greet();
+        let (id, ask) = session.hear();
+        assert!(matches!(ask, Ask::ListStreams { from: 0 }));
+        session.tell(id, Tell::Streams { streams: vec![stream_info()], more: false }, &[]);
+        let (id, ask) = session.hear();
+        assert!(matches!(ask, Ask::Subscribe { .. }));
+        session.tell(id, granted(vec![info]), &ring.fds(&[object.as_fd()]));
+        assert_eq!(session.hear(), (0, Ask::Mapped));
+        session
+    }
+
     pub fn accept(&self) -> Session {
         wait_readable(self.listener.as_fd());
         let fd = accept4(self.listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC).unwrap();

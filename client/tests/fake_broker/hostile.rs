@@ -4,7 +4,10 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use framebroker_client::{Delivery, Error, ErrorCode, Policy, StreamState, Subscription, Violation};
+use framebroker_client::{
+    Access, Delivery, Error, ErrorCode, Feature, FeatureKind, FeatureValue, Policy, Sequence, StreamState,
+    Subscription, Violation, Visibility,
+};
 use framebroker_protocol::message::{Ask, Subscribed, Tell};
 use framebroker_protocol::{ClientId, SubscriptionId, Text};
 
@@ -84,6 +87,45 @@ fn news_without_end_do_not_hold_a_look() {
         talk();
     }
     assert!(client.join().unwrap().unwrap());
+}
+
+/// Goal: a trigger is sent once, also where the subscription for its frame ends while that is waited for. Method: one that was kept
+/// from the trigger before; the next one is granted, and the camera would be triggered again.
+#[test]
+fn a_trigger_is_never_sent_again() {
+    let (fake, mut ring) = (Fake::new(), Ring::new());
+    let (broker, mut questions) = fake.connect();
+    let trigger = || broker.trigger("cam0", PATIENCE).map(drop);
+    let mut executed = || {
+        let (id, ask) = questions.hear();
+        assert!(matches!(ask, Ask::Execute { .. }), "{ask:?}");
+        questions.tell(id, Tell::Feature { version: 0, head: Sequence(0), feature: trigger_software() }, &[]);
+    };
+    std::thread::scope(|scope| {
+        let client = scope.spawn(trigger);
+        let session = fake.grant(&ring);
+        executed();
+        ring.publish(0, WHOLE);
+        client.join().unwrap().unwrap();
+        let client = scope.spawn(trigger);
+        executed();
+        session.tell(0, Tell::Closed { subscription: ID, reason: Text::cut("so") }, &[]);
+        let _session = fake.grant(&Ring::new());
+        let error = client.join().unwrap().unwrap_err();
+        assert!(matches!(error, Error::BrokerGone), "{error}");
+    });
+}
+
+fn trigger_software() -> Feature {
+    Feature {
+        name: "TriggerSoftware".parse().unwrap(),
+        display_name: Text::cut(""),
+        description: Text::cut(""),
+        visibility: Visibility::Beginner,
+        access: Access::ReadWrite,
+        value: FeatureValue::None,
+        kind: FeatureKind::Command,
+    }
 }
 
 #[test]
