@@ -34,8 +34,8 @@ use crate::options::{Command, Global, Options};
 fn main() -> ExitCode {
     let options = Options::parse();
     match run(&options) {
-        // Whoever closed our standard output has read all that was wanted.
         Ok(code) => code,
+        // Whoever closed our standard output has read all that was wanted.
         Err(Failure::NobodyReads) => ExitCode::SUCCESS,
         Err(failure) => {
             console::complain(&failure);

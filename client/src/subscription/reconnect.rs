@@ -96,12 +96,14 @@ impl Reconnector {
         if !self.pause().is_zero() {
             return Ok(None);
         }
-        match Attempt::start(Arc::clone(&self.aim)) {
-            Ok(attempt) => {
-                poll.add(attempt.as_fd())?;
-                self.attempt = Some(attempt);
-            }
-            // There may be one the next time.
+        let started = Attempt::start(Arc::clone(&self.aim)).map_err(|error| error.to_string());
+        let watched = started.and_then(|attempt| match poll.add(attempt.as_fd()) {
+            Ok(()) => Ok(attempt),
+            Err(error) => Err(error.to_string()),
+        });
+        match watched {
+            Ok(attempt) => self.attempt = Some(attempt),
+            // What is short now may be there the next time.
             Err(error) => self.failed(format!("no thread can be started to join a broker: {error}")),
         }
         Ok(None)
