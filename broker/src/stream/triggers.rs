@@ -18,23 +18,32 @@ pub struct Triggers {
     sent: AtomicU64,
     /// For the grab thread alone to write.
     came: AtomicU64,
+    /// How often the source was started. For the grab thread alone to write.
+    starts: AtomicU64,
 }
 
 impl Triggers {
     /// A frame has come, was stamped, and is published next. For the grab thread.
     pub fn frame_came(&self) {
         // Release: pairs with `under_way`. The stamp was made of what had been settled before.
-        self.came.fetch_add(1, Ordering::Release);
+        self.came.store(self.came.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 
     /// The source starts: nothing is under way in it. For the grab thread.
     pub fn begin(&self) {
+        self.starts.store(self.starts.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
         self.came.store(self.sent.load(Ordering::Relaxed), Ordering::Release);
+    }
+
+    /// Which start of the source this is. For the device thread: one that begins while a trigger is sent has forgotten that, and its
+    /// frame may come all the same.
+    pub fn start(&self) -> u64 {
+        self.starts.load(Ordering::Acquire)
     }
 
     /// A trigger is sent next. For the device thread.
     pub fn send(&self) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.sent.store(self.sent.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Triggers whose frames have not come. `None` where more frames have come than were triggered: something else makes frames
@@ -56,12 +65,26 @@ impl Triggers {
 pub struct Waiting {
     last: Option<Instant>,
     longest_exposure: Duration,
+    /// The start of the source in which the count of triggers is not to be believed.
+    doubted: Option<u64>,
 }
 
 impl Waiting {
     /// A trigger was sent.
     pub fn trigger(&mut self, now: Instant) {
         self.last = Some(now);
+    }
+
+    /// A trigger was sent from this start of the source on, and it is this one now.
+    pub fn sent(&mut self, before: u64, now: u64) {
+        if before != now {
+            self.doubted = Some(now);
+        }
+    }
+
+    /// Whether the count of triggers is to be believed in this start of the source.
+    pub fn is_sure(&self, start: u64) -> bool {
+        self.doubted != Some(start)
     }
 
     /// Frames may be exposed for so long, or may have been when they were triggered.
@@ -115,6 +138,22 @@ mod tests {
         triggers.send();
         triggers.begin();
         assert_eq!(triggers.under_way(), Some(0));
+    }
+
+    #[test]
+    fn a_start_while_a_trigger_is_sent_leaves_doubt_until_the_next() {
+        let (triggers, mut waiting) = (Triggers::default(), Waiting::default());
+        let before = triggers.start();
+        triggers.send();
+        waiting.sent(before, triggers.start());
+        assert!(waiting.is_sure(triggers.start()));
+        let before = triggers.start();
+        triggers.send();
+        triggers.begin();
+        waiting.sent(before, triggers.start());
+        assert_eq!((triggers.under_way(), waiting.is_sure(triggers.start())), (Some(0), false));
+        triggers.begin();
+        assert!(waiting.is_sure(triggers.start()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Settings that are made while no frame is under way: the next frame has their version, and not only a later one.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use framebroker_protocol::FeatureName;
@@ -14,10 +15,14 @@ const EXPOSURES: [&str; 2] = ["ExposureTime", "ExposureTimeAbs"];
 impl Device {
     /// Triggers a frame. It is counted before: the frame may come before the answer does.
     pub(super) fn trigger(&mut self, name: &FeatureName) -> Result<(), FeatureError> {
-        self.parts.core.triggers.send();
+        let core = Arc::clone(&self.parts.core);
+        let start = core.triggers.start();
+        core.triggers.send();
         self.waiting.trigger(Instant::now());
         // Where it fails the camera may have had it all the same.
-        self.features()?.execute(name)
+        let done = self.features().and_then(|features| features.execute(name));
+        self.waiting.sent(start, core.triggers.start());
+        done
     }
 
     /// The camera was set. Where no frame is under way, the version that began settles.
@@ -41,9 +46,10 @@ impl Device {
     ///
     /// That it was so since the source started need not be asked: what changes it is set while the source is stopped.
     fn is_still(&mut self) -> bool {
-        let under_way = self.parts.core.triggers.under_way();
+        let (start, under_way) = (self.parts.core.triggers.start(), self.parts.core.triggers.under_way());
         // Asked in this order: of a camera that runs freely nothing is read.
         under_way.is_some()
+            && self.waiting.is_sure(start)
             && self.is_software_triggered().unwrap_or(false)
             && (under_way == Some(0) || self.gives_up())
     }
